@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Installs what the project needs and is missing: the npm packages (with Node 26 among them) and Debian packages.
+# usage: scripts/setup.sh [run|test]     run: what ./run.sh needs; test: also what only the tests need
+set -euo pipefail
+cd "$(dirname "$0")/.."
+purpose=${1:-run}
+
+need() { printf 'error: %s\nhelp: %s\n' "$1" "$2" >&2; exit 1; }
+command -v npm >/dev/null || need "npm is missing" "install Node.js (20 or newer) with npm, for example: apt-get install nodejs npm"
+
+# npm packages: only when the lock file changed since the last install.
+stamp=node_modules/.vouchsafe-lock
+if ! cmp -s package-lock.json "$stamp" 2>/dev/null || [ ! -x node_modules/.bin/node ]; then
+  echo "installing npm packages ..." >&2
+  npm ci --no-fund --no-audit --loglevel=error >&2
+  [ -x node_modules/.bin/node ] && node_modules/.bin/node --version >/dev/null 2>&1 || npm rebuild node --loglevel=error >&2
+  cp package-lock.json "$stamp"
+fi
+
+# Debian packages, by the command that shows they are there.
+declare -A package_of=([curl]=curl [openssl]=openssl [xz]=xz-utils [zstd]=zstd [ip]=iproute2 [dpkg-deb]=dpkg [unshare]=util-linux [newuidmap]=uidmap [python3]=python3)
+if [ "$purpose" = test ]; then
+  package_of+=([redis-server]=redis-server [redis-cli]=redis-tools [swtpm]=swtpm [tpm2_quote]=tpm2-tools [psql]=postgresql [docker-registry]=docker-registry [skopeo]=skopeo [htpasswd]=apache2-utils [strace]=strace [gcc]=gcc)
+fi
+missing=()
+for command in "${!package_of[@]}"; do
+  command -v "$command" >/dev/null 2>&1 || [ -x "/usr/sbin/$command" ] || [ -x "/sbin/$command" ] || missing+=("${package_of[$command]}")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  readarray -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing Debian packages: ${missing[*]} ..." >&2
+    export DEBIAN_FRONTEND=noninteractive
+    # A package must not start its service on this machine: the tests start their own, on their own ports.
+    policy=/usr/sbin/policy-rc.d
+    [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy; chmod 755 $policy; trap 'rm -f /usr/sbin/policy-rc.d' EXIT; }
+    apt-get -qq update >&2
+    apt-get -qq install --no-install-recommends -y "${missing[@]}" >/dev/null
+  else
+    need "missing: ${missing[*]}" "run as root: apt-get install ${missing[*]}"
+  fi
+fi
