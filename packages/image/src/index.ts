@@ -1,1 +1,19 @@
-export {};
+export { ImageError, type ImageErrorCode } from "./image-error.ts";
+export {
+  CODE_PROTECTION_FILE,
+  type ImageMetadata,
+  LAUNCHER_PATH,
+  METADATA_DIRECTORY,
+  METADATA_LABEL,
+  ServiceMetadata,
+} from "./metadata.ts";
+export type {
+  BasePlan,
+  BuildPlan,
+  BuildProgress,
+  BuildSettings,
+  BuiltImage,
+  CopySource,
+  MetadataFiles,
+  VolumePlan,
+} from "./plan.ts";
