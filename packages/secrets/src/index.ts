@@ -1,1 +1,1 @@
-export {};
+export type { StoredCertificate, StoredPrivateKey, StoredSecret, StoredSecrets } from "./stored-secret.ts";

@@ -1,0 +1,46 @@
+import type { JsonValue, KeyType } from "@vouchsafe/policy";
+
+/** The value of a secret as it is kept. JSON-serialisable; certificates and keys are PEM (64 columns, LF, final newline), bytes are hex. */
+export type StoredSecret =
+  | {
+      readonly kind: "ascii";
+      readonly text: string;
+      readonly previous?: readonly string[] | undefined;
+      readonly madeAt?: string | undefined;
+    }
+  | {
+      readonly kind: "binary";
+      readonly hex: string;
+      readonly previous?: readonly string[] | undefined;
+      readonly madeAt?: string | undefined;
+    }
+  | StoredPrivateKey
+  | { readonly kind: "public-key"; readonly pem: string }
+  | StoredCertificate
+  | { readonly kind: "pgp-key" /** base64 of the binary transferable keys */; readonly privateKey: string; readonly publicKey: string }
+  | { readonly kind: "config-fragment"; readonly value: JsonValue };
+
+export interface StoredPrivateKey {
+  readonly kind: "private-key";
+  /** Undefined for explicit keys of a type the CAS does not generate (P-521, RSA-4096). */
+  readonly keyType: KeyType | undefined;
+  /** PKCS#8. */
+  readonly pem: string;
+  readonly previous?: readonly string[] | undefined;
+  readonly madeAt?: string | undefined;
+}
+
+export interface StoredCertificate {
+  readonly kind: "x509" | "x509-ca";
+  readonly certificate: string;
+  /** Issuers, nearest first, root last, without the certificate itself; empty when self-signed (`:chain`). */
+  readonly chain: readonly string[];
+  /** PKCS#8; absent when the key stayed with the exporter (SL-147). */
+  readonly privateKey: string | undefined;
+  /** ISO 8601. When `now` passes `renewAfter`, issue again (SL-134). Undefined for explicit certificates. */
+  readonly renewAfter: string | undefined;
+  readonly notAfter: string;
+}
+
+/** By secret name. Kinds made at delivery (`jwt`, `aad-token`), imported and not yet supplied secrets are absent. */
+export type StoredSecrets = ReadonlyMap<string, StoredSecret>;
