@@ -202,7 +202,7 @@ test("openManifest accepts or says FSPF_…, whatever the list of files, even un
       seed,
       sealChunks(manifest, manifestKey(key, seed), 256 * 1024 * 1024),
     ]);
-  const valid = Buffer.from("000100012f0200000001" + "00022f6100" + "01a4" + "000000000001" + "00".repeat(48), "hex");
+  const valid = Buffer.from(`000100012f020000000100022f610001a4000000000001${"00".repeat(48)}`, "hex");
   assert.equal(openManifest(sealed(valid), key, Uint8Array.fromHex(tagOf(sealed(valid), key))).entries.length, 1);
   const nearlyValid = fc.tuple(fc.nat(valid.length - 1), fc.nat(255)).map(([at, value]) => Uint8Array.from(valid).fill(value, at, at + 1));
   fc.assert(

@@ -62,14 +62,14 @@ test("C-96: a changed listing is refused", (context) => {
 
 test("C-94: the longest prefix decides, by whole names", () => {
   const regions: Region[] = ["/", "/usr", "/usr/lib/x"].map((path) => ({ path, protection: "authenticated" }));
-  for (const [path, region] of [
+  const cases: readonly [string, string][] = [
     ["/etc", "/"],
     ["/usr", "/usr"],
     ["/usrlocal", "/"],
     ["/usr/lib/x/y", "/usr/lib/x"],
     ["/usr/lib/xy", "/usr"],
-  ])
-    assert.equal(findRegion(regions, path ?? "")?.path, region, path);
+  ];
+  for (const [path, region] of cases) assert.equal(findRegion(regions, path)?.path, region, path);
 });
 
 test("decodeListing accepts or says FSPF_MALFORMED, and accepts one spelling only", () => {

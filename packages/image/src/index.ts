@@ -1,5 +1,13 @@
 export { ImageError, type ImageErrorCode } from "./image-error.ts";
 export {
+  defaultCacheDir,
+  defaultRepositoryDir,
+  LOCAL_REGISTRY,
+  type LocalRepository,
+  openLocalRepository,
+  type StoredImage,
+} from "./local-repository.ts";
+export {
   CODE_PROTECTION_FILE,
   type ImageMetadata,
   LAUNCHER_PATH,
@@ -17,3 +25,5 @@ export type {
   MetadataFiles,
   VolumePlan,
 } from "./plan.ts";
+export { formatImageReference, type ImageReference, parseImageReference, targetKey } from "./reference.ts";
+export { type UnpackedImage, unpackImage } from "./unpack.ts";
