@@ -1,1 +1,39 @@
-export {};
+export { ByteCursor } from "./core/byte-cursor.ts";
+export { EvidenceError, OperationalError } from "./core/errors.ts";
+export { decodeEvidence, type Evidence, type EvidenceJson, type EvidenceKind, encodeEvidence, type Workload } from "./core/evidence.ts";
+export { createNodeStatement } from "./node/create-node-statement.ts";
+export { nodeKeyHash } from "./node/key-hash.ts";
+export { NODE_AGENT_MEASUREMENT, type NodeStatement } from "./node/node-statement.ts";
+export { type NodeTrust, type VerifiedNodeStatement, verifyNodeStatement } from "./node/verify-node-statement.ts";
+export { type Checkpoint, formatCheckpoint, type OpenedCheckpoint, openCheckpoint, parseCheckpoint } from "./tlog/checkpoint.ts";
+export { LogError } from "./tlog/log-error.ts";
+export {
+  type Position,
+  verifyConsistency,
+  verifyInclusion,
+  verifySubtreeConsistency,
+  verifySubtreeInclusion,
+} from "./tlog/merkle-proof.ts";
+export {
+  appendLeaf,
+  type CompleteNode,
+  EMPTY_EDGE,
+  EMPTY_ROOT,
+  leafHash,
+  type NodeReader,
+  nodeHash,
+  proveConsistency,
+  proveInclusion,
+  rootOf,
+  type TreeEdge,
+} from "./tlog/merkle-tree.ts";
+export {
+  cosignNote,
+  formatVerifierKey,
+  type NoteSignature,
+  type NoteVerifier,
+  type OpenedNote,
+  openNote,
+  parseVerifierKey,
+  signNote,
+} from "./tlog/signed-note.ts";

@@ -1,0 +1,53 @@
+import { createPublicKey, type KeyObject, verify } from "node:crypto";
+import { EvidenceError } from "../core/errors.ts";
+import { nodeKeyHash } from "./key-hash.ts";
+import { assertStatementKey, digestFor, type NodeStatement, nodeKeyId, parseNodeStatement } from "./node-statement.ts";
+
+export interface NodeTrust {
+  readonly now: Date;
+  /** DER SubjectPublicKeyInfo of every enrolled agent key. An empty list trusts nobody. */
+  readonly agentKeys: readonly Uint8Array[];
+  /** How old, or how far ahead of this clock, a statement may be; 300 unless told. */
+  readonly maxAgeSeconds?: number;
+}
+
+/** A statement that an enrolled agent signed and that is fresh. */
+export interface VerifiedNodeStatement extends NodeStatement {
+  /** `NODE_KEY:` and the key hash of the agent, as policies name platforms (SL-87). */
+  readonly platformId: string;
+  /** Distinct for every instance that one agent starts. */
+  readonly instanceId: string;
+}
+
+const MAX_AGE_SECONDS = 300;
+
+/** Parses and verifies a statement. Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE (unknown key, wrong signature), EVIDENCE_STALE. */
+export function verifyNodeStatement(bytes: Uint8Array, trust: NodeTrust): VerifiedNodeStatement {
+  const { statement, keyId, signedBytes, signature } = parseNodeStatement(bytes);
+  const refused = (detail: string, remedy?: string) =>
+    new EvidenceError("EVIDENCE_SIGNATURE", `node statement: ${detail}`, remedy === undefined ? {} : { remedy });
+  const key = trust.agentKeys.map(readEnrolledKey).find((candidate) => Buffer.compare(nodeKeyId(candidate), keyId) === 0);
+  if (key === undefined) {
+    throw refused(`no enrolled agent key has the SHA-256 ${keyId.toHex()}`, "Enrol the node agent's key with the CAS.");
+  }
+  if (!verify(digestFor(key), signedBytes, { key, dsaEncoding: "ieee-p1363" }, signature)) {
+    throw refused("the signature was not made by the agent key that it names");
+  }
+  const ageSeconds = (trust.now.getTime() - statement.issuedAt.getTime()) / 1000;
+  const limit = trust.maxAgeSeconds ?? MAX_AGE_SECONDS;
+  if (Math.abs(ageSeconds) > limit) {
+    const found = `issued ${Math.abs(ageSeconds)} s ${ageSeconds < 0 ? "in the future" : "ago"}`;
+    throw new EvidenceError("EVIDENCE_STALE", `node statement: ${found}, at most ${limit} s allowed`, {
+      remedy: "Set the clocks of node and CAS by the same time service, and attest again.",
+    });
+  }
+  const keyHash = nodeKeyHash(key.export({ type: "spki", format: "der" }));
+  return { ...statement, platformId: `NODE_KEY:${keyHash}`, instanceId: `${keyHash}/${statement.instanceCounter}` };
+}
+
+/** Enrolled keys are the relying party's own data: one that cannot be a statement key is a caller's mistake. */
+function readEnrolledKey(spki: Uint8Array): KeyObject {
+  const key = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
+  assertStatementKey(key, (detail) => new TypeError(detail));
+  return key;
+}

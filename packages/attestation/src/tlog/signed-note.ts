@@ -1,0 +1,176 @@
+import { createPublicKey, hash, type KeyObject, sign, verify } from "node:crypto";
+import { LogError } from "./log-error.ts";
+
+/** Who may sign a note: C2SP signed-note with Ed25519, or a witness with cosignature/v1. */
+export interface NoteVerifier {
+  readonly name: string;
+  readonly keyId: number;
+  readonly kind: "ed25519" | "cosignature";
+  readonly publicKey: KeyObject;
+}
+
+export interface NoteSignature {
+  readonly name: string;
+  readonly keyId: number;
+  /** When the witness signed, in seconds; cosignatures only. */
+  readonly timestamp?: bigint;
+}
+
+export interface OpenedNote {
+  /** Ends with a newline. */
+  readonly text: string;
+  /** At least one. */
+  readonly verifiedBy: readonly NoteSignature[];
+  /** Signatures by keys that were not given: they say nothing. */
+  readonly unverified: number;
+}
+
+const NOTE_MAX_BYTES = 1_000_000;
+const SIGNATURES_MAX = 100;
+const DASH = "— ";
+const KINDS = new Map<number, NoteVerifier["kind"]>([
+  [1, "ed25519"],
+  [4, "cosignature"],
+]);
+const SPKI_ED25519 = Uint8Array.fromHex("302a300506032b6570032100");
+
+/** Reads a verifier key `NAME+HASH+BASE64` (C2SP signed-note). Throws LOG_MALFORMED, also when the hash is not that of the key. */
+export function parseVerifierKey(text: string): NoteVerifier {
+  const [, name, keyHash, encoded] = /^([^+]{1,1000})\+([0-9a-f]{8})\+([A-Za-z0-9+/=]{1,1000})$/.exec(text) ?? [];
+  if (name === undefined || keyHash === undefined || encoded === undefined || !isName(name)) {
+    throw malformed("a verifier key is NAME+8 hex digits+base64");
+  }
+  const bytes = decodeBase64(encoded, "verifier key");
+  const kind = KINDS.get(bytes[0] ?? 0);
+  if (kind === undefined || bytes.length !== 33)
+    throw malformed(`verifier key of ${name}: algorithm ${bytes[0]} with ${bytes.length} bytes is not supported`);
+  if (keyIdOf(name, bytes) !== Number.parseInt(keyHash, 16)) throw malformed(`verifier key of ${name}: the hash is not that of the key`);
+  const spki = Buffer.concat([SPKI_ED25519, bytes.subarray(1)]);
+  return { name, kind, keyId: keyIdOf(name, bytes), publicKey: createPublicKey({ key: spki, format: "der", type: "spki" }) };
+}
+
+/** Writes the verifier key of an Ed25519 public key under `name`. */
+export function formatVerifierKey(name: string, publicKey: KeyObject, kind: NoteVerifier["kind"] = "ed25519"): string {
+  const bytes = noteKeyBytes(publicKey, kind);
+  return `${name}+${keyIdOf(name, bytes).toString(16).padStart(8, "0")}+${Buffer.from(bytes).toString("base64")}`;
+}
+
+/**
+ * Opens a signed note. A signature by a key that is given must be right; those of other keys are counted only. Throws LOG_MALFORMED, and
+ * LOG_SIGNATURE when a known key's signature is wrong or no known key signed.
+ */
+export function openNote(note: string | Uint8Array, verifiers: readonly NoteVerifier[]): OpenedNote {
+  const { text, lines } = splitNote(note);
+  const verifiedBy: NoteSignature[] = [];
+  const unverified = new Set<string>();
+  for (const { name, keyId, signature } of lines) {
+    const verifier = verifiers.find((candidate) => candidate.name === name && candidate.keyId === keyId);
+    if (verifier === undefined) unverified.add(`${name} ${keyId}`);
+    else if (!verifiedBy.some((seen) => seen.name === name && seen.keyId === keyId))
+      verifiedBy.push(verifySignature(text, verifier, signature));
+  }
+  if (verifiedBy.length === 0) throw new LogError("LOG_SIGNATURE", "no known key signed the note");
+  return { text, verifiedBy, unverified: unverified.size };
+}
+
+/** Signs `text` (lines ending in a newline) with an Ed25519 key and returns the whole note; further signature lines may be appended to it. */
+export function signNote(text: string, name: string, privateKey: KeyObject): string {
+  assertText(text);
+  const publicKey = createPublicKey(privateKey);
+  return `${text}\n${signatureLine(name, noteKeyBytes(publicKey, "ed25519"), sign(null, Buffer.from(text), privateKey))}`;
+}
+
+/** The signature line of a witness (C2SP tlog-cosignature) that saw `text` at `timestamp` seconds. */
+export function cosignNote(text: string, name: string, timestamp: bigint, privateKey: KeyObject): string {
+  assertText(text);
+  const publicKey = createPublicKey(privateKey);
+  const stamp = Buffer.alloc(8);
+  stamp.writeBigUInt64BE(timestamp);
+  const signature = sign(null, cosignedMessage(text, timestamp), privateKey);
+  return signatureLine(name, noteKeyBytes(publicKey, "cosignature"), Buffer.concat([stamp, signature]));
+}
+
+interface SignatureLine {
+  readonly name: string;
+  readonly keyId: number;
+  readonly signature: Uint8Array;
+}
+
+function splitNote(note: string | Uint8Array): { text: string; lines: SignatureLine[] } {
+  const whole = typeof note === "string" ? note : decodeUtf8(note);
+  if (whole.length > NOTE_MAX_BYTES) throw malformed(`${whole.length} characters, at most ${NOTE_MAX_BYTES} allowed`);
+  assertText(whole);
+  const split = whole.lastIndexOf("\n\n");
+  if (split < 0) throw malformed("no blank line before the signatures");
+  const signatures = whole.slice(split + 2);
+  if (!signatures.endsWith("\n")) throw malformed("no signature, or one without a newline behind it");
+  const lines = signatures.slice(0, -1).split("\n");
+  if (lines.length > SIGNATURES_MAX) throw malformed(`${lines.length} signatures, at most ${SIGNATURES_MAX} allowed`);
+  return { text: whole.slice(0, split + 1), lines: lines.map(parseSignatureLine) };
+}
+
+function parseSignatureLine(line: string): SignatureLine {
+  const [name, encoded, ...rest] = line.startsWith(DASH) ? line.slice(DASH.length).split(" ") : [];
+  if (name === undefined || encoded === undefined || rest.length > 0 || !isName(name))
+    throw malformed("a signature line is an em dash, a name and base64");
+  const bytes = decodeBase64(encoded, `signature of ${JSON.stringify(name)}`);
+  if (bytes.length < 5) throw malformed("a signature has a key id of 4 bytes and at least one byte behind it");
+  return { name, keyId: Buffer.from(bytes).readUInt32BE(0), signature: bytes.subarray(4) };
+}
+
+function verifySignature(text: string, verifier: NoteVerifier, signature: Uint8Array): NoteSignature {
+  const { name, keyId, publicKey } = verifier;
+  const wrong = () => new LogError("LOG_SIGNATURE", `the signature of ${name}+${keyId.toString(16).padStart(8, "0")} is not valid`);
+  if (verifier.kind === "ed25519") {
+    if (signature.length !== 64 || !verify(null, Buffer.from(text), publicKey, signature)) throw wrong();
+    return { name, keyId };
+  }
+  if (signature.length !== 72) throw wrong();
+  const timestamp = Buffer.from(signature).readBigUInt64BE(0);
+  if (!verify(null, cosignedMessage(text, timestamp), publicKey, signature.subarray(8))) throw wrong();
+  return { name, keyId, timestamp };
+}
+
+const cosignedMessage = (text: string, timestamp: bigint): Uint8Array => Buffer.from(`cosignature/v1\ntime ${timestamp}\n${text}`);
+
+function signatureLine(name: string, keyBytes: Uint8Array, signature: Uint8Array): string {
+  if (!isName(name)) throw new TypeError("a note key's name is not empty and has no space or plus sign");
+  const id = Buffer.alloc(4);
+  id.writeUInt32BE(keyIdOf(name, keyBytes));
+  return `${DASH}${name} ${Buffer.concat([id, signature]).toString("base64")}\n`;
+}
+
+function noteKeyBytes(publicKey: KeyObject, kind: NoteVerifier["kind"]): Uint8Array {
+  if (publicKey.asymmetricKeyType !== "ed25519") throw new TypeError(`notes are signed with Ed25519, not ${publicKey.asymmetricKeyType}`);
+  const spki = publicKey.export({ type: "spki", format: "der" });
+  return Buffer.concat([Uint8Array.of(kind === "ed25519" ? 1 : 4), spki.subarray(SPKI_ED25519.length)]);
+}
+
+const keyIdOf = (name: string, keyBytes: Uint8Array): number =>
+  hash("sha256", Buffer.concat([Buffer.from(`${name}\n`), keyBytes]), "buffer").readUInt32BE(0);
+
+const isName = (name: string): boolean => name.length > 0 && !/[\s+\u0085]/u.test(name);
+
+function assertText(text: string): void {
+  if (!text.isWellFormed() || /[\u0000-\u0009\u000b-\u001f]/.test(text))
+    throw malformed("the note has control characters or is not Unicode text");
+  if (!text.endsWith("\n")) throw malformed("the last line has no newline");
+}
+
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw malformed("not UTF-8"); // the decoder's own error says nothing more
+  }
+}
+
+function decodeBase64(text: string, field: string): Uint8Array {
+  try {
+    return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
+  } catch (cause) {
+    throw new LogError("LOG_MALFORMED", `note: ${field} is not base64`, { cause });
+  }
+}
+
+const malformed = (detail: string): LogError => new LogError("LOG_MALFORMED", `note: ${detail}`);

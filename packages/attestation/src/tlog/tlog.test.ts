@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { test } from "node:test";
+import fc from "fast-check";
+import { formatCheckpoint, openCheckpoint, parseCheckpoint } from "./checkpoint.ts";
+import { LogError } from "./log-error.ts";
+import { verifyConsistency, verifyInclusion, verifySubtreeConsistency, verifySubtreeInclusion } from "./merkle-proof.ts";
+import { appendLeaf, EMPTY_EDGE, EMPTY_ROOT, leafHash, proveConsistency, proveInclusion, rootOf } from "./merkle-tree.ts";
+import { cosignNote, formatVerifierKey, openNote, parseVerifierKey, signNote } from "./signed-note.ts";
+
+/** A log of `size` entries with everything needed to prove things about it. */
+function growLog(size: number) {
+  const nodes = new Map<string, Uint8Array>();
+  const roots = [EMPTY_ROOT];
+  const leaves: Uint8Array[] = [];
+  let edge = EMPTY_EDGE;
+  for (let entry = 0; entry < size; entry++) {
+    const leaf = leafHash(Buffer.from(`entry ${entry}`));
+    const appended = appendLeaf(edge, leaf);
+    edge = appended.edge;
+    for (const { level, index, hash } of appended.completed) nodes.set(`${level}/${index}`, hash);
+    leaves.push(leaf);
+    roots.push(rootOf(edge));
+  }
+  const read = (level: number, index: number): Uint8Array => {
+    const hash = nodes.get(`${level}/${index}`);
+    if (hash === undefined) throw new Error(`node ${level}/${index} is not complete`);
+    return hash;
+  };
+  return { roots, leaves, read };
+}
+const log = growLog(70);
+const rootAt = (size: number): Uint8Array => log.roots[size] ?? assert.fail();
+const leafAt = (index: number): Uint8Array => log.leaves[index] ?? assert.fail();
+const refusedWith = (code: string) => (error: unknown) => error instanceof LogError && error.code === code;
+
+test("RFC 9162 §2.1.1: the root of three entries is the hash of the first two and the third", () => {
+  assert.equal(rootAt(0).toHex(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  assert.equal(leafHash(new Uint8Array(0)).toHex(), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
+});
+
+test("every entry is proved in every tree that has it, and in no tree under another index, size or root", () => {
+  for (let size = 1; size <= 40; size++) {
+    for (let index = 0; index < size; index++) {
+      const proof = proveInclusion(index, size, log.read);
+      const claim = { index, size, leaf: leafAt(index), root: rootAt(size), proof };
+      verifyInclusion(claim);
+      assert.throws(() => verifyInclusion({ ...claim, leaf: leafAt(index + 1) }), refusedWith("LOG_PROOF"));
+      assert.throws(() => verifyInclusion({ ...claim, root: rootAt(size + 1) }), refusedWith("LOG_PROOF"));
+      assert.throws(() => verifyInclusion({ ...claim, index: index + 1 }), refusedWith("LOG_PROOF"));
+      assert.throws(() => verifyInclusion({ ...claim, proof: [...proof, leafAt(0)] }), refusedWith("LOG_PROOF"));
+      assert.throws(
+        () => verifyInclusion({ ...claim, proof: proof.slice(1).concat(proof.length === 0 ? [leafAt(0)] : []) }),
+        refusedWith("LOG_PROOF"),
+      );
+    }
+  }
+});
+
+test("hazard B12: every tree is consistent with every earlier state, and with no other", () => {
+  for (let size = 1; size <= 40; size++) {
+    for (let earlier = 1; earlier <= size; earlier++) {
+      const proof = proveConsistency(earlier, size, log.read);
+      const claim = { earlier, size, earlierRoot: rootAt(earlier), root: rootAt(size), proof };
+      verifyConsistency(claim);
+      assert.throws(() => verifyConsistency({ ...claim, earlierRoot: rootAt(earlier - 1) }), refusedWith("LOG_PROOF"));
+      assert.throws(() => verifyConsistency({ ...claim, root: rootAt(size + 1) }), refusedWith("LOG_PROOF"));
+      assert.throws(() => verifyConsistency({ ...claim, proof: [...proof, rootAt(1)] }), refusedWith("LOG_PROOF"));
+    }
+  }
+});
+
+test("nothing is proved from the empty tree, and trees do not shrink", () => {
+  const root = rootAt(5);
+  assert.throws(() => verifyConsistency({ earlier: 0, size: 5, earlierRoot: EMPTY_ROOT, root, proof: [] }), refusedWith("LOG_PROOF"));
+  assert.throws(() => verifyConsistency({ earlier: 5, size: 4, earlierRoot: root, root: rootAt(4), proof: [] }), refusedWith("LOG_PROOF"));
+  verifyConsistency({ earlier: 0, size: 0, earlierRoot: EMPTY_ROOT, root: EMPTY_ROOT, proof: [] });
+  assert.throws(() => proveConsistency(0, 5, log.read), refusedWith("LOG_PROOF"));
+  assert.throws(() => proveInclusion(5, 5, log.read), refusedWith("LOG_PROOF"));
+});
+
+test("a complete subtree is proved in the tree that contains it", () => {
+  const [subtreeRoot, root] = [log.read(2, 1), rootAt(8)]; // entries 4 to 8
+  verifySubtreeConsistency({ start: 4, end: 8, size: 8, subtreeRoot, root, proof: [log.read(2, 0)] });
+  verifySubtreeInclusion({ index: 5, start: 4, end: 8, leaf: leafAt(5), root: subtreeRoot, proof: [leafAt(4), log.read(1, 3)] });
+  const misplaced = { start: 2, end: 6, size: 8, subtreeRoot, root, proof: [] };
+  assert.throws(() => verifySubtreeConsistency(misplaced), { code: "LOG_PROOF", message: /not a subtree/ });
+});
+
+test("hazard A17: a proof of 100,000 hashes is refused before any is hashed", () => {
+  const proof = Array.from({ length: 100_000 }, () => rootAt(1));
+  const claim = { index: 2n ** 60n, size: 2n ** 63n, leaf: leafAt(0), root: rootAt(1), proof };
+  assert.throws(() => verifyInclusion(claim), { code: "LOG_PROOF", message: /at most 128/ });
+});
+
+const logKey = generateKeyPairSync("ed25519");
+const witnessKey = generateKeyPairSync("ed25519");
+const verifiers = [
+  parseVerifierKey(formatVerifierKey("log.example/audit", logKey.publicKey)),
+  parseVerifierKey(formatVerifierKey("witness.example", witnessKey.publicKey, "cosignature")),
+];
+const checkpoint = { origin: "log.example/audit", size: 70n, root: rootAt(70), extensions: ["build 7"] };
+const text = formatCheckpoint(checkpoint);
+const signed = signNote(text, "log.example/audit", logKey.privateKey);
+
+test("a checkpoint signed by the log and cosigned by a witness opens, with who signed and when", () => {
+  const opened = openCheckpoint(signed + cosignNote(text, "witness.example", 1_764_000_000n, witnessKey.privateKey), verifiers);
+  assert.deepEqual({ ...opened.checkpoint, root: opened.checkpoint.root.toHex() }, { ...checkpoint, root: rootAt(70).toHex() });
+  assert.deepEqual(
+    opened.verifiedBy.map(({ name, timestamp }) => [name, timestamp]),
+    [
+      ["log.example/audit", undefined],
+      ["witness.example", 1_764_000_000n],
+    ],
+  );
+});
+
+test("hazard A1: a signed checkpoint with any byte changed is refused, or opens to the same text", () => {
+  const bytes = Buffer.from(signed);
+  for (let at = 0; at < bytes.length; at++) {
+    const changed = Uint8Array.from(bytes);
+    changed[at] = (bytes[at] ?? 0) ^ 1;
+    try {
+      assert.equal(openCheckpoint(changed, verifiers).text, text);
+    } catch (error) {
+      assert(error instanceof LogError, String(error));
+    }
+  }
+});
+
+const refusedNotes = [
+  { rule: "without a signature", note: `${text}\n`, code: "LOG_MALFORMED" },
+  { rule: "without a blank line", note: signed.replace("\n\n", "\n"), code: "LOG_MALFORMED" },
+  { rule: "with CRLF", note: signed.replaceAll("\n", "\r\n"), code: "LOG_MALFORMED" },
+  { rule: "whose text was changed", note: signed.replace("\n70\n", "\n71\n"), code: "LOG_SIGNATURE" },
+  { rule: "signed under another name", note: signed.replace("— log.example", "— other.example"), code: "LOG_SIGNATURE" },
+  { rule: "cut off inside the signature", note: `${signed.slice(0, -13)}\n`, code: "LOG_SIGNATURE" },
+  { rule: "with 101 signatures", note: signed + (signed.split("\n\n")[1] ?? "").repeat(100), code: "LOG_MALFORMED" },
+];
+for (const { rule, note, code } of refusedNotes) {
+  test(`openNote refuses a note ${rule}`, () => {
+    assert.throws(() => openNote(note, verifiers), refusedWith(code));
+  });
+}
+
+test("parseCheckpoint refuses sizes with leading zeros, short roots and empty extension lines", () => {
+  const root = Buffer.from(rootAt(1)).toString("base64");
+  for (const lines of [
+    ["o", "07", root],
+    ["o", "-1", root],
+    ["o", "7", root.slice(4)],
+    ["o", "7", root, ""],
+    ["", "7", root],
+    ["o", "7"],
+  ]) {
+    assert.throws(() => parseCheckpoint(`${lines.join("\n")}\n`), refusedWith("LOG_MALFORMED"));
+  }
+});
+
+test("parseVerifierKey refuses a key whose hash is another's", () => {
+  const key = formatVerifierKey("log.example/audit", logKey.publicKey);
+  assert.throws(() => parseVerifierKey(key.replace("log.", "lag.")), refusedWith("LOG_MALFORMED"));
+});
+
+test("openNote and parseCheckpoint give a value or a LogError, whatever the input", () => {
+  const nearlyValid = fc
+    .tuple(fc.nat(signed.length - 1), fc.string({ maxLength: 3 }))
+    .map(([at, piece]) => signed.slice(0, at) + piece + signed.slice(at + 1));
+  fc.assert(
+    fc.property(fc.oneof(fc.string({ unit: "binary", maxLength: 300 }), nearlyValid), (note) => {
+      try {
+        openCheckpoint(note, verifiers);
+      } catch (error) {
+        assert(error instanceof LogError, String(error));
+      }
+    }),
+  );
+});
