@@ -1,1 +1,68 @@
-export {};
+export { CAS_CLIENT_PORT, CAS_SERVICE_PORT, type CasAddress, formatCasAddress, parseCasAddress } from "./cas-address.ts";
+export { type CasIdentity, type CasPin, verifyCasChain, verifyCasChainPem } from "./cas-chain.ts";
+export { CasClient, type CasClientOptions, CLIENT_ALPN } from "./cas-client.ts";
+export { type CasConnection, type CasConnectionOptions, connectToCas, KEY_EXCHANGE_GROUPS } from "./cas-connection.ts";
+export {
+  accessTokenProof,
+  type Channel,
+  EXPORTER_BYTES,
+  EXPORTER_LABEL,
+  evidenceUserData,
+  isEqualProof,
+  isInstanceKeyType,
+  signInstanceProof,
+  verifyInstanceProof,
+} from "./channel-binding.ts";
+export {
+  AuditCheckpoints,
+  CAS_STATES,
+  CasAttestation,
+  CasStatement,
+  CasVersion,
+  HealthReport,
+  Provisioned,
+  PublicValue,
+  PublicValues,
+  SessionHash,
+  SessionList,
+  SessionUploaded,
+} from "./client-api.ts";
+export { encodeFrame, FrameDecoder, MAX_FRAME_BYTES } from "./frames.ts";
+export {
+  AgentReply,
+  AgentRequest,
+  ATTESTATION_STEPS,
+  type AttestationStep,
+  AttestRequest,
+  CasMessage,
+  Configuration,
+  EvidenceJson,
+  FILE_SYSTEM_POLICIES,
+  type FileConfiguration,
+  InstanceMessage,
+  PROTOCOL_VERSION,
+  REFUSAL_CODES,
+  Refusal,
+  type RefusalCode,
+  type Renewal,
+  type RenewedFile,
+  SERVICE_ALPN,
+  type TagReport,
+  type TagTarget,
+  VOLUME_POLICIES,
+  type VolumeConfiguration,
+} from "./messages.ts";
+export { CasProblemError, PROBLEM_CODES, PROBLEM_STATUS, Problem, type ProblemCode } from "./problem.ts";
+export { ProtocolError, type ProtocolErrorCode } from "./protocol-error.ts";
+export {
+  type AttestedService,
+  type AttestServiceOptions,
+  attestService,
+  decodeEvidenceJson,
+  encodeEvidenceJson,
+  type GatheredEvidence,
+  generateInstanceKey,
+  RefusedError,
+} from "./service-client.ts";
+export { ServiceConnection } from "./service-connection.ts";
+export { isSessionName, parseServiceId, type ServiceId, serviceName } from "./service-id.ts";

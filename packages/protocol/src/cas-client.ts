@@ -1,0 +1,261 @@
+import { Agent, request } from "node:https";
+import type { Duplex } from "node:stream";
+import type { z } from "zod";
+import { type CasAddress, formatCasAddress } from "./cas-address.ts";
+import type { CasIdentity, CasPin } from "./cas-chain.ts";
+import { connectToCas } from "./cas-connection.ts";
+import {
+  AuditCheckpoints,
+  CasAttestation,
+  CasVersion,
+  HealthReport,
+  Provisioned,
+  PublicValue,
+  PublicValues,
+  SessionHash,
+  SessionList,
+  SessionUploaded,
+} from "./client-api.ts";
+import { CasProblemError, Problem } from "./problem.ts";
+import { ProtocolError } from "./protocol-error.ts";
+
+export const CLIENT_ALPN = "http/1.1";
+
+export interface CasClientOptions extends CasAddress {
+  readonly pin: CasPin;
+  readonly clientIdentity?: { readonly certificate: string; readonly privateKey: string } | undefined;
+  /** For each request, connection included; 30 s unless given. */
+  readonly timeoutMs?: number | undefined;
+}
+
+interface Call {
+  readonly method: "GET" | "POST" | "PUT";
+  readonly path: string;
+  readonly body?: string | undefined;
+  readonly contentType?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+}
+
+const TIMEOUT_MS = 30_000;
+const ANSWER_MAX_BYTES = 16 * 1024 * 1024;
+
+/**
+ * The client API of one CAS (cas.md §7). The peer's chain is verified against the pin before anything is sent, on every connection.
+ * Methods throw CAS_UNREACHABLE, CAS_IDENTITY, CONNECTION_LOST, PROTOCOL_VIOLATION, or CasProblemError with the CAS's own words.
+ */
+export class CasClient implements Disposable {
+  readonly #options: CasClientOptions;
+  readonly #agent: VerifyingAgent;
+
+  constructor(options: CasClientOptions) {
+    this.#options = options;
+    this.#agent = new VerifyingAgent(options);
+  }
+
+  /** Identity of the peer, as verified on the last connection. */
+  get identity(): CasIdentity | undefined {
+    return this.#agent.identity;
+  }
+
+  /** Creates the session, or updates it when the text has a predecessor. `text` is YAML or JSON. */
+  uploadSession(text: string): Promise<SessionUploaded> {
+    return this.#json(SessionUploaded, { method: "POST", path: "/v1/sessions", body: text, contentType: "application/yaml" });
+  }
+
+  /** Uploads a signed session (SL-188); the client certificate counts for nothing here. */
+  uploadSignedSession(json: string): Promise<SessionUploaded> {
+    return this.#json(SessionUploaded, { method: "PUT", path: "/v1/signed_sessions", body: json, contentType: "application/json" });
+  }
+
+  /** Uploads an encrypted session (SL-194). */
+  uploadEncryptedSession(json: string): Promise<SessionUploaded> {
+    return this.#json(SessionUploaded, { method: "PUT", path: "/v1/encrypted_sessions", body: json, contentType: "application/json" });
+  }
+
+  /** Normalised text with its creator; an older version by its hash. */
+  async readSession(name: string, hash?: string): Promise<{ readonly text: string; readonly hash: string }> {
+    const query = hash === undefined ? "" : `?hash=${hash}`;
+    const answer = await this.#call({ method: "GET", path: `/v1/sessions/${encodeName(name)}${query}` });
+    const found = answer.headers["vouchsafe-session-hash"];
+    return { text: answer.text, hash: typeof found === "string" ? found : "" };
+  }
+
+  readSessionHash(name: string): Promise<SessionHash> {
+    return this.#json(SessionHash, { method: "GET", path: `/v1/sessions/${encodeName(name)}?view=hash` });
+  }
+
+  /** Direct children of a namespace, sorted, one page; `/` is the root. */
+  listSessions(namespace: string, page: { after?: string; limit?: number } = {}): Promise<SessionList> {
+    const query = new URLSearchParams({ namespace });
+    if (page.after !== undefined) query.set("after", page.after);
+    if (page.limit !== undefined) query.set("limit", String(page.limit));
+    return this.#json(SessionList, { method: "GET", path: `/v1/sessions?${query}` });
+  }
+
+  /** Public secrets of a session by name; needs no client certificate. */
+  async publicValues(session: string): Promise<ReadonlyMap<string, PublicValue>> {
+    const answer = await this.#json(PublicValues, { method: "GET", path: `/v1/values/session=${encodeName(session)}` });
+    return new Map(Object.entries(answer.values));
+  }
+
+  publicValue(session: string, secret: string): Promise<PublicValue> {
+    const path = `/v1/values/session=${encodeName(session)},secret=${encodeURIComponent(secret)}`;
+    return this.#json(PublicValue, { method: "GET", path });
+  }
+
+  /** What the CAS says and proves about itself. `nonce` is base64url text of the caller's choice. */
+  attest(nonce: string): Promise<CasAttestation> {
+    return this.#json(CasAttestation, { method: "GET", path: `/v1/attest?${new URLSearchParams({ nonce })}` });
+  }
+
+  version(): Promise<CasVersion> {
+    return this.#json(CasVersion, { method: "GET", path: "/v1/version" });
+  }
+
+  async isReady(): Promise<boolean> {
+    try {
+      await this.#call({ method: "GET", path: "/v1/health/ready" });
+      return true;
+    } catch (error) {
+      if (error instanceof CasProblemError) return false;
+      throw error;
+    }
+  }
+
+  /** Owner only. */
+  healthReport(): Promise<z.infer<typeof HealthReport>> {
+    return this.#json(HealthReport, { method: "GET", path: "/v1/health/report" });
+  }
+
+  /** Makes the holder of the client certificate the owner (C-12). `config` is TOML. */
+  provision(token: string, config: string): Promise<Provisioned> {
+    const body = JSON.stringify({ token, config });
+    return this.#json(Provisioned, { method: "POST", path: "/v1/provision", body, contentType: "application/json" });
+  }
+
+  /** Owner only. `config` is TOML. */
+  async updateConfig(config: string): Promise<void> {
+    await this.#call({ method: "PUT", path: "/v1/config", body: config, contentType: "application/toml" });
+  }
+
+  /** Owner only: trusts Evidence of kind `node` signed by this key (DER SubjectPublicKeyInfo). */
+  async enrolNodeKey(spki: Uint8Array): Promise<void> {
+    const body = JSON.stringify({ key: spki.toBase64() });
+    await this.#call({ method: "POST", path: "/v1/node-keys", body, contentType: "application/json" });
+  }
+
+  /** Owner only: confirms that the database lost its newest changes (C-5). Returns old and new position. */
+  async acceptRollback(): Promise<string> {
+    return (await this.#call({ method: "POST", path: "/v1/accept-rollback", body: "{}", contentType: "application/json" })).text;
+  }
+
+  auditCheckpoints(from: number, to: number): Promise<AuditCheckpoints> {
+    return this.#json(AuditCheckpoints, { method: "GET", path: `/v1/audit/checkpoints?from=${from}&to=${to}` });
+  }
+
+  /** Closes idle connections; harmless when called twice. */
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async #json<T>(schema: z.ZodType<T>, call: Call): Promise<T> {
+    const { text } = await this.#call(call);
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch (cause) {
+      throw new ProtocolError("PROTOCOL_VIOLATION", `the CAS answered ${call.path} with something that is not JSON`, { cause });
+    }
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return parsed.data;
+    throw new ProtocolError("PROTOCOL_VIOLATION", `unexpected answer to ${call.path}`, { cause: parsed.error });
+  }
+
+  async #call(call: Call): Promise<Answer> {
+    const answer = await this.#exchange(call);
+    if (answer.status >= 200 && answer.status < 300) return answer;
+    let value: unknown;
+    try {
+      value = JSON.parse(answer.text);
+    } catch {
+      // no problem document: reported below by its status
+    }
+    const problem = Problem.safeParse(value);
+    if (problem.success) throw new CasProblemError(problem.data);
+    throw new ProtocolError("PROTOCOL_VIOLATION", `the CAS answered ${call.path} with status ${answer.status}`);
+  }
+
+  #exchange(call: Call): Promise<Answer> {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const address = formatCasAddress(this.#options);
+    const lost = (cause: Error) => {
+      if (cause instanceof ProtocolError) return reject(cause);
+      reject(new ProtocolError("CONNECTION_LOST", `no answer from the CAS at ${address}: ${cause.message}`, { cause }));
+    };
+    const deadline = AbortSignal.timeout(this.#options.timeoutMs ?? TIMEOUT_MS);
+    const outgoing = request({
+      agent: this.#agent,
+      method: call.method,
+      path: call.path,
+      host: this.#options.host,
+      port: this.#options.port,
+      signal: call.signal === undefined ? deadline : AbortSignal.any([call.signal, deadline]),
+      headers: call.body === undefined ? {} : { "content-type": call.contentType, "content-length": Buffer.byteLength(call.body) },
+    });
+    outgoing.on("error", lost);
+    outgoing.on("response", (response) => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      response.on("error", lost);
+      response.on("data", (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > ANSWER_MAX_BYTES) response.destroy(new Error(`answer is larger than ${ANSWER_MAX_BYTES} bytes`));
+        else chunks.push(chunk);
+      });
+      response.on("end", () => {
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, text: Buffer.concat(chunks).toString() });
+      });
+    });
+    outgoing.end(call.body);
+    return promise;
+  }
+}
+
+/** Hands out sockets only after the peer has been verified. */
+class VerifyingAgent extends Agent {
+  readonly #client: CasClientOptions;
+  identity: CasIdentity | undefined;
+
+  constructor(client: CasClientOptions) {
+    super({ keepAlive: true, maxSockets: 8, maxCachedSessions: 0 });
+    this.#client = client;
+  }
+
+  override createConnection(_options: object, callback?: (error: Error | null, stream: Duplex) => void): undefined {
+    const { host, port, pin, clientIdentity, timeoutMs } = this.#client;
+    connectToCas({ host, port, pin, clientIdentity, alpn: CLIENT_ALPN, timeoutMs: timeoutMs ?? TIMEOUT_MS }).then(
+      ({ socket, identity }) => {
+        this.identity = identity;
+        callback?.(null, socket);
+      },
+      // Node's own contract: with an error the stream argument is not looked at, though its type demands one
+      (error: Error) => (callback as ((error: Error) => void) | undefined)?.(error),
+    );
+    return undefined;
+  }
+}
+
+/** Session names keep their slashes in paths; their characters need no escape (SL-37), anything else is refused by the CAS. */
+function encodeName(name: string): string {
+  return name.split("/").map(encodeURIComponent).join("/");
+}

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { createPublicKey, generateKeyPairSync } from "node:crypto";
+import { test } from "node:test";
+import { accessTokenProof, evidenceUserData, isEqualProof, signInstanceProof, verifyInstanceProof } from "./channel-binding.ts";
+import { generateInstanceKey } from "./service-client.ts";
+
+const channel = {
+  exporter: new Uint8Array(32).fill(1),
+  casKey: new Uint8Array(91).fill(2),
+  instanceKey: new Uint8Array(91).fill(3),
+  service: "shop/api",
+};
+
+test("C-35: user data changes with each field it binds, and has 64 bytes", () => {
+  const base = evidenceUserData(channel);
+  assert.equal(base.length, 64);
+  const others = [
+    { ...channel, exporter: new Uint8Array(32).fill(9) },
+    { ...channel, casKey: new Uint8Array(91).fill(9) },
+    { ...channel, instanceKey: new Uint8Array(91).fill(9) },
+    { ...channel, service: "shop/apj" },
+    // lengths are part of the hash: bytes cannot move from one field to the next
+    { ...channel, casKey: new Uint8Array(90).fill(2), instanceKey: Uint8Array.of(2, ...channel.instanceKey) },
+  ];
+  for (const other of others) assert.notDeepEqual(evidenceUserData(other), base);
+  assert.throws(() => evidenceUserData({ ...channel, exporter: new Uint8Array(31) }), TypeError);
+});
+
+test("an instance proof verifies for its key and channel only, and only P-256 or Ed25519 keys make one", () => {
+  const userData = evidenceUserData(channel);
+  for (const key of [generateInstanceKey(), generateKeyPairSync("ed25519").privateKey]) {
+    const publicKey = createPublicKey(key.export({ type: "pkcs8", format: "pem" }));
+    const proof = signInstanceProof(userData, key);
+    assert.equal(verifyInstanceProof(userData, publicKey, proof), true);
+    assert.equal(verifyInstanceProof(evidenceUserData({ ...channel, service: "shop/other" }), publicKey, proof), false);
+  }
+  const odd = generateKeyPairSync("ec", { namedCurve: "secp384r1" });
+  assert.equal(verifyInstanceProof(userData, odd.publicKey, signInstanceProof(userData, odd.privateKey)), false);
+});
+
+test("C-39: the proofs of the two directions differ, so neither can be reflected", () => {
+  const userData = evidenceUserData(channel);
+  const service = accessTokenProof("token", "service", userData);
+  assert.equal(isEqualProof(service, accessTokenProof("token", "service", userData)), true);
+  assert.equal(isEqualProof(service, accessTokenProof("token", "cas", userData)), false);
+  assert.equal(isEqualProof(service, service.subarray(1)), false);
+});

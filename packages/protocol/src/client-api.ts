@@ -1,0 +1,90 @@
+import { z } from "zod";
+import { EvidenceJson } from "./messages.ts";
+
+/** Answers of the client API (cas.md §7). Clients ignore keys they do not know: a newer CAS may say more. */
+
+const Hex64 = z.string().regex(/^[0-9a-f]{64}$/);
+
+const UploadWarning = z.object({ rule: z.string(), path: z.string(), line: z.number(), column: z.number(), message: z.string() });
+
+export const SessionUploaded = z.object({ hash: Hex64, name: z.string(), warnings: z.array(UploadWarning) });
+export type SessionUploaded = z.infer<typeof SessionUploaded>;
+
+export const SessionHash = z.object({ hash: Hex64, since: z.string() });
+export type SessionHash = z.infer<typeof SessionHash>;
+
+export const SessionList = z.object({
+  sessions: z.array(z.object({ name: z.string(), updated: z.string() })),
+  /** Name to continue after; absent on the last page. */
+  next: z.string().optional(),
+});
+export type SessionList = z.infer<typeof SessionList>;
+
+/** A public value (C-21): `binary` as hex, certificates and keys as PEM, fragments as JSON. Times are RFC 3339. */
+export const PublicValue = z.object({
+  kind: z.enum(["string", "binary", "x509", "public-key", "fragment"]),
+  value: z.json(),
+  expires: z.string().nullable(),
+  renew: z.string().nullable(),
+});
+export type PublicValue = z.infer<typeof PublicValue>;
+
+export const PublicValues = z.object({ values: z.record(z.string(), PublicValue) });
+
+export const CAS_STATES = ["unprovisioned", "provisioned", "rollback-suspected", "upgrading"] as const;
+
+export const CasVersion = z.object({
+  version: z.string(),
+  commit: z.string(),
+  built: z.string(),
+  language: z.array(z.string()),
+  state: z.enum(CAS_STATES),
+});
+export type CasVersion = z.infer<typeof CasVersion>;
+
+/** What the CAS says about itself, and what its Evidence covers (C-64). */
+export const CasStatement = z.object({
+  format: z.literal("vouchsafe/cas-statement/1"),
+  /** PEM: TLS certificate, software certificate, CAS certificate. */
+  chain: z.array(z.string()),
+  /** Hex of the public key that sessions are encrypted to. */
+  sessionEncryptionKey: z.string(),
+  version: z.string(),
+  state: z.enum(CAS_STATES),
+  selfProvisioned: z.boolean(),
+  ownerKeyHash: z.string().nullable(),
+  databaseKeyInjected: z.boolean(),
+  /** The caller's, base64; empty when none was given. */
+  nonce: z.string(),
+});
+export type CasStatement = z.infer<typeof CasStatement>;
+
+/** Statement as signed text, and Evidence over SHA-512 of it where the platform can make any. */
+export const CasAttestation = z.object({
+  /** JSON text of a {@link CasStatement}, exactly as signed. */
+  statement: z.string(),
+  /** ECDSA P-256, SHA-256, DER, by the TLS key: base64. */
+  signature: z.base64(),
+  evidence: EvidenceJson.nullable(),
+});
+export type CasAttestation = z.infer<typeof CasAttestation>;
+
+export const Provisioned = z.object({ ownerKeyHash: z.string(), chain: z.array(z.string()) });
+export type Provisioned = z.infer<typeof Provisioned>;
+
+export const HealthReport = z.object({
+  database: z.string(),
+  auditLog: z.string(),
+  collateral: z.string(),
+  backups: z.int(),
+});
+
+export const AuditCheckpoints = z.object({
+  origin: z.string(),
+  /** Signed note of the newest checkpoint. */
+  latest: z.string().nullable(),
+  checkpoints: z.array(z.string()),
+  /** Verifier keys of the log, newest last, each in signed-note form. */
+  keys: z.array(z.string()),
+});
+export type AuditCheckpoints = z.infer<typeof AuditCheckpoints>;

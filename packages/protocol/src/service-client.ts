@@ -1,0 +1,139 @@
+import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import type { CasAddress } from "./cas-address.ts";
+import type { CasIdentity } from "./cas-chain.ts";
+import { connectToCas } from "./cas-connection.ts";
+import { accessTokenProof, EXPORTER_BYTES, EXPORTER_LABEL, evidenceUserData, isEqualProof, signInstanceProof } from "./channel-binding.ts";
+import { encodeFrame } from "./frames.ts";
+import { type AttestRequest, type Configuration, type EvidenceJson, PROTOCOL_VERSION, type Refusal, SERVICE_ALPN } from "./messages.ts";
+import { ProtocolError } from "./protocol-error.ts";
+import { ServiceConnection } from "./service-connection.ts";
+import { parseServiceId, serviceName } from "./service-id.ts";
+
+/** What an evidence source returns: the attestation package's `Evidence` has this shape. */
+export interface GatheredEvidence {
+  readonly kind: EvidenceJson["kind"];
+  readonly bytes: Uint8Array;
+  readonly endorsements?: ReadonlyMap<string, Uint8Array> | undefined;
+}
+
+export interface AttestServiceOptions extends CasAddress {
+  /** Pinned CAS key. Without it, and without an access token, anybody could pose as the CAS: the caller must warn (C-36). */
+  readonly casKeyHash?: string | undefined;
+  /** `SESSION/SERVICE[@OTP]`. */
+  readonly serviceId: string;
+  /** Gathers Evidence that covers these 64 bytes; undefined where there is none to give (`mode: none`). */
+  readonly evidence: ((userData: Uint8Array) => Promise<GatheredEvidence>) | undefined;
+  /** Value of `SCONE_SERVICE_ACCESS_TOKEN`. */
+  readonly accessToken?: string | undefined;
+  /** The instance's own key, P-256 or Ed25519; a fresh P-256 one unless given. Keep it for a reconnection. */
+  readonly instanceKey?: KeyObject | undefined;
+  /** This instance has been attested before and lost its connection (C-46). */
+  readonly reconnect?: boolean | undefined;
+  readonly runtimeVersion: string;
+  /** Limit for everything up to the answer; 30 s unless given. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface AttestedService {
+  readonly configuration: Configuration;
+  /** Stays open for renewals, tags and exit; close it when the program is gone. */
+  readonly connection: ServiceConnection;
+  readonly cas: CasIdentity;
+  readonly instanceKey: KeyObject;
+}
+
+/** The CAS refused the service: `refusal` has the first failed step and every reason. */
+export class RefusedError extends ProtocolError {
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    super("SERVICE_REFUSED", refusal.step === undefined ? refusal.message : `${refusal.message} (step ${refusal.step})`);
+    this.refusal = refusal;
+  }
+}
+
+const TIMEOUT_MS = 30_000;
+
+/** A key for one instance; it lives no longer than the instance. */
+export function generateInstanceKey(): KeyObject {
+  return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+}
+
+/**
+ * Attests and is configured in one round trip over one fresh TLS connection (C-34, C-35).
+ * Throws CAS_UNREACHABLE, CAS_IDENTITY (nothing was sent), SERVICE_REFUSED, PROTOCOL_VIOLATION, CONNECTION_LOST, and what `evidence` throws.
+ */
+export async function attestService(options: AttestServiceOptions): Promise<AttestedService> {
+  const id = parseServiceId(options.serviceId);
+  if (id === undefined) {
+    const remedy = "Set SCONE_CONFIG_ID to SESSION/SERVICE, followed by @ and the one-time password where the session asks for one.";
+    throw new ProtocolError("PROTOCOL_VIOLATION", "the service id is not SESSION/SERVICE or SESSION/SERVICE@PASSWORD", { remedy });
+  }
+  const deadline = AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS);
+  const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
+  const { socket, identity } = await connectToCas({
+    host: options.host,
+    port: options.port,
+    pin: { casKeyHash: options.casKeyHash },
+    alpn: SERVICE_ALPN,
+    timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    signal,
+  });
+  const connection = new ServiceConnection(socket);
+  try {
+    const instanceKey = options.instanceKey ?? generateInstanceKey();
+    const spki = publicKeyOf(instanceKey);
+    const exporter = socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0));
+    const userData = evidenceUserData({ exporter, casKey: identity.casKey, instanceKey: spki, service: serviceName(id) });
+    const evidence = options.evidence === undefined ? undefined : encodeEvidenceJson(await options.evidence(userData));
+    const token = options.accessToken;
+    const request: AttestRequest = {
+      type: "attest",
+      version: PROTOCOL_VERSION,
+      service: options.serviceId,
+      ...(evidence === undefined ? {} : { evidence }),
+      instanceKey: spki.toBase64(),
+      instanceProof: signInstanceProof(userData, instanceKey).toBase64(),
+      ...(token === undefined ? {} : { tokenProof: accessTokenProof(token, "service", userData).toBase64() }),
+      ...(options.reconnect ? { reconnect: true } : {}),
+      runtimeVersion: options.runtimeVersion,
+    };
+    socket.write(encodeFrame(request));
+    const answer = await connection.firstAnswer(signal);
+    if (answer.type === "refusal") throw new RefusedError(answer);
+    if (token !== undefined) assertCasKnowsToken(token, userData, answer.tokenProof);
+    connection.keepAlive();
+    return { configuration: answer.configuration, connection, cas: identity, instanceKey };
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+/** SL-95: whoever cannot prove the token is not the CAS this service was meant for; its configuration is not used. */
+function assertCasKnowsToken(token: string, userData: Uint8Array, proof: string | undefined): void {
+  const expected = accessTokenProof(token, "cas", userData);
+  if (proof !== undefined && isEqualProof(Uint8Array.fromBase64(proof), expected)) return;
+  throw new ProtocolError("CAS_IDENTITY", "the CAS does not know the service access token, its configuration is not used", {
+    remedy: "Check SCONE_CAS_ADDR, and that the session has the token this service was started with.",
+  });
+}
+
+function publicKeyOf(privateKey: KeyObject): Uint8Array {
+  const pem = privateKey.export({ type: "pkcs8", format: "pem" });
+  return createPublicKey(pem).export({ type: "spki", format: "der" });
+}
+
+/** Evidence as it crosses the wire. */
+export function encodeEvidenceJson({ kind, bytes, endorsements }: GatheredEvidence): EvidenceJson {
+  const evidence = bytes.toBase64();
+  if (endorsements === undefined || endorsements.size === 0) return { kind, evidence };
+  return { kind, evidence, endorsements: Object.fromEntries([...endorsements].map(([name, value]) => [name, value.toBase64()])) };
+}
+
+export function decodeEvidenceJson({ kind, evidence, endorsements }: EvidenceJson): GatheredEvidence {
+  const decode = (text: string) => Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
+  const named = Object.entries(endorsements ?? {}).map(([name, value]) => [name, decode(value)] as const);
+  return { kind, bytes: decode(evidence), endorsements: new Map(named) };
+}
