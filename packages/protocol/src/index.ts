@@ -58,9 +58,6 @@ export {
   type AttestedService,
   type AttestServiceOptions,
   attestService,
-  decodeEvidenceJson,
-  encodeEvidenceJson,
-  type GatheredEvidence,
   generateInstanceKey,
   RefusedError,
 } from "./service-client.ts";

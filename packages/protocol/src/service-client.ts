@@ -1,20 +1,14 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { type Evidence, encodeEvidence } from "@vouchsafe/attestation";
 import type { CasAddress } from "./cas-address.ts";
 import type { CasIdentity } from "./cas-chain.ts";
 import { connectToCas } from "./cas-connection.ts";
 import { accessTokenProof, EXPORTER_BYTES, EXPORTER_LABEL, evidenceUserData, isEqualProof, signInstanceProof } from "./channel-binding.ts";
 import { encodeFrame } from "./frames.ts";
-import { type AttestRequest, type Configuration, type EvidenceJson, PROTOCOL_VERSION, type Refusal, SERVICE_ALPN } from "./messages.ts";
+import { type AttestRequest, type Configuration, PROTOCOL_VERSION, type Refusal, SERVICE_ALPN } from "./messages.ts";
 import { ProtocolError } from "./protocol-error.ts";
 import { ServiceConnection } from "./service-connection.ts";
 import { parseServiceId, serviceName } from "./service-id.ts";
-
-/** What an evidence source returns: the attestation package's `Evidence` has this shape. */
-export interface GatheredEvidence {
-  readonly kind: EvidenceJson["kind"];
-  readonly bytes: Uint8Array;
-  readonly endorsements?: ReadonlyMap<string, Uint8Array> | undefined;
-}
 
 export interface AttestServiceOptions extends CasAddress {
   /** Pinned CAS key. Without it, and without an access token, anybody could pose as the CAS: the caller must warn (C-36). */
@@ -22,7 +16,7 @@ export interface AttestServiceOptions extends CasAddress {
   /** `SESSION/SERVICE[@OTP]`. */
   readonly serviceId: string;
   /** Gathers Evidence that covers these 64 bytes; undefined where there is none to give (`mode: none`). */
-  readonly evidence: ((userData: Uint8Array) => Promise<GatheredEvidence>) | undefined;
+  readonly evidence: ((userData: Uint8Array) => Promise<Evidence>) | undefined;
   /** Value of `SCONE_SERVICE_ACCESS_TOKEN`. */
   readonly accessToken?: string | undefined;
   /** The instance's own key, P-256 or Ed25519; a fresh P-256 one unless given. Keep it for a reconnection. */
@@ -86,7 +80,7 @@ export async function attestService(options: AttestServiceOptions): Promise<Atte
     const spki = publicKeyOf(instanceKey);
     const exporter = socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0));
     const userData = evidenceUserData({ exporter, casKey: identity.casKey, instanceKey: spki, service: serviceName(id) });
-    const evidence = options.evidence === undefined ? undefined : encodeEvidenceJson(await options.evidence(userData));
+    const evidence = options.evidence === undefined ? undefined : encodeEvidence(await options.evidence(userData));
     const token = options.accessToken;
     const request: AttestRequest = {
       type: "attest",
@@ -123,17 +117,4 @@ function assertCasKnowsToken(token: string, userData: Uint8Array, proof: string 
 function publicKeyOf(privateKey: KeyObject): Uint8Array {
   const pem = privateKey.export({ type: "pkcs8", format: "pem" });
   return createPublicKey(pem).export({ type: "spki", format: "der" });
-}
-
-/** Evidence as it crosses the wire. */
-export function encodeEvidenceJson({ kind, bytes, endorsements }: GatheredEvidence): EvidenceJson {
-  const evidence = bytes.toBase64();
-  if (endorsements === undefined || endorsements.size === 0) return { kind, evidence };
-  return { kind, evidence, endorsements: Object.fromEntries([...endorsements].map(([name, value]) => [name, value.toBase64()])) };
-}
-
-export function decodeEvidenceJson({ kind, evidence, endorsements }: EvidenceJson): GatheredEvidence {
-  const decode = (text: string) => Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
-  const named = Object.entries(endorsements ?? {}).map(([name, value]) => [name, decode(value)] as const);
-  return { kind, bytes: decode(evidence), endorsements: new Map(named) };
 }
