@@ -84,7 +84,7 @@ async function makeDirectory(onDisk: string, mode: number): Promise<void> {
   await chmod(onDisk, (mode & 0o1777) | 0o700);
 }
 
-async function unpackEntry(root: string, header: tar.Header, content: AsyncIterable<Uint8Array>): Promise<void> {
+async function unpackEntry(root: string, header: tar.Header, content: AsyncIterable<unknown>): Promise<void> {
   const parts = splitName(header.name);
   const name = parts.pop();
   if (name === undefined) return; // the root directory itself
