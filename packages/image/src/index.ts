@@ -1,3 +1,4 @@
+export { buildImage } from "./build-image.ts";
 export { ImageError, type ImageErrorCode } from "./image-error.ts";
 export {
   defaultCacheDir,
@@ -25,5 +26,6 @@ export type {
   MetadataFiles,
   VolumePlan,
 } from "./plan.ts";
+export { readImageMetadata } from "./read-metadata.ts";
 export { formatImageReference, type ImageReference, parseImageReference, targetKey } from "./reference.ts";
 export { type UnpackedImage, unpackImage } from "./unpack.ts";

@@ -45,6 +45,8 @@ export interface BuildPlan {
   readonly command: readonly string[];
   readonly workingDirectory: string;
   readonly copy: readonly CopySource[];
+  /** Directory in which links among the copied files must stay; by default the current directory. */
+  readonly copyRoot?: string;
   /** Text of the requirements file; `lock` is a `requirements.lock` of an earlier build, used if it belongs to the same text. */
   readonly requirements?: { readonly text: string; readonly lock?: string };
   readonly run: readonly string[];
@@ -53,6 +55,8 @@ export interface BuildPlan {
   /** `SCONE_…` settings of `environment.local` (MF-37). */
   readonly runtimeSettings: Readonly<Record<string, string>>;
   readonly volumes: readonly VolumePlan[];
+  /** Paths without integrity protection: `plains`, `plain_files`, `host_paths`. */
+  readonly unprotectedPaths?: readonly string[];
   /** Names under which `helm_extra_values` finds the chart (MF-108). */
   readonly aliases: readonly string[];
   readonly metadata: MetadataFiles;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -131,11 +131,12 @@ async function readPipConfiguration(environment: NodeJS.ProcessEnv): Promise<{ v
 const INSTALLED = "/vouchsafe-out";
 const REQUEST = "/vouchsafe-in";
 
-const BUILD_PACKAGES = ["python3-pip", "python3-setuptools", "python3-wheel"];
+/** Packages of the installer; never part of an image. */
+export const INSTALLER_PACKAGES: readonly string[] = ["python3-pip", "python3-setuptools", "python3-wheel"];
 
 /** Where the installer runs: the base with pip; not part of any image. */
 async function obtainInstallerRoot(cacheDir: string, basePackages: readonly string[], signal?: AbortSignal): Promise<string> {
-  const { base } = await resolveDebianBase(cacheDir, [...basePackages, ...BUILD_PACKAGES], signal);
+  const { base } = await resolveDebianBase(cacheDir, [...basePackages, ...INSTALLER_PACKAGES], signal);
   return obtainBaseRoot(cacheDir, base, signal);
 }
 
@@ -143,6 +144,8 @@ export interface RequirementsLayer {
   readonly layer: Layer;
   readonly lock: string;
   readonly cached: boolean;
+  /** The same files on disk, for `run` steps. */
+  readonly directory: string;
 }
 
 export interface RequirementsRequest {
@@ -241,29 +244,14 @@ export async function obtainRequirementsLayer(request: RequirementsRequest): Pro
   const locked = readLock(request.lock, requirements);
   const key = cacheKey(["requirements", base.key, requirements.digest, locked ?? null]);
   const lockFile = join(cacheDir, "layers", `${key}.lock`);
+  const outDir = join(cacheDir, "roots", `installed-${key}`);
   const { layer, cached } = await obtainLayer(cacheDir, repository, key, { level: 12 }, async () => {
     await mkdir(join(cacheDir, "layers"), { recursive: true });
-    const outDir = join(cacheDir, "roots", `installed-${key}`);
     await rm(outDir, { recursive: true, force: true });
     await mkdir(outDir, { recursive: true });
     await writeWhole(lockFile, await install(request, outDir));
     const entries = (await readLayerEntries(outDir)).filter(({ path }) => /^\/usr(?:\/|$)/.test(path));
     return protectExecutables(entries);
   });
-  return { layer, cached, lock: await readFile(lockFile, "utf8") };
-}
-
-/** Directory on disk with the installed requirements of a layer, for `run` steps; undefined once the cache was cleared. */
-export async function findInstalledDirectory(
-  cacheDir: string,
-  request: Pick<RequirementsRequest, "base" | "requirements" | "lock">,
-): Promise<string | undefined> {
-  const key = cacheKey([
-    "requirements",
-    request.base.key,
-    request.requirements.digest,
-    readLock(request.lock, request.requirements) ?? null,
-  ]);
-  const directory = join(cacheDir, "roots", `installed-${key}`);
-  return (await readdir(directory).catch(() => undefined)) === undefined ? undefined : directory;
+  return { layer, cached, lock: await readFile(lockFile, "utf8"), directory: outDir };
 }

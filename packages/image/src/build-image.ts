@@ -1,0 +1,294 @@
+import { createHash, randomBytes } from "node:crypto";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { ListedFile, TreeEntry } from "@vouchsafe/fileshield";
+import { z } from "zod";
+import { digestCopies, encryptedLayerEntries, LISTING_FILE, plainLayerEntries, planRegions, readCopies } from "./code-layer.ts";
+import { obtainBaseLayer, obtainBaseRoot, PROGRAM_USER, resolveDebianBase } from "./debian-base.ts";
+import { HOST_ARCHITECTURE, MEDIA_TYPES } from "./descriptor.ts";
+import { DIVERSION_DIRECTORY, findProgram, SEARCH_PATH } from "./executables.ts";
+import { ImageError } from "./image-error.ts";
+import { type Layer, type LayerEntry, writeLayer } from "./layer.ts";
+import { cacheKey, obtainLayer, writeWhole } from "./layer-cache.ts";
+import { type LocalRepository, openLocalRepository } from "./local-repository.ts";
+import { CODE_PROTECTION_FILE, LAUNCHER_PATH, METADATA_LABEL, type ServiceMetadata } from "./metadata.ts";
+import { METADATA_ANNOTATION, metadataEntries, metadataFiles, renderServiceJson } from "./metadata-layer.ts";
+import type { BuildPlan, BuildSettings, BuiltImage } from "./plan.ts";
+import { INSTALLER_PACKAGES, obtainRequirementsLayer, parseRequirements } from "./requirements.ts";
+import { obtainRunLayer } from "./run-layer.ts";
+import { obtainRuntimeLayers } from "./runtime-layer.ts";
+import { obtainSigningKey } from "./signing.ts";
+
+const KEY_BYTES = 32;
+
+/** What a finished build remembers, so that an unchanged one does no work. Holds the code key: mode 0600. */
+const BuildRecord = z.strictObject({
+  inputs: z.string(),
+  digest: z.string(),
+  codeKey: z.string().optional(),
+  tag: z.string().optional(),
+  serviceJson: z.string(),
+  lock: z.string().optional(),
+  bytes: z.number(),
+});
+type BuildRecord = z.infer<typeof BuildRecord>;
+
+const hashFile = async (path: string): Promise<string> =>
+  createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex");
+
+/** Everything that decides the image, but the code key. */
+async function hashInputs(plan: BuildPlan, settings: BuildSettings, copies: readonly TreeEntry[], signer: string): Promise<string> {
+  const { metadata, copy, ...rest } = plan;
+  const bundle = await hashFile(settings.runtimeBundle).catch((cause: unknown) => {
+    throw new ImageError("E-FILE-MISSING", `the bundled runtime ${settings.runtimeBundle} cannot be read`, {
+      cause,
+      remedy: "Build it with node scripts/bundle-runtime.ts.",
+    });
+  });
+  const targets = copy.map(({ target }) => target);
+  const inputs = [
+    rest,
+    targets,
+    [...metadataFiles(metadata)],
+    digestCopies(copies),
+    bundle,
+    signer,
+    settings.platformVersion,
+    process.version,
+  ];
+  return cacheKey(inputs);
+}
+
+const recordFile = (cacheDir: string, plan: BuildPlan): string => join(cacheDir, "builds", `${cacheKey([plan.reference])}.json`);
+
+async function findRecord(file: string): Promise<BuildRecord | undefined> {
+  const text = await readFile(file, "utf8").catch(() => undefined); // no build of this name yet
+  return text === undefined ? undefined : BuildRecord.safeParse(JSON.parse(text)).data;
+}
+
+async function isComplete(repository: LocalRepository, reference: string, digest: string): Promise<boolean> {
+  const image = await repository.read(reference).catch(() => undefined); // damaged counts as absent: it is built again
+  if (image?.digest !== digest) return false;
+  for (const layer of image.manifest.layers) if ((await repository.blobs.findSize(layer.digest)) !== layer.size) return false;
+  return true;
+}
+
+/** Later layers win; what a layer's directory entry says does not matter for regions. */
+function mergeFiles(layers: readonly Layer[]): Map<string, ListedFile> {
+  const merged = new Map<string, ListedFile>();
+  for (const { files } of layers) for (const file of files) merged.set(file.path, file);
+  return merged;
+}
+
+/** Regions that hold the user's files: the working directory where it is the program's own, otherwise just what was copied. */
+function encryptedPaths(plan: BuildPlan, files: ReadonlyMap<string, ListedFile>): string[] {
+  if (!plan.encrypt || plan.copy.length === 0) return [];
+  const inside = `${plan.workingDirectory}/`;
+  const isOwn = plan.workingDirectory !== "/" && ![...files.keys()].some((path) => path.startsWith(inside));
+  const targets = plan.copy.map(({ target }) => target).filter((target) => !isOwn || !target.startsWith(inside));
+  return [...new Set([...(isOwn ? [plan.workingDirectory] : []), ...targets])].sort();
+}
+
+function assertProgram(plan: BuildPlan, files: ReadonlyMap<string, ListedFile>, copies: readonly TreeEntry[]): void {
+  const [word = ""] = plan.command;
+  if (/\{\{|\$\$SCONE::/.test(word)) return; // known only when the mesh is applied
+  const links = new Map(
+    [...files.values(), ...copies].flatMap((file): [string, string][] => (file.kind === "link" ? [[file.path, file.target]] : [])),
+  );
+  const present = new Set([...files.keys(), ...copies.flatMap(({ kind, path }) => (kind === "file" ? [path] : []))]);
+  if (findProgram(word, plan.workingDirectory, present, links) !== undefined) return;
+  throw new ImageError(
+    "E-BINARY",
+    `the program ${JSON.stringify(word)} of the command is not in the image (searched in ${SEARCH_PATH.join(":")})`,
+    {
+      field: "build.command",
+      remedy: "Name a program of the base, of the requirements, or a copied file with its path.",
+    },
+  );
+}
+
+const directoryEntries = (path: string): LayerEntry[] => {
+  const parts = path.split("/").slice(1);
+  return parts.map((_, index): LayerEntry => ({ kind: "directory", path: `/${parts.slice(0, index + 1).join("/")}`, mode: 0o755 }));
+};
+
+/**
+ * Builds the image of a plan into the local repository. Deterministic: the same plan, files and code key give the same digest, from an empty cache
+ * too (MF-61). Without a change since the last build it does no work and says so. Throws `ImageError`s.
+ * An abort leaves finished steps in the cache and no image.
+ */
+export async function buildImage(plan: BuildPlan, settings: BuildSettings): Promise<BuiltImage> {
+  if (plan.base.kind !== "debian") {
+    throw new ImageError("E-BUILD-KIND", `images on the base ${plan.base.reference} cannot be built in this release`, {
+      field: "build.from",
+      remedy: "Leave build.from out: the base is assembled from Debian packages.",
+    });
+  }
+  const { cacheDir, signal } = settings;
+  const report = settings.progress ?? (() => {});
+  const repository = openLocalRepository(settings.repositoryDir);
+  const signingKey = await obtainSigningKey(settings.signingKeyFile);
+  const copies = await readCopies(plan.copy, plan.copyRoot ?? process.cwd());
+  const inputs = await hashInputs(plan, settings, copies, await hashFile(settings.signingKeyFile));
+  const file = recordFile(cacheDir, plan);
+  const last = await findRecord(file);
+  const isSame = last !== undefined && last.inputs === inputs && (settings.codeKey === undefined || settings.codeKey === last.codeKey);
+  if (isSame && (await isComplete(repository, plan.reference, last.digest))) {
+    report({ step: "image", state: "cached", detail: last.digest });
+    return result(plan, settings, last, true);
+  }
+
+  const step = async <T extends { cached: boolean }>(name: Parameters<typeof report>[0]["step"], action: () => Promise<T>): Promise<T> => {
+    signal?.throwIfAborted();
+    report({ step: name, state: "started" });
+    const outcome = await action();
+    report({ step: name, state: outcome.cached ? "cached" : "done" });
+    return outcome;
+  };
+  // Installers are no part of the image, whoever asks for them.
+  const basePackages = plan.base.packages.filter((name) => !INSTALLER_PACKAGES.includes(name));
+  const { base } = await resolveDebianBase(cacheDir, basePackages, signal);
+  const programs = [...new Set([...(plan.kind === "python" ? ["python3"] : []), plan.command[0] ?? ""])].sort();
+  const [runtime, bottom] = await Promise.all([
+    step("runtime", () => obtainRuntimeLayers(cacheDir, repository, settings.runtimeBundle, { signal })),
+    step("base", () => obtainBaseLayer(cacheDir, repository, base, programs, signal)),
+  ]);
+  const { requirements } = plan;
+  const installed =
+    requirements === undefined
+      ? undefined
+      : await step("requirements", () =>
+          obtainRequirementsLayer({
+            ...{ cacheDir, repository, base, basePackages, signal },
+            requirements: parseRequirements(requirements.text),
+            lock: requirements.lock,
+          }),
+        );
+  const ran =
+    plan.run.length === 0
+      ? undefined
+      : await step("run", async () => {
+          const root = await obtainBaseRoot(cacheDir, base, signal);
+          return obtainRunLayer({
+            cacheDir,
+            repository,
+            root,
+            installed: installed?.directory,
+            plan,
+            copies,
+            inputs: [base.key, installed?.layer.diffId],
+            signal,
+          });
+        });
+  const below = [
+    bottom.layer,
+    ...runtime.layers,
+    ...(installed === undefined ? [] : [installed.layer]),
+    ...(ran === undefined ? [] : [ran.layer]),
+  ];
+  const code = ran === undefined ? copies : ran.copies;
+  const files = mergeFiles(below);
+  assertProgram(plan, files, code);
+
+  const hasSecrets = plan.encrypt && code.some(({ kind }) => kind === "file");
+  const codeKey = hasSecrets
+    ? Uint8Array.fromHex(settings.codeKey ?? (isSame ? last.codeKey : undefined) ?? randomBytes(KEY_BYTES).toString("hex"))
+    : undefined;
+  const { regions, listing } = planRegions([...files.values()], encryptedPaths(plan, files), plan.unprotectedPaths ?? []);
+  report({ step: "code", state: "started" });
+  const workingDirectory = directoryEntries(plan.workingDirectory);
+  const protectedCode = codeKey === undefined ? undefined : encryptedLayerEntries(code, codeKey, regions);
+  const integrity = await obtainLayer(
+    cacheDir,
+    repository,
+    cacheKey(["listing", createHash("sha256").update(listing).digest("hex")]),
+    { level: 12 },
+    async () => [
+      { kind: "directory", path: "/vouchsafe/regions", mode: 0o755 },
+      { kind: "file", path: LISTING_FILE, mode: 0o644, content: listing },
+    ],
+  );
+  const codeEntries = new Map(
+    [...(protectedCode?.entries ?? plainLayerEntries(code)), ...workingDirectory].map((entry) => [entry.path, entry]),
+  );
+  const codeLayer = await writeLayer(repository, [...codeEntries.values()], { level: 3 });
+  report({ step: "code", state: "done" });
+
+  const texts = metadataFiles(plan.metadata);
+  const service: Omit<ServiceMetadata, "files"> = {
+    format: 1,
+    platformVersion: settings.platformVersion,
+    name: plan.name,
+    kind: plan.kind,
+    mode: plan.mode,
+    command: [...plan.command],
+    workingDirectory: plan.workingDirectory,
+    user: { ...PROGRAM_USER },
+    environment: {},
+    searchPath: [...SEARCH_PATH],
+    diversions: bottom.diverted.map((path) => ({ path, original: `${DIVERSION_DIRECTORY}${path}` })),
+    runtimeSettings: { ...plan.runtimeSettings },
+    ...(protectedCode === undefined ? {} : { fileSystem: { path: CODE_PROTECTION_FILE, tag: protectedCode.tag } }),
+    regions: regions.map(({ path, protection, digest }) => ({
+      path,
+      protection,
+      ...(digest === undefined ? {} : { digest: digest.toHex() }),
+    })),
+    ...(codeKey === undefined || settings.wrapCodeKey === undefined ? {} : { wrappedCodeKey: settings.wrapCodeKey(codeKey) }),
+    volumes: plan.volumes.map((volume) => ({ ...volume })),
+    aliases: [...plan.aliases],
+    packages: base.packages.map(({ name, version, sha256 }) => ({ name, version, sha256 })),
+    lock: installed === undefined ? [] : installed.lock.split("\n").filter((line) => line !== ""),
+  };
+  const serviceJson = renderServiceJson(service, texts);
+  const metadata = await writeLayer(repository, metadataEntries(serviceJson, texts, signingKey), {
+    level: 3,
+    annotations: METADATA_ANNOTATION,
+  });
+  report({ step: "metadata", state: "done" });
+  const layers = [...below, integrity.layer, codeLayer, metadata];
+  const manifest = await writeManifest(repository, plan, layers, serviceJson);
+  await repository.name(plan.reference, manifest);
+  report({ step: "image", state: "done", detail: manifest.digest });
+  const record: BuildRecord = {
+    inputs,
+    digest: manifest.digest,
+    ...(codeKey === undefined ? {} : { codeKey: codeKey.toHex() }),
+    ...(protectedCode === undefined ? {} : { tag: protectedCode.tag }),
+    serviceJson,
+    ...(installed === undefined ? {} : { lock: installed.lock }),
+    bytes: layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0),
+  };
+  await mkdir(join(cacheDir, "builds"), { recursive: true, mode: 0o700 });
+  await writeWhole(file, JSON.stringify(record), 0o600);
+  return result(plan, settings, record, false);
+}
+
+function result(plan: BuildPlan, settings: BuildSettings, record: BuildRecord, unchanged: boolean): BuiltImage {
+  const { digest, codeKey, tag, serviceJson, lock, bytes } = record;
+  return { reference: plan.reference, digest, layoutDir: settings.repositoryDir, codeKey, tag, serviceJson, lock, unchanged, bytes };
+}
+
+/** Config and manifest: no date, no builder, nothing of this machine (hazard G7). */
+async function writeManifest(repository: LocalRepository, plan: BuildPlan, layers: readonly Layer[], serviceJson: string) {
+  const label = createHash("sha256").update(serviceJson).digest("hex");
+  const config = await repository.putDocument(MEDIA_TYPES.config, {
+    architecture: HOST_ARCHITECTURE,
+    os: "linux",
+    config: {
+      Env: [`PATH=${SEARCH_PATH.join(":")}`],
+      Entrypoint: [LAUNCHER_PATH],
+      WorkingDir: plan.workingDirectory,
+      Labels: { [METADATA_LABEL]: label, "org.opencontainers.image.title": plan.name },
+    },
+    rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
+  });
+  return repository.putDocument(MEDIA_TYPES.manifest, {
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPES.manifest,
+    config,
+    layers: layers.map(({ descriptor }) => descriptor),
+  });
+}
