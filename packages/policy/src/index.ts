@@ -1,3 +1,83 @@
+export { canonicalJson } from "./canonical-json.ts";
 export type { Diagnostic } from "./diagnostic.ts";
 export { KEY_HASH_CHARACTERS, type KeyHashReading, keyHash, keyHashOf, parseKeyHash } from "./key-hash.ts";
-export * from "./session.ts";
+export { type CreatorOption, normaliseSession } from "./normal-form.ts";
+export {
+  type ConfigId,
+  decodeBase32,
+  encodeBase32,
+  parseConfigId,
+  type TotpVerdict,
+  totp,
+  verifyTotp,
+} from "./one-time-password.ts";
+export { type ParsedSession, type ParseOptions, parseSession, type SessionSource } from "./parse-session.ts";
+export { encodePem, type PemBlock, parsePem } from "./pem.ts";
+export { PolicyError, type PolicyErrorCode } from "./policy-error.ts";
+export { printSession } from "./print-session.ts";
+export { keyTypeOf } from "./private-key.ts";
+export { type RenderOptions, renderDiagnostics } from "./render-diagnostics.ts";
+export type {
+  AccessEntry,
+  AccessPolicy,
+  AttestationVariant,
+  CertificateControl,
+  Creator,
+  EvidenceKind,
+  ExplicitCertificate,
+  ExplicitSecret,
+  GeneratedCertificate,
+  GeneratedPrivateKey,
+  GeneratedSecret,
+  GeneratedText,
+  Image,
+  ImportedSecret,
+  InjectionFile,
+  JsonValue,
+  JwtSecret,
+  KeyType,
+  Mount,
+  Operation,
+  Permission,
+  Placeholder,
+  PlatformRules,
+  RemoteCas,
+  Role,
+  Secret,
+  SecretImport,
+  SecretKind,
+  SecretScope,
+  SecretStore,
+  Security,
+  Service,
+  ServiceFileSystem,
+  Session,
+  SessionReference,
+  SignerFactor,
+  SubjectAltName,
+  SuppliedSecret,
+  Tolerable,
+  UpdateProposals,
+  Variable,
+  VaultSecret,
+  Volume,
+  VolumeExport,
+  VolumeUpdatePolicy,
+} from "./session.ts";
+export { DEFAULT_EVIDENCE_KINDS, EVIDENCE_KINDS, KEY_TYPES, OPERATIONS, SECRET_KINDS, TOLERABLE } from "./session.ts";
+export { hashIsPublic, sessionHash } from "./session-hash.ts";
+export { isWithin, parentOf, resolveSessionName, sessionNameProblem } from "./session-name.ts";
+export { type Position, SourceText } from "./source-text.ts";
+export { didYouMean, nearestWord } from "./spelling.ts";
+export type { TemplateVariables } from "./template-variables.ts";
+export {
+  isNull,
+  type ListNode,
+  type MapEntry,
+  type MapNode,
+  rangeInScalar,
+  readYamlDocument,
+  type ScalarNode,
+  type YamlNode,
+  type YamlRules,
+} from "./yaml-document.ts";

@@ -1,0 +1,93 @@
+import type { Diagnostic } from "./diagnostic.ts";
+import type { SourceText } from "./source-text.ts";
+
+/** Part of a source text, offsets in UTF-16 units. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface Finding {
+  readonly severity?: "error" | "warning";
+  readonly rule: string;
+  readonly range: Range;
+  readonly path: string;
+  readonly message: string;
+  readonly expected?: string | undefined;
+  readonly hint?: string | undefined;
+}
+
+export const MAX_DIAGNOSTICS = 50;
+/** Beyond this nothing more is recorded: enough to pick the first fifty in source order from. */
+const MAX_FINDINGS = 2000;
+
+/** Words next to which a source line may hold a secret, for errors found before the structure is known. */
+const SENSITIVE_KEY =
+  /\b(value|fspf_key|service_access_token|one_time_password_shared_secret|application_secret|private_key|content\w*|token)\b|PRIVATE KEY/;
+
+/** Collects what is wrong with one document; hides source lines that hold secrets (SL-5). */
+export class Reporter {
+  readonly source: SourceText;
+  readonly #findings: Finding[] = [];
+  readonly #secretRanges: Range[] = [];
+  #errors = 0;
+
+  constructor(source: SourceText) {
+    this.source = source;
+  }
+
+  get errorCount(): number {
+    return this.#errors;
+  }
+
+  report(finding: Finding): void {
+    if (finding.severity !== "warning") this.#errors += 1;
+    if (this.#findings.length < MAX_FINDINGS) this.#findings.push(finding);
+  }
+
+  /** No diagnostic will show the lines of this range. */
+  hide(range: Range): void {
+    this.#secretRanges.push(range);
+  }
+
+  /** In source order, at most fifty (SL-4). `structureKnown` is false when parsing broke off, then lines that look secret are hidden too. */
+  diagnostics(structureKnown: boolean): Diagnostic[] {
+    if (this.#findings.length === 0) return [];
+    const hiddenLines = this.#secretRanges.map(
+      ({ start, end }) => [this.source.position(start).line, this.source.position(Math.max(start, end - 1)).line] as const,
+    );
+    const isHidden = (line: number) =>
+      hiddenLines.some(([first, last]) => first <= line && line <= last) || (!structureKnown && this.#looksSecret(line));
+    return this.#findings
+      .toSorted((a, b) => a.range.start - b.range.start)
+      .slice(0, MAX_DIAGNOSTICS)
+      .map((finding) => {
+        const from = this.source.position(finding.range.start);
+        const to = this.source.position(Math.max(finding.range.end, finding.range.start));
+        return {
+          severity: finding.severity ?? "error",
+          rule: finding.rule,
+          file: this.source.file,
+          path: finding.path,
+          line: from.line,
+          column: from.column,
+          endLine: to.line,
+          endColumn: to.column,
+          message: finding.message,
+          expected: finding.expected ?? "",
+          hint: finding.hint ?? "",
+          hidden: isHidden(from.line),
+        };
+      });
+  }
+
+  /** The line, or the nearest line above that opens a key, names something that holds secrets. */
+  #looksSecret(line: number): boolean {
+    for (let at = line; at >= 1; at -= 1) {
+      const text = this.source.line(at);
+      if (SENSITIVE_KEY.test(text)) return true;
+      if (/^\s*(- )*["']?[\w@.-]+["']?\s*:/.test(text)) return false;
+    }
+    return false;
+  }
+}
