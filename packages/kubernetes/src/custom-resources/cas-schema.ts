@@ -1,0 +1,124 @@
+import { CONDITIONS, flag, integer, list, PLACEMENT, PORT, record, type Schema, STATE, text, texts, verbatim } from "./schema.ts";
+
+const probe = (what: string): Schema =>
+  record(
+    {
+      enabled: flag(`Whether the ${what} probe runs.`, true),
+      failureThreshold: integer("Failures in a row that count.", { minimum: 1, default: 3 }),
+      periodSeconds: integer("Time between two tries.", { minimum: 1, default: 60 }),
+      timeoutSeconds: integer("Longest wait for an answer.", { minimum: 1, default: 20 }),
+      initialDelaySeconds: integer("Wait before the first try.", { minimum: 0 }),
+    },
+    `The ${what} probe.`,
+  );
+
+const persistence = (size: string): Schema =>
+  record(
+    {
+      enabled: flag("Whether the data outlives the pod.", false),
+      size: text("Capacity of the claim.", { default: size }),
+      storageClass: text("Class of the claim; `-` disables dynamic provisioning; absent: the cluster's default."),
+      accessModes: { ...list({ type: "string" }, "Access modes of the claim."), default: ["ReadWriteOnce"] },
+      mountPath: text("Where the volume lies in the container.", { default: "/etc/cas/db" }),
+    },
+    "Volume of the database.",
+  );
+
+/** CL 10.1 */
+export const CAS_SPEC: Schema = record(
+  {
+    ...PLACEMENT,
+    autoUpdate: flag("Accepted; a CAS is updated by its owner only.", false),
+    service: record(
+      {
+        type: text("How the CAS is exposed.", { enum: ["ClusterIP", "NodePort", "LoadBalancer"], default: "ClusterIP" }),
+        clientPort: integer("Port of the client API.", { ...PORT, default: 8081 }),
+        enclavePort: integer("Port for attested services.", { ...PORT, default: 18_765 }),
+        nodePorts: record({ clientPort: integer("", PORT), enclavePort: integer("", PORT) }, "Fixed ports of the nodes."),
+        loadBalancerIP: text("Address asked of the load balancer."),
+        annotations: texts("Annotations of the Service."),
+      },
+      "The Service that stands for the CAS.",
+      { default: {} },
+    ),
+    persistence: { ...persistence("1Gi"), default: {} },
+    databaseSnapshots: record(
+      {
+        enabled: flag("Whether consistent copies are made.", false),
+        interval: text("Shortest time between two copies.", { pattern: "^[1-9][0-9]*(s|m|h)$", default: "60s" }),
+        targetDirectory: text("Where copies go.", { default: "/var/mnt/cas-database-snapshots" }),
+        persistence: persistence("1Gi"),
+      },
+      "Consistent copies of the database.",
+    ),
+    "backup-controller": record(
+      {
+        enabled: flag("Whether a second CAS takes over on another node.", false),
+        session: text("Policy of the controller."),
+        image: text("Image of the controller."),
+        env: verbatim("array", "Environment of the controller."),
+        debug: flag("More output."),
+        imagePullSecrets: verbatim("array", "Registry credentials."),
+      },
+      "Takes over on another node.",
+    ),
+    livenessProbe: probe("liveness"),
+    startupProbe: probe("start-up"),
+    attestedCLIProbes: flag("Whether probes attest the CAS.", false),
+    networkPolicy: record(
+      {
+        enabled: flag("Whether the CAS is closed to all but the named pods.", false),
+        ingressNSMatchLabels: texts("Namespaces that may connect."),
+        ingressPodMatchLabels: texts("Pods that may connect."),
+      },
+      "Who may connect.",
+    ),
+    configuration: text("Server configuration, TOML; replaces the one that the operator writes.", { maxLength: 65_536 }),
+    ownerConfig: text("Owner configuration used when the CAS is provisioned, TOML.", { maxLength: 65_536 }),
+    ownerCertificate: text("Certificate of the owner, PEM.", { maxLength: 65_536 }),
+    nonce: text("Makes the report in the status fresh.", { pattern: "^[0-9a-f]{32}$" }),
+    reinstallOnFatal: flag("Reinstall after a fatal error.", false),
+  },
+  "What the CAS should be.",
+  { default: {} },
+);
+
+export const CAS_PHASES = [
+  "Uninitialized",
+  "Unprovisioned",
+  "Provisioned",
+  "EnablingMigration",
+  "HEALTHY",
+  "UNHEALTHY",
+  "AttestationFailure",
+  "SnapshotFailure",
+  "Deleted",
+] as const;
+
+/** CL 10.2 */
+export const CAS_STATUS: Schema = record(
+  {
+    state: STATE,
+    phase: text("Where the CAS stands in its life.", { enum: CAS_PHASES }),
+    provisioned: text("Whether it has an owner.", { enum: ["Yes", "No"] }),
+    attestable: text("Whether it proved what it is.", { enum: ["Yes", "No", "Failed"] }),
+    snapshotStatus: text("State of the copies.", { enum: ["Persisted", "Ephemeral", "Initializing", "Failed", "Disabled"] }),
+    snapshotTimestamp: text("Time of the newest copy."),
+    migrationNodeRatio: text("Nodes to which the CAS may move."),
+    numMigratableNodes: integer("Nodes to which the CAS may move."),
+    desiredNumMigratableNodes: integer("Nodes to which it should be able to move."),
+    migrationNodeAlert: integer("−1: not known."),
+    migrationControllerReplicaAlert: integer("−1: not known."),
+    readyReplicas: integer("Pods that answer."),
+    replicaAlert: integer("−1: not known."),
+    podDisruptionBudgetAlert: integer("−1: not known."),
+    nonce: text("Nonce of the last attestation."),
+    dcapReport: text("What the CAS said about itself, as signed, base64."),
+    keyHash: text("Key hash of the CAS key, as last seen."),
+    ownerKeyHash: text("Key hash of the owner."),
+    version: text("Version of the running CAS.", { default: "unknown" }),
+    conditions: CONDITIONS,
+    observedGeneration: { type: "integer", format: "int64" },
+  },
+  "What was really checked.",
+);

@@ -1,0 +1,183 @@
+import type { CasResource } from "../custom-resources/resources.ts";
+import {
+  componentLabels,
+  componentSelector,
+  definedFields,
+  type OwnerReference,
+  type PlatformObject,
+  RESTRICTED_CONTAINER,
+  RESTRICTED_POD,
+} from "./platform-object.ts";
+
+/** Ports inside the pod; the Service may show others. */
+export const CAS_POD_PORTS = { client: 8081, enclave: 18_765 } as const;
+const CONFIGURATION_DIRECTORY = "/etc/vouchsafe";
+
+/** Everything that one CAS resource stands for (CL-67): Service, configuration, StatefulSet with the pod `NAME-0`, and what was asked for beside. */
+export function planCas(cas: CasResource, release: { readonly image: string }): readonly PlatformObject[] {
+  const { name, namespace = "default", uid } = cas.metadata;
+  const owner: OwnerReference = { apiVersion: "services.scone.cloud/v1beta1", kind: "CAS", name, uid, controller: true };
+  const metadata = { name, namespace, labels: componentLabels("cas", name), ownerReferences: [owner] };
+  const objects: readonly PlatformObject[] = [
+    service(cas, metadata),
+    {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { ...metadata, name: `${name}-cas-config` },
+      data: { "cas.toml": configuration(cas) },
+    },
+    { apiVersion: "v1", kind: "ServiceAccount", metadata: { ...metadata, name: `${name}-cas` }, automountServiceAccountToken: false },
+    statefulSet(cas, metadata, release.image),
+    ...(cas.spec.networkPolicy.enabled ? [networkPolicy(cas, metadata)] : []),
+  ];
+  return objects.map(definedFields);
+}
+
+type Metadata = PlatformObject["metadata"];
+
+/** The availability configuration (cas.md §4): where the database lies and where the CAS listens. Not secret. */
+function configuration(cas: CasResource): string {
+  const { spec } = cas;
+  if (spec.configuration !== undefined) return spec.configuration;
+  const lines = [
+    "[database]",
+    `path = ${JSON.stringify(`${spec.persistence.mountPath}/cas.db`)}`,
+    "",
+    "[api]",
+    `api_listen = "0.0.0.0:${CAS_POD_PORTS.client}"`,
+    `enclave_listen = "0.0.0.0:${CAS_POD_PORTS.enclave}"`,
+  ];
+  if (spec.databaseSnapshots.enabled) {
+    lines.push("", "[database_snapshots]", `target_directory = ${JSON.stringify(spec.databaseSnapshots.targetDirectory)}`);
+    lines.push(`interval = ${JSON.stringify(spec.databaseSnapshots.interval)}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function service(cas: CasResource, metadata: Metadata): PlatformObject {
+  const { service: wanted } = cas.spec;
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { ...metadata, ...(wanted.annotations === undefined ? {} : { annotations: wanted.annotations }) },
+    spec: {
+      type: wanted.type,
+      loadBalancerIP: wanted.loadBalancerIP,
+      selector: componentSelector("cas", cas.metadata.name),
+      // The owner must reach a CAS that is not provisioned yet, and so not ready.
+      publishNotReadyAddresses: true,
+      ports: [
+        { name: "client", port: wanted.clientPort, targetPort: "client", protocol: "TCP", nodePort: wanted.nodePorts?.clientPort },
+        { name: "enclave", port: wanted.enclavePort, targetPort: "enclave", protocol: "TCP", nodePort: wanted.nodePorts?.enclavePort },
+      ],
+    },
+  };
+}
+
+function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string): PlatformObject {
+  const { spec } = cas;
+  const { name } = cas.metadata;
+  const selector = componentSelector("cas", name);
+  const data = volume("database", spec.persistence);
+  const snapshots = spec.databaseSnapshots.enabled ? volume("snapshots", spec.databaseSnapshots.persistence) : undefined;
+  const probe = (wanted: typeof spec.livenessProbe) =>
+    wanted.enabled
+      ? {
+          httpGet: { path: "/v1/health/live", port: "client", scheme: "HTTPS" },
+          failureThreshold: wanted.failureThreshold,
+          periodSeconds: wanted.periodSeconds,
+          timeoutSeconds: wanted.timeoutSeconds,
+          initialDelaySeconds: wanted.initialDelaySeconds,
+        }
+      : undefined;
+  const container = {
+    name: "cas",
+    image: spec.image ?? releaseImage,
+    imagePullPolicy: spec.imagePullPolicy,
+    args: ["--config", `${CONFIGURATION_DIRECTORY}/cas.toml`],
+    ports: [
+      { name: "client", containerPort: CAS_POD_PORTS.client, protocol: "TCP" },
+      { name: "enclave", containerPort: CAS_POD_PORTS.enclave, protocol: "TCP" },
+    ],
+    volumeMounts: [
+      { name: "database", mountPath: spec.persistence.mountPath },
+      { name: "configuration", mountPath: CONFIGURATION_DIRECTORY, readOnly: true },
+      { name: "log", mountPath: "/var/log/cas" },
+      { name: "tmp", mountPath: "/tmp" },
+      ...(snapshots === undefined ? [] : [{ name: "snapshots", mountPath: spec.databaseSnapshots.targetDirectory }]),
+    ],
+    securityContext: RESTRICTED_CONTAINER,
+    resources: spec.resources ?? { requests: { cpu: "50m", memory: "96Mi" } },
+    // Wrong ports or a full disk show within seconds; the specified 60 s would hide a start that failed.
+    startupProbe: probe({
+      ...spec.startupProbe,
+      periodSeconds: Math.min(spec.startupProbe.periodSeconds, 5),
+      failureThreshold: spec.startupProbe.failureThreshold * 12,
+    }),
+    livenessProbe: probe(spec.livenessProbe),
+    readinessProbe: { tcpSocket: { port: "client" }, periodSeconds: 5 },
+  };
+  const claims = [data, snapshots].flatMap((wanted) => (wanted?.claim === undefined ? [] : [wanted.claim]));
+  return {
+    apiVersion: "apps/v1",
+    kind: "StatefulSet",
+    metadata,
+    spec: {
+      serviceName: name,
+      replicas: 1,
+      selector: { matchLabels: selector },
+      template: {
+        metadata: { labels: metadata.labels, annotations: spec.podAnnotations },
+        spec: {
+          serviceAccountName: `${name}-cas`,
+          automountServiceAccountToken: false,
+          imagePullSecrets: spec.imagePullSecrets,
+          nodeSelector: spec.nodeSelector,
+          tolerations: spec.tolerations,
+          securityContext: RESTRICTED_POD,
+          terminationGracePeriodSeconds: 20,
+          containers: [container],
+          volumes: [
+            { name: "configuration", configMap: { name: `${name}-cas-config` } },
+            { name: "log", emptyDir: {} },
+            { name: "tmp", emptyDir: { medium: "Memory", sizeLimit: "64Mi" } },
+            ...[data, snapshots].flatMap((wanted) => (wanted?.podVolume === undefined ? [] : [wanted.podVolume])),
+          ],
+        },
+      },
+      ...(claims.length > 0 ? { volumeClaimTemplates: claims } : {}),
+    },
+  };
+}
+
+/** A claim that outlives the pod, or a directory of the pod. */
+function volume(name: string, wanted: CasResource["spec"]["persistence"]) {
+  if (!wanted.enabled) return { podVolume: { name, emptyDir: {} }, claim: undefined };
+  const storageClassName = wanted.storageClass === "-" ? "" : wanted.storageClass;
+  const claim = {
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    metadata: { name },
+    spec: { accessModes: wanted.accessModes, storageClassName, resources: { requests: { storage: wanted.size } } },
+  };
+  return { podVolume: undefined, claim };
+}
+
+function networkPolicy(cas: CasResource, metadata: Metadata): PlatformObject {
+  const { ingressNSMatchLabels, ingressPodMatchLabels } = cas.spec.networkPolicy;
+  const from = {
+    namespaceSelector: ingressNSMatchLabels === undefined ? undefined : { matchLabels: ingressNSMatchLabels },
+    podSelector: ingressPodMatchLabels === undefined ? undefined : { matchLabels: ingressPodMatchLabels },
+  };
+  const isOpen = ingressNSMatchLabels === undefined && ingressPodMatchLabels === undefined;
+  return {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "NetworkPolicy",
+    metadata,
+    spec: {
+      podSelector: { matchLabels: componentSelector("cas", cas.metadata.name) },
+      policyTypes: ["Ingress"],
+      ingress: [{ from: isOpen ? undefined : [from], ports: [{ port: "client" }, { port: "enclave" }] }],
+    },
+  };
+}
