@@ -1,0 +1,180 @@
+import { type CasInstance, casWithRole } from "./cas-section.ts";
+import { Findings } from "./diagnostic.ts";
+import type { MeshInputs } from "./mesh-inputs.ts";
+import type { MeshManifest } from "./mesh-manifest.ts";
+import type { EvidenceKindName } from "./mesh-record.ts";
+import { casBuiltIns, refuseReservedNames, reviewVariables } from "./mesh-variables.ts";
+import type { PlainMapping, PlainValue } from "./plain-value.ts";
+import { type ChartPlan, planChart } from "./plan-chart.ts";
+import { type PreparedService, prepareService } from "./prepare-service.ts";
+import { renderServicePolicy } from "./render-service-policy.ts";
+import { type ResolvedImport, resolveImports } from "./resolve-imports.ts";
+import { policyResourceName } from "./resource-name.ts";
+import type { ReadResult } from "./service-manifest.ts";
+import { defaultAccess } from "./service-policy.ts";
+
+/** A policy without predecessor: that depends on what the CAS has (MF-100). */
+export interface PlannedPolicy {
+  readonly name: string;
+  readonly service: string | undefined;
+  readonly resource: string;
+  readonly body: PlainMapping;
+}
+export interface PlannedService {
+  readonly prepared: PreparedService;
+  readonly chart: ChartPlan;
+  readonly codeIdentities: ReadonlyMap<EvidenceKindName, string>;
+  readonly publicSecrets: readonly string[];
+}
+export interface MeshPlan {
+  readonly namespace: string;
+  readonly release: string | undefined;
+  readonly releaseVersion: number;
+  readonly mode: "production" | "debug";
+  readonly platformVersion: string;
+  readonly platformImage: string;
+  readonly evidence: readonly EvidenceKindName[];
+  readonly cas: CasInstance;
+  /** In upload order (MF-103). */
+  readonly policies: readonly PlannedPolicy[];
+  /** In the order of the mesh. */
+  readonly services: readonly PlannedService[];
+  readonly imports: readonly ResolvedImport[];
+  readonly extraValues: PlainMapping;
+  /** For the local engine: `CLUSTER_DNS_IP` and `K8sNAMESPACE`. */
+  readonly nameService: { readonly address: string | null; readonly namespace: string };
+}
+
+/** Kinds that the policy language accepts where a policy names none (SL-86). */
+const DEFAULT_EVIDENCE: readonly EvidenceKindName[] = ["sgx", "tdx", "snp", "nitro"];
+const WEAK: readonly EvidenceKindName[] = ["tpm", "node", "simulated"];
+
+/** From manifest and images to policies and chart values. Pure: nothing is read, signed, uploaded or written. */
+export function planMesh(mesh: MeshManifest, inputs: MeshInputs): ReadResult<MeshPlan> {
+  const findings = new Findings();
+  const plan = buildPlan(mesh, inputs, findings);
+  return { manifest: findings.hasErrors ? undefined : plan, diagnostics: findings.list() };
+}
+
+function buildPlan(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): MeshPlan | undefined {
+  const namespace = mesh.policy.namespace?.text;
+  const cas = casWithRole(mesh.cas, "cas");
+  if (namespace === undefined || cas === undefined) return undefined;
+  const casNames = casBuiltIns(mesh.cas);
+  refuseReservedNames(mesh, casNames, findings);
+  const evidence = acceptedEvidence(mesh, inputs, findings);
+  const context = { mesh, inputs, namespace, cas, casNames, evidence };
+  const prepared = mesh.services.map((service) => prepareService(service, context, findings)).filter((service) => service !== undefined);
+  checkNames(namespace, prepared, findings);
+  if (prepared.length < mesh.services.length) return undefined;
+  const sharing = resolveImports(
+    prepared.map(({ secrets }) => secrets),
+    findings,
+  );
+  const security = securitySection(mesh, inputs, evidence);
+  const rendered = prepared.map((service) => renderServicePolicy(service, { ...context, sharing, security }, findings));
+  const services = planChart(prepared, { ...context, sharing }, findings).map((chart, index): PlannedService | undefined => {
+    const service = prepared[index];
+    return service === undefined
+      ? undefined
+      : {
+          prepared: service,
+          chart,
+          codeIdentities: service.codeIdentities,
+          publicSecrets: service.secrets.definitions.filter(({ exportPublic }) => exportPublic).map(({ name }) => name),
+        };
+  });
+  reviewVariables(
+    mesh,
+    prepared.map(({ name, declarations, scope, objectName }) => ({ name, declarations, used: scope.used, objectName })),
+    inputs.release,
+    findings,
+  );
+  const policies = uploadOrder(prepared, sharing.imports).flatMap((service): PlannedPolicy[] => {
+    const body = rendered[prepared.indexOf(service)];
+    return body === undefined ? [] : [{ name: service.policy, service: service.name, resource: policyResourceName(service.policy), body }];
+  });
+  const first = prepared[0];
+  const shared = (name: string): string | undefined => first?.scope.value(name, first.at, findings);
+  return {
+    namespace,
+    release: inputs.release,
+    releaseVersion: inputs.releaseVersion,
+    mode: inputs.mode,
+    platformVersion: inputs.platformVersion,
+    platformImage: inputs.platformImage,
+    evidence,
+    cas,
+    policies: [namespacePolicy(namespace, inputs), ...policies],
+    services: services.filter((service) => service !== undefined),
+    imports: sharing.imports,
+    extraValues: mesh.extraValues.values,
+    nameService: { address: shared("CLUSTER_DNS_IP") || null, namespace: shared("K8sNAMESPACE") ?? "" },
+  };
+}
+
+function acceptedEvidence(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): readonly EvidenceKindName[] {
+  const kinds = inputs.evidence ?? mesh.policy.evidence ?? DEFAULT_EVIDENCE;
+  const weak = kinds.filter((kind) => WEAK.includes(kind));
+  if (weak.length > 0) {
+    findings.add(
+      mesh.policy.at,
+      "W-EVIDENCE-WEAK",
+      `evidence of kind ${weak.join(", ")} is accepted: it does not prove that a program runs in a TEE`,
+    );
+  }
+  return kinds;
+}
+
+function securitySection(mesh: MeshManifest, { mode }: MeshInputs, evidence: readonly EvidenceKindName[]): PlainMapping {
+  const { tolerate, ignoreAdvisories, maa } = mesh.policy;
+  const tolerated = mode === "debug" && !tolerate.includes("debug-mode") ? [...tolerate, "debug-mode"] : tolerate;
+  const isDefault = evidence.length === DEFAULT_EVIDENCE.length && DEFAULT_EVIDENCE.every((kind) => evidence.includes(kind));
+  const attestation: PlainMapping = {
+    mode: maa === undefined ? "hardware" : "maa",
+    ...(maa === undefined ? {} : { url: maa }),
+    ...(tolerated.length === 0 ? {} : { tolerate: [...tolerated] }),
+    ...(ignoreAdvisories.length === 0 ? {} : { ignore_advisories: ignoreAdvisories === "*" ? "*" : [...ignoreAdvisories] }),
+    ...(isDefault ? {} : { evidence: [...evidence] }),
+  };
+  return { attestation };
+}
+
+/** MF-88: a policy without services that holds the namespace. */
+function namespacePolicy(namespace: string, { client }: MeshInputs): PlannedPolicy {
+  const access = defaultAccess({ reader: client.keyHash, signer: client.signer });
+  const body: PlainMapping = {
+    name: namespace,
+    version: "0.3.12",
+    salt: client.salt(namespace),
+    creator: { signer: client.signer },
+    access_policy: { ...access, create_sessions: [{ signer: client.signer }] } as Record<string, PlainValue>, // a mapping of lists
+  };
+  return { name: namespace, service: undefined, resource: policyResourceName(namespace), body };
+}
+
+/** Exporters before importers; ties and circles in the order of the mesh (MF-103). */
+function uploadOrder(services: readonly PreparedService[], imports: readonly ResolvedImport[]): PreparedService[] {
+  const waiting = [...services];
+  const ordered: PreparedService[] = [];
+  while (waiting.length > 0) {
+    const ready = waiting.findIndex(
+      (service) => !imports.some(({ to, from }) => to === service.name && waiting.some(({ name }) => name === from && name !== to)),
+    );
+    ordered.push(...waiting.splice(Math.max(0, ready), 1));
+  }
+  return ordered;
+}
+
+function checkNames(namespace: string, services: readonly PreparedService[], findings: Findings): void {
+  const seen = new Map<string, string>([[policyResourceName(namespace), "the namespace"]]);
+  for (const { policy, name, at } of services) {
+    const resource = policyResourceName(policy);
+    const other = seen.get(resource);
+    if (other !== undefined)
+      findings.add(at, "E-NAME-COLLISION", `the policies of ${other} and ${name} have one resource name, ${resource}`, {
+        expected: "names that differ in letters and digits",
+      });
+    seen.set(resource, name);
+  }
+}

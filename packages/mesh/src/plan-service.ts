@@ -1,0 +1,53 @@
+import type { BuildPlan, CopySource } from "@vouchsafe/image";
+import { Findings } from "./diagnostic.ts";
+import { imageTemplates } from "./image-templates.ts";
+import { isRuntimeSetting } from "./runtime-setting.ts";
+import type { ReadResult, ServiceManifest } from "./service-manifest.ts";
+
+/** What the file system says about the files that a manifest names. */
+export interface BuildFiles {
+  readonly copy: readonly CopySource[];
+  readonly requirements?: { readonly text: string; readonly lock?: string };
+  /** Text of `gen_policy.policy`. */
+  readonly policyTemplate?: string;
+}
+export interface ServicePlanOptions {
+  readonly mode: "production" | "debug";
+  /** Chart of the user (`--helm-template`), instead of the built-in one. */
+  readonly chart?: ReadonlyMap<string, string>;
+}
+
+/** Debian packages of the base of kind `python`. */
+const PYTHON_PACKAGES = ["python3", "python3-pip", "ca-certificates"];
+
+/** The plan of the image of a service manifest: a plain value, the same for the same inputs. */
+export function planService(manifest: ServiceManifest, files: BuildFiles, options: ServicePlanOptions): ReadResult<BuildPlan> {
+  const findings = new Findings();
+  const { build, environment } = manifest;
+  if (build.kind !== "python") {
+    findings.add(build.kindAt, "E-BUILD-KIND", `images of kind ${build.kind} are not built by this release`, { expected: "python" });
+    return { manifest: undefined, diagnostics: findings.list() };
+  }
+  const workingDirectory = build.pwd?.text ?? "/";
+  const templates = imageTemplates(manifest, workingDirectory, files.policyTemplate);
+  const plan: BuildPlan = {
+    name: build.name.text,
+    kind: "python",
+    reference: build.to.text,
+    mode: options.mode,
+    base: build.from === undefined ? { kind: "debian", packages: PYTHON_PACKAGES } : { kind: "image", reference: build.from.text },
+    command: build.command,
+    workingDirectory,
+    copy: files.copy,
+    ...(files.requirements === undefined ? {} : { requirements: files.requirements }),
+    run: build.run.map(({ text }) => text),
+    encrypt: build.encrypt,
+    runtimeSettings: Object.fromEntries(
+      environment.local.filter(({ name }) => isRuntimeSetting(name)).map(({ name, value }) => [name, value.text]),
+    ),
+    volumes: build.volumes.map(({ name, path, updatePolicy, files: protection }) => ({ name, path, updatePolicy, files: protection })),
+    aliases: [],
+    metadata: { ...templates, ...(options.chart === undefined ? {} : { chart: options.chart }) },
+  };
+  return { manifest: plan, diagnostics: findings.list() };
+}

@@ -1,0 +1,30 @@
+import { createHash } from "node:crypto";
+
+/** File and resource name of a policy (MF-92). */
+export function policyFileName(policy: string): string {
+  const name = policy.toLowerCase().replace(/[_:/.]/g, "-");
+  return name.length <= 63 ? name : `${name.slice(0, 54)}-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`;
+}
+
+/** As above, for Kubernetes: without `-` at the ends. */
+export function policyResourceName(policy: string): string {
+  const name = policy
+    .toLowerCase()
+    .replace(/[_:/.~]/g, "-")
+    .replace(/^-+|-+$/g, "");
+  return name.length <= 63 ? name : `${name.slice(0, 54)}-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`;
+}
+
+/** Service inside a policy: the program's file name (MF-90). */
+export const casServiceName = (command: readonly string[]): string =>
+  (command[0] ?? "")
+    .split("/")
+    .at(-1)
+    ?.replace(/[^A-Za-z0-9_.~-]/g, "-") || "program";
+
+/** Object and host name of a service (MF-116). */
+export const objectName = (release: string | undefined, service: string): string =>
+  (release === undefined ? service : `${release}-${service}`).toLowerCase().replace(/[_.]/g, "-");
+
+/** `repository:tag@digest` (MF-117). */
+export const pinnedReference = (reference: string, digest: string): string => `${reference.split("@")[0]}@${digest}`;
