@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Stops the test cluster with everything that runs in it. Its state stays, unless:  down.sh --wipe
+set -uo pipefail
+# shellcheck source=settings.env
+. "$(dirname "$0")/settings.env"
+
+stop() { # name: by the process id that up.sh wrote down
+  local pid; pid=$(cat "$state/run/$1" 2>/dev/null) || return 0
+  kill "$pid" 2>/dev/null
+  for ((try = 0; try < 40; try++)); do kill -0 "$pid" 2>/dev/null || break; sleep 0.25; done
+  kill -9 "$pid" 2>/dev/null
+  rm -f "$state/run/$1"
+}
+stop kubelet # first, or it starts again what is stopped below
+ctr=(ctr --address "$state/containerd/containerd.sock" --namespace k8s.io)
+for task in $("${ctr[@]}" tasks list -q 2>/dev/null); do "${ctr[@]}" tasks kill --signal SIGKILL "$task" >/dev/null 2>&1; done
+for program in "${programs[@]}"; do stop "$program"; done
+for address in $dns_service $node_address; do ip address del "$address/32" dev lo 2>/dev/null; done
+if [ "${1:-}" = --wipe ]; then
+  awk -v state="$state/" 'index($2, state) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r -n1 umount -l
+  rm -rf "$state"
+  ip link del vouchsafe-pods 2>/dev/null
+fi
+exit 0
