@@ -1,1 +1,2 @@
-export {};
+export { CliError } from "./cli-error.ts";
+export { ExitCode, type Shell } from "./shell.ts";

@@ -1,3 +1,4 @@
+export { type PolicyResource, planApplicationChart, policyObject } from "./chart/application-chart.ts";
 export { Cluster, ClusterError } from "./cluster/cluster.ts";
 export { CUSTOM_RESOURCE_DEFINITIONS, type CustomResourceDefinition } from "./custom-resources/definitions.ts";
 export { KubernetesError, type KubernetesErrorCode } from "./kubernetes-error.ts";

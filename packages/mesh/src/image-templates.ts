@@ -83,7 +83,7 @@ function standardPolicyTemplate({ build, environment, injectionFiles }: ServiceM
     secrets: "{{secrets}}",
     security: "{{security}}",
   };
-  return toYaml(policy, `Policy of the service ${build.name}; {{…}} is filled in when a mesh is applied.`);
+  return toYaml(policy, `Policy of the service ${build.name.text}; {{…}} is filled in when a mesh is applied.`);
 }
 
 function secretItems({ secrets }: ServiceManifest): PlainValue[] {

@@ -1,0 +1,285 @@
+/**
+ * Helm templates of the built-in service chart (manifests section 12). Every service of an application gets a copy, so that the chart installs
+ * without repository access. The names in `_names.tpl` are the same in all copies, which Helm requires: they are global.
+ */
+const NAMES = `{{- define "vouchsafe.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "vouchsafe.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | lower | replace "_" "-" | replace "." "-" | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "vouchsafe.selector" -}}
+app.kubernetes.io/name: {{ include "vouchsafe.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end -}}
+
+{{- define "vouchsafe.labels" -}}
+{{ include "vouchsafe.selector" . }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
+{{- end -}}
+
+{{- define "vouchsafe.wait" -}}
+image: {{ .platformImage | quote }}
+imagePullPolicy: IfNotPresent
+command: ["/vouchsafe/bin/wait-for"]
+args: [{{ .host | quote }}, {{ .port | toString | quote }}]
+{{- end -}}
+`;
+
+const POD = `{{- define "vouchsafe.pod" -}}
+metadata:
+  labels:
+    {{- include "vouchsafe.labels" . | nindent 4 }}
+  {{- with .Values.podAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  automountServiceAccountToken: false
+  {{- with .Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.podSecurityContext }}
+  securityContext:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  restartPolicy: {{ .Values.jobs.restartPolicy }}
+  terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+  {{- $root := . }}
+  {{- $waits := list }}
+  {{- range $name := list "container1" "container2" }}
+  {{- $container := index $root.Values.initContainers $name }}
+  {{- if and $container $container.enabled }}
+  {{- $waits = append $waits (dict "host" $container.host "port" $container.port) }}
+  {{- end }}
+  {{- end }}
+  {{- range .Values.initContainers.waitFor }}
+  {{- $host := .host | default (printf "%s-%s" $root.Release.Name .service | lower | replace "_" "-" | replace "." "-" | trunc 63 | trimSuffix "-") }}
+  {{- $waits = append $waits (dict "host" $host "port" .port) }}
+  {{- end }}
+  {{- with $waits }}
+  initContainers:
+    {{- range $index, $wait := . }}
+    - name: wait-{{ $index }}
+      {{- include "vouchsafe.wait" (dict "platformImage" $root.Values.global.vouchsafe.platformImage "host" $wait.host "port" $wait.port) | nindent 6 }}
+    {{- end }}
+  {{- end }}
+  containers:
+    - name: api
+      image: {{ .Values.image | quote }}
+      imagePullPolicy: {{ .Values.imagePullPolicy }}
+      command:
+        {{- toYaml .Values.scone.command | nindent 8 }}
+      {{- with .Values.securityContext }}
+      securityContext:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      env:
+        - {name: SCONE_CONFIG_ID, value: {{ .Values.scone.api_session | quote }}}
+        - {name: SCONE_CAS_ADDR, value: {{ .Values.scone.cas | quote }}}
+        - name: SCONE_LAS_ADDR
+          valueFrom:
+            fieldRef:
+              fieldPath: status.hostIP
+        - {name: SCONE_LOG, value: {{ .Values.scone.scone_log | toString | quote }}}
+        - {name: SCONE_VERSION, value: {{ .Values.scone.scone_version | toString | quote }}}
+        - {name: SCONE_EDMM_MODE, value: auto}
+        {{- with .Values.scone.cas_key }}
+        - {name: VOUCHSAFE_CAS_KEY, value: {{ . | quote }}}
+        {{- end }}
+        {{- with .Values.extraEnv }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- with .Values.service.port }}
+      ports:
+        - {name: api, containerPort: {{ . }}, protocol: TCP}
+      {{- end }}
+      {{- if eq .Values.readiness.mode "tcp" }}
+      readinessProbe:
+        tcpSocket:
+          port: {{ .Values.readiness.port }}
+        periodSeconds: 2
+        failureThreshold: 3
+      {{- else if eq .Values.readiness.mode "launcher" }}
+      readinessProbe:
+        exec:
+          command: ["/vouchsafe/bin/launcher", "ready"]
+        periodSeconds: 2
+        timeoutSeconds: 5
+        failureThreshold: 3
+      {{- end }}
+      {{- with .Values.resources }}
+      resources:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- if or .Values.extraVolumeMounts .Values.volumes }}
+      volumeMounts:
+        {{- range $name, $volume := .Values.volumes }}
+        - {name: {{ printf "volume-%s" $name | lower | replace "_" "-" | quote }}, mountPath: {{ $volume.mountPath | quote }}}
+        {{- end }}
+        {{- with .Values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- end }}
+  {{- if or .Values.extraVolumes .Values.volumes }}
+  volumes:
+    {{- range $name, $volume := .Values.volumes }}
+    - name: {{ printf "volume-%s" $name | lower | replace "_" "-" | quote }}
+      {{- if or $volume.existingClaim $volume.size }}
+      persistentVolumeClaim:
+        claimName: {{ $volume.existingClaim | default (printf "%s-%s" (include "vouchsafe.fullname" $root) ($name | lower | replace "_" "-")) | quote }}
+      {{- else }}
+      emptyDir: {}
+      {{- end }}
+    {{- end }}
+    {{- with .Values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- end }}
+  {{- with .Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+`;
+
+const WORKLOAD = `{{- $kind := .Values.workloadKind -}}
+{{- if eq $kind "job" }}
+apiVersion: batch/v1
+kind: Job
+{{- else if eq $kind "statefulset" }}
+apiVersion: apps/v1
+kind: StatefulSet
+{{- else }}
+apiVersion: apps/v1
+kind: Deployment
+{{- end }}
+metadata:
+  name: {{ include "vouchsafe.fullname" . | quote }}
+  labels:
+    {{- include "vouchsafe.labels" . | nindent 4 }}
+spec:
+  {{- if ne $kind "job" }}
+  replicas: {{ .Values.replicaCount }}
+  selector:
+    matchLabels:
+      {{- include "vouchsafe.selector" . | nindent 6 }}
+  {{- end }}
+  {{- if eq $kind "statefulset" }}
+  serviceName: {{ include "vouchsafe.fullname" . | quote }}
+  {{- end }}
+  template:
+    {{- include "vouchsafe.pod" . | nindent 4 }}
+`;
+
+const SERVICE = `{{- if .Values.service.port }}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "vouchsafe.fullname" . | quote }}
+  labels:
+    {{- include "vouchsafe.labels" . | nindent 4 }}
+  {{- with .Values.service.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  type: {{ .Values.service.type }}
+  {{- with .Values.service.loadBalancerIP }}
+  loadBalancerIP: {{ . | quote }}
+  {{- end }}
+  selector:
+    {{- include "vouchsafe.selector" . | nindent 4 }}
+  ports:
+    - name: api
+      port: {{ .Values.service.port }}
+      targetPort: api
+      protocol: TCP
+      {{- with .Values.service.nodePort }}
+      nodePort: {{ . }}
+      {{- end }}
+{{- end }}
+`;
+
+const INGRESS = `{{- if and .Values.ingress.enabled .Values.service.port }}
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {{ include "vouchsafe.fullname" . | quote }}
+  labels:
+    {{- include "vouchsafe.labels" . | nindent 4 }}
+  {{- with .Values.ingress.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  {{- with .Values.ingress.tls }}
+  tls:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  rules:
+    {{- $root := . }}
+    {{- range .Values.ingress.hosts }}
+    - host: {{ . | quote }}
+      http:
+        paths:
+          - path: /
+            pathType: Prefix
+            backend:
+              service:
+                name: {{ include "vouchsafe.fullname" $root | quote }}
+                port:
+                  name: api
+    {{- end }}
+{{- end }}
+`;
+
+const CLAIMS = `{{- $root := . }}
+{{- range $name, $volume := .Values.volumes }}
+{{- if and $volume.size (not $volume.existingClaim) }}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: {{ printf "%s-%s" (include "vouchsafe.fullname" $root) ($name | lower | replace "_" "-") | quote }}
+  labels:
+    {{- include "vouchsafe.labels" $root | nindent 4 }}
+spec:
+  accessModes:
+    {{- toYaml ($volume.accessModes | default (list "ReadWriteOnce")) | nindent 4 }}
+  {{- with $volume.storageClass }}
+  storageClassName: {{ if eq . "-" }}""{{ else }}{{ . | quote }}{{ end }}
+  {{- end }}
+  resources:
+    requests:
+      storage: {{ $volume.size | quote }}
+{{- end }}
+{{- end }}
+`;
+
+/** Templates by path relative to the chart. */
+export const SERVICE_CHART_TEMPLATES: ReadonlyMap<string, string> = new Map([
+  ["templates/_names.tpl", NAMES],
+  ["templates/_pod.tpl", POD],
+  ["templates/workload.yaml", WORKLOAD],
+  ["templates/service.yaml", SERVICE],
+  ["templates/ingress.yaml", INGRESS],
+  ["templates/claims.yaml", CLAIMS],
+]);
