@@ -1,1 +1,24 @@
-export {};
+export {
+  becomeUser,
+  clearAmbientCapabilities,
+  createMemoryFile,
+  forbidCoreDumps,
+  isDumpable,
+  type PeerCredentials,
+  readPeerCredentials,
+  setDumpable,
+  setNoNewPrivileges,
+} from "./credentials.ts";
+export {
+  bindMount,
+  changeRoot,
+  detachMount,
+  type MountFlag,
+  type MountRequest,
+  makeMountsPrivate,
+  mount,
+  pivotRoot,
+} from "./mounts.ts";
+export { enterNamespace, type NamespaceKind, setHostName, unshare } from "./namespaces.ts";
+export { type ProcessEnd, type ProcessStatus, readStatus, reapChild, reapOrphans, resetSignals } from "./processes.ts";
+export { errnoName, SystemCallError } from "./system-call-error.ts";

@@ -1,0 +1,72 @@
+import { constants } from "node:os";
+import { SystemCallError } from "./system-call-error.ts";
+
+/** Every C function the house calls. All are synchronous and act on the calling thread or the whole process. */
+const SIGNATURES = {
+  __errno_location: { return: "pointer", arguments: [] },
+  unshare: { return: "i32", arguments: ["i32"] },
+  setns: { return: "i32", arguments: ["i32", "i32"] },
+  mount: { return: "i32", arguments: ["buffer", "buffer", "buffer", "u64", "buffer"] },
+  umount2: { return: "i32", arguments: ["buffer", "i32"] },
+  chroot: { return: "i32", arguments: ["buffer"] },
+  sethostname: { return: "i32", arguments: ["buffer", "u64"] },
+  prctl: { return: "i32", arguments: ["i32", "u64", "u64", "u64", "u64"] },
+  setgroups: { return: "i32", arguments: ["u64", "buffer"] },
+  setresgid: { return: "i32", arguments: ["u32", "u32", "u32"] },
+  setresuid: { return: "i32", arguments: ["u32", "u32", "u32"] },
+  prlimit: { return: "i32", arguments: ["i32", "i32", "buffer", "pointer"] },
+  getsockopt: { return: "i32", arguments: ["i32", "i32", "i32", "buffer", "buffer"] },
+  waitpid: { return: "i32", arguments: ["i32", "buffer", "i32"] },
+  memfd_create: { return: "i32", arguments: ["buffer", "u32"] },
+  signal: { return: "pointer", arguments: ["i32", "pointer"] },
+  sigprocmask: { return: "i32", arguments: ["i32", "buffer", "pointer"] },
+  syscall: { return: "i64", arguments: ["i64", "u64", "u64", "u64", "u64", "u64", "u64"] },
+} as const;
+
+interface Libc {
+  readonly call: ReturnType<typeof openFunctions>;
+  readonly errno: () => number;
+}
+
+let loaded: Libc | undefined;
+
+function openFunctions() {
+  return nodeFfi().dlopen(null, SIGNATURES).functions;
+}
+
+/** Node announces on stderr that FFI is experimental, which belongs into this room's README and not into the log of every program. */
+function nodeFfi(): typeof import("node:ffi") {
+  const announce = process.emitWarning;
+  process.emitWarning = () => {};
+  try {
+    return process.getBuiltinModule("node:ffi");
+  } finally {
+    process.emitWarning = announce;
+  }
+}
+
+/** Opened at first use: a program that never needs a system call never loads FFI. */
+export function libc(): Libc {
+  if (loaded === undefined) {
+    const call = openFunctions();
+    const location = call.__errno_location();
+    const { getInt32 } = nodeFfi();
+    loaded = { call, errno: () => getInt32(location, 0) };
+  }
+  return loaded;
+}
+
+/** Passes a result on, or throws the errno as an error. `subject` says what the call was about; it must hold no secret. */
+export function checked(syscall: string, result: number, subject = ""): number {
+  if (result >= 0) return result;
+  throw new SystemCallError(syscall, libc().errno(), subject);
+}
+
+/** NUL-terminated bytes. A NUL inside would silently shorten the text, so it is the caller's mistake. */
+export function cString(text: string): Buffer {
+  if (text.includes("\0")) throw new TypeError("text for a system call contains a NUL");
+  return Buffer.from(`${text}\0`);
+}
+
+/** EINTR is the only failure that means "once more". */
+export const isInterrupted = (): boolean => libc().errno() === constants.errno.EINTR;
