@@ -1,15 +1,16 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ListedFile, TreeEntry } from "@vouchsafe/fileshield";
+import type { TreeEntry } from "@vouchsafe/fileshield";
 import { z } from "zod";
-import { digestCopies, encryptedLayerEntries, LISTING_FILE, plainLayerEntries, planRegions, readCopies } from "./code-layer.ts";
+import { digestCopies, encryptedLayerEntries, plainLayerEntries, readCopies } from "./code-layer.ts";
 import { obtainBaseLayer, obtainBaseRoot, PROGRAM_USER, resolveDebianBase } from "./debian-base.ts";
 import { HOST_ARCHITECTURE, MEDIA_TYPES } from "./descriptor.ts";
-import { DIVERSION_DIRECTORY, findProgram, SEARCH_PATH } from "./executables.ts";
+import { DIVERSION_DIRECTORY, SEARCH_PATH } from "./executables.ts";
 import { ImageError } from "./image-error.ts";
+import { assertCopiedProgram, obtainIntegrity } from "./integrity-layer.ts";
 import { type Layer, type LayerEntry, writeLayer } from "./layer.ts";
-import { cacheKey, obtainLayer, writeWhole } from "./layer-cache.ts";
+import { cacheKey, writeWhole } from "./layer-cache.ts";
 import { type LocalRepository, openLocalRepository } from "./local-repository.ts";
 import { CODE_PROTECTION_FILE, LAUNCHER_PATH, METADATA_LABEL, type ServiceMetadata } from "./metadata.ts";
 import { METADATA_ANNOTATION, metadataEntries, metadataFiles, renderServiceJson } from "./metadata-layer.ts";
@@ -73,40 +74,6 @@ async function isComplete(repository: LocalRepository, reference: string, digest
   if (image?.digest !== digest) return false;
   for (const layer of image.manifest.layers) if ((await repository.blobs.findSize(layer.digest)) !== layer.size) return false;
   return true;
-}
-
-/** Later layers win; what a layer's directory entry says does not matter for regions. */
-function mergeFiles(layers: readonly Layer[]): Map<string, ListedFile> {
-  const merged = new Map<string, ListedFile>();
-  for (const { files } of layers) for (const file of files) merged.set(file.path, file);
-  return merged;
-}
-
-/** Regions that hold the user's files: the working directory where it is the program's own, otherwise just what was copied. */
-function encryptedPaths(plan: BuildPlan, files: ReadonlyMap<string, ListedFile>): string[] {
-  if (!plan.encrypt || plan.copy.length === 0) return [];
-  const inside = `${plan.workingDirectory}/`;
-  const isOwn = plan.workingDirectory !== "/" && ![...files.keys()].some((path) => path.startsWith(inside));
-  const targets = plan.copy.map(({ target }) => target).filter((target) => !isOwn || !target.startsWith(inside));
-  return [...new Set([...(isOwn ? [plan.workingDirectory] : []), ...targets])].sort();
-}
-
-function assertProgram(plan: BuildPlan, files: ReadonlyMap<string, ListedFile>, copies: readonly TreeEntry[]): void {
-  const [word = ""] = plan.command;
-  if (/\{\{|\$\$SCONE::/.test(word)) return; // known only when the mesh is applied
-  const links = new Map(
-    [...files.values(), ...copies].flatMap((file): [string, string][] => (file.kind === "link" ? [[file.path, file.target]] : [])),
-  );
-  const present = new Set([...files.keys(), ...copies.flatMap(({ kind, path }) => (kind === "file" ? [path] : []))]);
-  if (findProgram(word, plan.workingDirectory, present, links) !== undefined) return;
-  throw new ImageError(
-    "E-BINARY",
-    `the program ${JSON.stringify(word)} of the command is not in the image (searched in ${SEARCH_PATH.join(":")})`,
-    {
-      field: "build.command",
-      remedy: "Name a program of the base, of the requirements, or a copied file with its path.",
-    },
-  );
 }
 
 const directoryEntries = (path: string): LayerEntry[] => {
@@ -189,27 +156,17 @@ export async function buildImage(plan: BuildPlan, settings: BuildSettings): Prom
     ...(ran === undefined ? [] : [ran.layer]),
   ];
   const code = ran === undefined ? copies : ran.copies;
-  const files = mergeFiles(below);
-  assertProgram(plan, files, code);
+  const integrity = await obtainIntegrity(cacheDir, repository, plan, below);
+  if (!integrity.hasProgram) assertCopiedProgram(plan, code);
 
   const hasSecrets = plan.encrypt && code.some(({ kind }) => kind === "file");
   const codeKey = hasSecrets
     ? Uint8Array.fromHex(settings.codeKey ?? (isSame ? last.codeKey : undefined) ?? randomBytes(KEY_BYTES).toString("hex"))
     : undefined;
-  const { regions, listing } = planRegions([...files.values()], encryptedPaths(plan, files), plan.unprotectedPaths ?? []);
+  const { regions } = integrity;
   report({ step: "code", state: "started" });
   const workingDirectory = directoryEntries(plan.workingDirectory);
   const protectedCode = codeKey === undefined ? undefined : encryptedLayerEntries(code, codeKey, regions);
-  const integrity = await obtainLayer(
-    cacheDir,
-    repository,
-    cacheKey(["listing", createHash("sha256").update(listing).digest("hex")]),
-    { level: 12 },
-    async () => [
-      { kind: "directory", path: "/vouchsafe/regions", mode: 0o755 },
-      { kind: "file", path: LISTING_FILE, mode: 0o644, content: listing },
-    ],
-  );
   const codeEntries = new Map(
     [...(protectedCode?.entries ?? plainLayerEntries(code)), ...workingDirectory].map((entry) => [entry.path, entry]),
   );

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { lstat, readdir, readFile, readlink, realpath, stat } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
-import { blobDirectory, encodeListing, encryptTree, findRegion, type ListedFile, type Region, type TreeEntry } from "@vouchsafe/fileshield";
+import { blobDirectory, encryptTree, type Region, type TreeEntry } from "@vouchsafe/fileshield";
 import { ImageError } from "./image-error.ts";
 import type { LayerEntry } from "./layer.ts";
 import { CODE_PROTECTION_FILE } from "./metadata.ts";
@@ -72,44 +72,6 @@ export function digestCopies(entries: readonly TreeEntry[]): string {
     if (entry.kind === "file") hash.update(createHash("sha256").update(entry.bytes).digest());
   }
   return hash.digest("hex");
-}
-
-/** Parts of the view that are not the image's: mounts, name service files, the runtime itself. */
-const OPEN_PATHS = [
-  "/dev",
-  "/etc/hostname",
-  "/etc/hosts",
-  "/etc/mtab",
-  "/etc/resolv.conf",
-  "/home",
-  "/media",
-  "/mnt",
-  "/proc",
-  "/root",
-  "/run",
-  "/sys",
-  "/tmp",
-  "/var",
-  "/vouchsafe",
-];
-/** Where the list of the integrity-protected files lies; its SHA-256 is in the protection file. */
-export const LISTING_FILE = "/vouchsafe/regions/root.list";
-
-/**
- * Regions of an image: everything is integrity-protected (MF-58), except what is open by nature or by the manifest, and the encrypted code.
- * `files` is what all layers together hold.
- */
-export function planRegions(
-  files: readonly ListedFile[],
-  encrypted: readonly string[],
-  unprotected: readonly string[],
-): { regions: Region[]; listing: Uint8Array } {
-  const open = [...new Set([...OPEN_PATHS, ...unprotected])].map((path): Region => ({ path, protection: "not-protected" }));
-  const secret = encrypted.map((path): Region => ({ path, protection: "encrypted" }));
-  const all: Region[] = [{ path: "/", protection: "authenticated" }, ...open.filter(({ path }) => !encrypted.includes(path)), ...secret];
-  const listing = encodeListing(files.filter(({ path }) => findRegion(all, path)?.path === "/"));
-  const digest = new Uint8Array(createHash("sha256").update(listing).digest());
-  return { regions: all.map((region) => (region.path === "/" ? { ...region, digest } : region)), listing };
 }
 
 /** What an encrypted tree looks like in a layer. The working directory is there, and empty: programs and probes may rely on its existence. */

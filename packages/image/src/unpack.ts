@@ -1,6 +1,18 @@
 import { createHash } from "node:crypto";
-import { createWriteStream } from "node:fs";
-import { chmod, link, lstat, mkdir, readdir, readlink, rm, symlink } from "node:fs/promises";
+import {
+  chmodSync,
+  createWriteStream,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -17,6 +29,7 @@ const IMAGE_MAX_ENTRIES = 4_000_000;
 const EXPANSION_MAX_RATIO = 4096;
 const EXPANSION_FREE_BYTES = 256 * 1024 * 1024;
 const LINK_LIMIT = 40;
+const SMALL_FILE_BYTES = 1024 * 1024;
 const NAME_MAX_BYTES = 255;
 const PATH_MAX_BYTES = 4096;
 
@@ -48,93 +61,132 @@ function splitName(name: string): string[] {
 }
 
 /**
- * Path on disk of a directory inside `root`, links resolved as if `root` were `/` (what `openat2` calls RESOLVE_IN_ROOT). Missing directories are
- * made. Nobody else writes below `root` while an image is unpacked, so looking first and acting then is no race.
+ * A root file system while layers are laid over each other. Nobody else writes below it meanwhile, so looking first and acting then is no race.
+ * File operations are synchronous: for thousands of small files that is several times faster than one promise each.
  */
-async function enterDirectory(root: string, parts: readonly string[]): Promise<string> {
-  const pending = [...parts];
-  let inside: string[] = [];
-  let links = 0;
-  for (let part = pending.shift(); part !== undefined; part = pending.shift()) {
-    if (part === "..") {
-      inside = inside.slice(0, -1);
-      continue;
-    }
-    const next = [...inside, part];
-    const onDisk = join(root, ...next);
-    const status = await lstat(onDisk).catch(() => undefined);
-    if (status === undefined) await mkdir(onDisk, { mode: 0o755 });
-    else if (status.isSymbolicLink()) {
-      if (++links > LINK_LIMIT) throw refuse(`a layer has too many links on the way to ${JSON.stringify(parts.join("/"))}`);
-      const target = await readlink(onDisk);
-      if (target.startsWith("/")) inside = [];
-      pending.unshift(...target.split("/").filter((one) => one !== "" && one !== "."));
-      continue;
-    } else if (!status.isDirectory()) throw refuse(`a layer has a file below the file ${JSON.stringify(next.join("/"))}`);
-    inside = next;
+class GrowingRoot {
+  readonly #root: string;
+  /** Directories entered before, by their name in the archive; forgotten whenever something is removed. */
+  readonly #entered = new Map<string, string>();
+  constructor(root: string) {
+    this.#root = root;
   }
-  return join(root, ...inside);
+
+  /** Path on disk of a directory, links resolved as if the root were `/` (what `openat2` calls RESOLVE_IN_ROOT). Missing directories are made. */
+  enter(parts: readonly string[]): string {
+    const name = parts.join("/");
+    const known = this.#entered.get(name);
+    if (known !== undefined) return known;
+    const pending = [...parts];
+    let inside: string[] = [];
+    let links = 0;
+    for (let part = pending.shift(); part !== undefined; part = pending.shift()) {
+      if (part === "..") {
+        inside = inside.slice(0, -1);
+        continue;
+      }
+      const next = [...inside, part];
+      const onDisk = join(this.#root, ...next);
+      const status = lstatSync(onDisk, { throwIfNoEntry: false });
+      if (status === undefined) mkdirSync(onDisk, { mode: 0o755 });
+      else if (status.isSymbolicLink()) {
+        if (++links > LINK_LIMIT) throw refuse(`a layer has too many links on the way to ${JSON.stringify(name)}`);
+        const target = readlinkSync(onDisk);
+        if (target.startsWith("/")) inside = [];
+        pending.unshift(...target.split("/").filter((one) => one !== "" && one !== "."));
+        continue;
+      } else if (!status.isDirectory()) throw refuse(`a layer has a file below the file ${JSON.stringify(next.join("/"))}`);
+      inside = next;
+    }
+    const found = join(this.#root, ...inside);
+    this.#entered.set(name, found);
+    return found;
+  }
+
+  remove(onDisk: string): void {
+    this.#entered.clear();
+    rmSync(onDisk, { recursive: true, force: true });
+  }
+
+  makeDirectory(onDisk: string, mode: number): void {
+    const status = lstatSync(onDisk, { throwIfNoEntry: false });
+    if (status !== undefined && !status.isDirectory()) this.remove(onDisk);
+    if (!status?.isDirectory()) mkdirSync(onDisk);
+    // The owner must be able to fill and to remove it, whoever unpacks.
+    chmodSync(onDisk, (mode & 0o1777) | 0o700);
+  }
+
+  /** Removes what an earlier entry left at the path; never follows a link. */
+  clear(onDisk: string): void {
+    const before = lstatSync(onDisk, { throwIfNoEntry: false });
+    if (before?.isDirectory() || before?.isSymbolicLink()) this.remove(onDisk);
+    else if (before !== undefined) unlinkSync(onDisk);
+  }
 }
 
-async function makeDirectory(onDisk: string, mode: number): Promise<void> {
-  const status = await lstat(onDisk).catch(() => undefined);
-  if (status !== undefined && !status.isDirectory()) await rm(onDisk);
-  if (!status?.isDirectory()) await mkdir(onDisk);
-  // The owner must be able to fill and to remove it, whoever unpacks.
-  await chmod(onDisk, (mode & 0o1777) | 0o700);
+/** Handles a whiteout (image-spec, layer.md); false if the name is none. */
+function applyWhiteout(root: GrowingRoot, parent: string, name: string): boolean {
+  if (!name.startsWith(".wh.")) return false;
+  if (name === ".wh..wh..opq") {
+    for (const child of readdirSync(parent)) root.remove(join(parent, child));
+    return true;
+  }
+  const hidden = name.slice(".wh.".length);
+  if (hidden === "" || hidden === "." || hidden === "..") throw refuse(`a layer has the whiteout ${JSON.stringify(name)}`);
+  root.remove(join(parent, hidden));
+  return true;
 }
 
-async function unpackEntry(root: string, header: tar.Header, content: AsyncIterable<unknown>): Promise<void> {
+async function unpackEntry(root: GrowingRoot, header: tar.Header, content: AsyncIterable<unknown>): Promise<void> {
   const parts = splitName(header.name);
   const name = parts.pop();
   if (name === undefined) return; // the root directory itself
-  const parent = await enterDirectory(root, parts);
+  const parent = root.enter(parts);
   const onDisk = join(parent, name);
-  if (name === ".wh..wh..opq") {
-    for (const child of await readdir(parent)) await rm(join(parent, child), { recursive: true, force: true });
-    return;
-  }
-  if (name.startsWith(".wh.")) {
-    const hidden = name.slice(4);
-    if (hidden === "" || hidden === "." || hidden === "..") throw refuse(`a layer has the whiteout ${JSON.stringify(header.name)}`);
-    await rm(join(parent, hidden), { recursive: true, force: true });
-    return;
-  }
+  if (applyWhiteout(root, parent, name)) return;
   const mode = header.mode ?? 0o644;
   if (header.type === "directory") {
-    await makeDirectory(onDisk, mode);
+    root.makeDirectory(onDisk, mode);
     return;
   }
-  // A later entry replaces an earlier one; never through a link.
-  const before = await lstat(onDisk).catch(() => undefined);
-  if (before !== undefined) await rm(onDisk, { recursive: true });
+  root.clear(onDisk);
   switch (header.type) {
     case "file":
     case "contiguous-file":
-      await pipeline(content, createWriteStream(onDisk, { flags: "wx", mode: 0o600 }));
+      await writeFileEntry(onDisk, header.size ?? 0, content);
       // No set-user-ID and set-group-ID: whoever starts the image must not gain rights from it.
-      await chmod(onDisk, mode & 0o777);
+      chmodSync(onDisk, mode & 0o777);
       return;
     case "symlink":
       if (!header.linkname || header.linkname.includes("\0"))
         throw refuse(`a layer has the link ${JSON.stringify(header.name)} without target`);
-      await symlink(header.linkname, onDisk);
+      symlinkSync(header.linkname, onDisk);
       return;
     case "link": {
       const target = splitName((header.linkname ?? "").replace(/^\/+/, ""));
       const file = target.pop();
       if (file === undefined) throw refuse(`a layer has the hard link ${JSON.stringify(header.name)} without target`);
-      const source = join(await enterDirectory(root, target), file);
-      const status = await lstat(source).catch(() => undefined);
+      const source = join(root.enter(target), file);
+      const status = lstatSync(source, { throwIfNoEntry: false });
       if (status === undefined || status.isDirectory())
         throw refuse(`a layer links ${JSON.stringify(header.name)} to ${JSON.stringify(header.linkname)}, which is no file of the image`);
-      await link(source, onDisk);
+      linkSync(source, onDisk);
       return;
     }
     default:
       // Devices, FIFOs and what else archives can hold have no place in an image of ours; a foreign image lives without them.
       throw refuse(`a layer has ${JSON.stringify(header.name)} of the type ${header.type}`);
   }
+}
+
+async function writeFileEntry(onDisk: string, size: number, content: AsyncIterable<unknown>): Promise<void> {
+  if (size > SMALL_FILE_BYTES) {
+    await pipeline(content, createWriteStream(onDisk, { flags: "wx", mode: 0o600 }));
+    return;
+  }
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of content) if (chunk instanceof Uint8Array) chunks.push(chunk);
+  writeFileSync(onDisk, Buffer.concat(chunks), { flag: "wx", mode: 0o600 });
 }
 
 function decompressor(mediaType: string): Transform | undefined {
@@ -160,7 +212,13 @@ const hashed = (hash: ReturnType<typeof createHash>, check: (bytes: number) => v
   });
 };
 
-async function unpackLayer(repository: LocalRepository, layer: Descriptor, diffId: string, root: string, budget: Budget): Promise<void> {
+async function unpackLayer(
+  repository: LocalRepository,
+  layer: Descriptor,
+  diffId: string,
+  root: GrowingRoot,
+  budget: Budget,
+): Promise<void> {
   const stored = createHash("sha256");
   const plain = createHash("sha256");
   let plainBytes = 0;
@@ -213,7 +271,8 @@ export async function unpackImage(layoutDir: string, reference: string, targetDi
   await mkdir(targetDir, { mode: 0o755 });
   try {
     const budget: Budget = { bytes: 0, entries: 0 };
-    for (const [index, layer] of manifest.layers.entries()) await unpackLayer(repository, layer, diffIds[index] ?? "", targetDir, budget);
+    const root = new GrowingRoot(targetDir);
+    for (const [index, layer] of manifest.layers.entries()) await unpackLayer(repository, layer, diffIds[index] ?? "", root, budget);
   } catch (error) {
     await rm(targetDir, { recursive: true, force: true });
     throw error;
