@@ -1,5 +1,6 @@
 export { canonicalJson } from "./canonical-json.ts";
 export type { Diagnostic } from "./diagnostic.ts";
+export { formatIpAddress, parseIpAddress } from "./ip-address.ts";
 export { KEY_HASH_CHARACTERS, type KeyHashReading, keyHash, keyHashOf, parseKeyHash } from "./key-hash.ts";
 export { type CreatorOption, normaliseSession } from "./normal-form.ts";
 export {

@@ -25,11 +25,11 @@ function substituteScalar(node: ScalarNode, variables: TemplateVariables, report
   let changed = false;
   const text = node.text.replace(
     VARIABLE,
-    (match: string, escape: string | undefined, plain: string | undefined, braced: string | undefined, offset: number) => {
+    (match: string, backslash: string | undefined, plain: string | undefined, braced: string | undefined, offset: number) => {
       const name = plain ?? braced;
       if (name === undefined) return match; // $$ is always literal (SL-26)
       changed = true;
-      if (escape === "\\") return match.slice(1);
+      if (backslash === "\\") return match.slice(1);
       const value = variables.get(name);
       if (value !== undefined) return value;
       reporter.report({

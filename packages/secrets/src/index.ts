@@ -1,1 +1,15 @@
+export { type CertificateRequest, type IssuedCertificate, type Issuer, issueCertificate } from "./certificate.ts";
+export { type FormatOptions, type Formatted, formatSecret } from "./format-secret.ts";
+export {
+  certificatesToRenew,
+  completeCertificates,
+  generateValue,
+  keepsValue,
+  type Materialised,
+  type MaterialiseOptions,
+  materialise,
+  renewCertificates,
+} from "./materialise.ts";
+export { type Randomness, systemRandomness } from "./randomness.ts";
+export { SecretError, type SecretErrorCode } from "./secret-error.ts";
 export type { StoredCertificate, StoredPrivateKey, StoredSecret, StoredSecrets } from "./stored-secret.ts";

@@ -1,0 +1,144 @@
+/** From a session's definitions to stored values: generate, migrate, take over, issue (§12, §15). Atomicity is the caller's (SL-158). */
+import { type ExplicitSecret, encodePem, type GeneratedSecret, type JsonValue, type Secret, type Session } from "@vouchsafe/policy";
+import { CertificateMaker } from "./certificate-maker.ts";
+import { generatePgpKey } from "./pgp-key.ts";
+import { printableText, type Randomness } from "./randomness.ts";
+import type { StoredSecret, StoredSecrets } from "./stored-secret.ts";
+
+export interface MaterialiseOptions {
+  readonly now: Date;
+  readonly random: Randomness;
+  /** The version that is replaced and its values; absent at creation. */
+  readonly previous?: { readonly session: Session; readonly values: StoredSecrets } | undefined;
+  /** Imported secrets that can be had already, by their own names; certificates that need missing ones stay pending. */
+  readonly imports?: StoredSecrets | undefined;
+}
+
+export interface Materialised {
+  readonly values: StoredSecrets;
+  /** Certificates whose key or issuer is an import that is not there yet: issue them with `completeCertificates` at delivery. */
+  readonly pending: readonly string[];
+  /** For instance a validity that was shortened (SL-133). */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Values of a new version. Kept from `previous` as §15 says; everything else is fresh, and certificates are always issued anew (SL-135).
+ * Throws `SecretError` KEY_MISMATCH or ISSUER_MISMATCH for explicit certificates that do not fit.
+ */
+export function materialise(session: Session, options: MaterialiseOptions): Materialised {
+  const values = new Map<string, StoredSecret>();
+  const previous = options.previous;
+  const before = new Map(previous?.session.secrets.map((secret) => [secret.name, secret]));
+  for (const secret of session.secrets) {
+    const earlier = before.get(secret.name);
+    const stored = previous?.values.get(secret.name);
+    const value = earlier !== undefined && stored !== undefined && keepsValue(earlier, secret) ? stored : freshValue(secret, options);
+    if (value !== undefined) values.set(secret.name, value);
+  }
+  return finish(session, values, options);
+}
+
+/** Issues what was pending, now that more imports are known. The values given are not changed. */
+export function completeCertificates(session: Session, values: StoredSecrets, options: Omit<MaterialiseOptions, "previous">): Materialised {
+  return finish(session, new Map(values), options);
+}
+
+/** Certificates to be issued again now (SL-134): past two thirds of their validity, and everything below a CA that is. */
+export function certificatesToRenew(session: Session, values: StoredSecrets, now: Date): readonly string[] {
+  const due = new Set<string>();
+  for (const { name } of session.secrets) {
+    const value = values.get(name);
+    if ((value?.kind === "x509" || value?.kind === "x509-ca") && value.renewAfter !== undefined && new Date(value.renewAfter) <= now)
+      due.add(name);
+  }
+  for (let grown = true; grown; ) {
+    grown = false;
+    for (const secret of session.secrets) {
+      if (secret.origin !== "generated" || (secret.kind !== "x509" && secret.kind !== "x509-ca")) continue;
+      if (due.has(secret.name) || secret.issuer === undefined || !due.has(secret.issuer)) continue;
+      due.add(secret.name);
+      grown = true;
+    }
+  }
+  return [...due];
+}
+
+/** Issues the due certificates again: same keys, subjects and names, new serials (SL-134). Undefined when none is due. */
+export function renewCertificates(
+  session: Session,
+  values: StoredSecrets,
+  options: Omit<MaterialiseOptions, "previous">,
+): Materialised | undefined {
+  const due = certificatesToRenew(session, values, options.now);
+  if (due.length === 0) return undefined;
+  const kept = new Map(values);
+  for (const name of due) kept.delete(name);
+  return finish(session, kept, options);
+}
+
+function finish(
+  session: Session,
+  values: Map<string, StoredSecret>,
+  { now, random, imports }: Omit<MaterialiseOptions, "previous">,
+): Materialised {
+  const maker = new CertificateMaker(session, values, imports ?? new Map(), { now, random });
+  for (const secret of session.secrets) {
+    if (secret.origin === "generated" && secret.kind === "public-key") maker.derivePublicKey(secret);
+    if ((secret.origin === "generated" || secret.origin === "explicit") && (secret.kind === "x509" || secret.kind === "x509-ca"))
+      maker.make(secret.name);
+  }
+  return { values, pending: maker.pending, warnings: maker.warnings };
+}
+
+/** §15: may the stored value of the earlier definition serve the later one? Certificates and public keys never; they are derived. */
+export function keepsValue(earlier: Secret, later: Secret): boolean {
+  if (earlier.origin === "supplied" && later.origin === "supplied") return earlier.kind === later.kind;
+  if (earlier.origin !== "generated" || later.origin !== "generated") return false;
+  if ((earlier.kind === "ascii" || earlier.kind === "binary") && earlier.kind === later.kind) return earlier.size === later.size;
+  if (earlier.kind === "private-key" && later.kind === "private-key")
+    return earlier.keyType === later.keyType && earlier.migrate && later.migrate;
+  return earlier.kind === "pgp-key" && later.kind === "pgp-key";
+}
+
+/** Undefined for what is not stored, or derived afterwards. */
+function freshValue(secret: Secret, { now, random }: MaterialiseOptions): StoredSecret | undefined {
+  if (secret.origin === "explicit") return explicitValue(secret);
+  return secret.origin === "generated" ? generateValue(secret, now, random) : undefined;
+}
+
+function explicitValue(secret: ExplicitSecret): StoredSecret | undefined {
+  switch (secret.kind) {
+    case "ascii":
+      return { kind: "ascii", text: secret.value };
+    case "binary":
+      return { kind: "binary", hex: secret.value };
+    case "private-key":
+      return { kind: "private-key", keyType: undefined, pem: secret.value };
+    case "public-key":
+      return { kind: "public-key", pem: secret.value };
+    case "config-fragment":
+      return { kind: "config-fragment", value: secret.value satisfies JsonValue };
+    default:
+      return undefined;
+  }
+}
+
+/** A fresh value of a generated secret; instance- and service-scoped ones are made with this at delivery. */
+export function generateValue(secret: GeneratedSecret, now: Date, random: Randomness): StoredSecret | undefined {
+  const madeAt = now.toISOString();
+  switch (secret.kind) {
+    case "ascii":
+      return { kind: "ascii", text: printableText(secret.size, random), madeAt };
+    case "binary":
+      return { kind: "binary", hex: random.bytes(secret.size).toHex(), madeAt };
+    case "private-key": {
+      const der = random.privateKey(secret.keyType).export({ type: "pkcs8", format: "der" });
+      return { kind: "private-key", keyType: secret.keyType, pem: encodePem("PRIVATE KEY", der), madeAt };
+    }
+    case "pgp-key":
+      return { kind: "pgp-key", ...generatePgpKey(now, random) };
+    default:
+      return undefined;
+  }
+}

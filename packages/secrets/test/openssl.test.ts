@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { test } from "node:test";
+import { formatSecret, systemRandomness } from "../src/index.ts";
+import { run, temporaryDirectory, write } from "./real-tools.ts";
+import { certificateOf, chainSecrets, valuesOf } from "./session-fixture.ts";
+
+for (const keyType of ["P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072", "ML-DSA-65"]) {
+  test(`SL-132 a chain of three with ${keyType} keys passes OpenSSL's strict verification`, (t) => {
+    const made = valuesOf(chainSecrets(keyType));
+    const server = certificateOf(made, "server");
+    const client = certificateOf(made, "client");
+    if (keyType === "ML-DSA-65") {
+      // The system's OpenSSL may be older than 3.5; Node's own knows the algorithm.
+      const [middle = "", root = ""] = server.chain;
+      assert(new X509Certificate(server.certificate).verify(new X509Certificate(middle).publicKey));
+      assert(new X509Certificate(middle).verify(new X509Certificate(root).publicKey));
+      return;
+    }
+    const directory = temporaryDirectory(t);
+    const [middle = "", root = ""] = server.chain;
+    write(directory, { "root.pem": root, "middle.pem": middle, "server.pem": server.certificate, "client.pem": client.certificate });
+    const verify = (...args: string[]) =>
+      run("openssl", ["verify", "-x509_strict", "-CAfile", "root.pem", "-untrusted", "middle.pem", ...args], { cwd: directory });
+    assert.match(verify("-purpose", "sslserver", "-verify_hostname", "db.example", "server.pem"), /OK/);
+    assert.match(verify("-purpose", "sslserver", "-verify_hostname", "web.shop.example", "server.pem"), /OK/);
+    assert.match(verify("-purpose", "sslserver", "-verify_ip", "10.96.0.10", "server.pem"), /OK/);
+    assert.match(verify("-purpose", "sslserver", "-verify_ip", "2001:db8::1", "server.pem"), /OK/);
+    assert.match(verify("-purpose", "sslclient", "client.pem"), /OK/);
+  });
+}
+
+test("SL-108 an Ed25519 key is PKCS#8 version 1, which OpenSSL reads", (t) => {
+  const { values } = valuesOf("  - {name: k, kind: private-key, key_type: Ed25519}\n");
+  const key = values.get("k");
+  assert(key?.kind === "private-key");
+  const directory = temporaryDirectory(t);
+  write(directory, { "k.pem": key.pem });
+  assert.match(run("openssl", ["pkey", "-in", "k.pem", "-noout", "-text"], { cwd: directory }), /ED25519/i);
+});
+
+test("§12.2 pkcs12-with-private-key opens with OpenSSL and an empty password", (t) => {
+  const made = valuesOf(chainSecrets("P-256"));
+  const formatted = formatSecret(certificateOf(made, "server"), "pkcs12-with-private-key", { name: "server", random: systemRandomness });
+  assert(formatted.kind === "bytes");
+  const directory = temporaryDirectory(t);
+  write(directory, { "server.p12": formatted.bytes });
+  const output = run("openssl", ["pkcs12", "-in", "server.p12", "-passin", "pass:", "-nodes"], { cwd: directory });
+  assert.equal(output.match(/BEGIN CERTIFICATE/g)?.length, 3);
+  assert.equal(output.match(/BEGIN PRIVATE KEY/g)?.length, 1);
+});
