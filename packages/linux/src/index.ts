@@ -20,5 +20,5 @@ export {
   pivotRoot,
 } from "./mounts.ts";
 export { enterNamespace, type NamespaceKind, setHostName, unshare } from "./namespaces.ts";
-export { type ProcessEnd, type ProcessStatus, readStatus, reapChild, reapOrphans, resetSignals } from "./processes.ts";
+export { closeFilesOnExec, type ProcessEnd, type ProcessStatus, readStatus, reapChild, reapOrphans, resetSignals } from "./processes.ts";
 export { errnoName, SystemCallError } from "./system-call-error.ts";

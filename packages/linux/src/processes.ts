@@ -70,3 +70,12 @@ export function resetSignals(): void {
   }
   checked("sigprocmask", call.sigprocmask(SIG_SETMASK, Buffer.alloc(SIGSET_BYTES), 0n));
 }
+
+const CLOSE_RANGE_NUMBER = 436n;
+const CLOSE_RANGE_CLOEXEC = 4n;
+
+/** Marks every open file from descriptor `first` on to be closed at `execve`: the next program gets only what lies below. */
+export function closeFilesOnExec(first: number): void {
+  const result = libc().call.syscall(CLOSE_RANGE_NUMBER, BigInt(first), 0xffff_ffffn, CLOSE_RANGE_CLOEXEC, 0n, 0n, 0n);
+  checked("close_range", Number(result));
+}

@@ -1,0 +1,35 @@
+import { connect } from "node:net";
+import { decodeEvidence, type Evidence } from "@vouchsafe/attestation";
+import { AgentReply, encodeFrame, FrameDecoder } from "@vouchsafe/protocol";
+import { RuntimeError } from "./runtime-error.ts";
+
+const ANSWER_TIMEOUT_MS = 20_000;
+
+/** Asks the node agent for evidence over this user data. The agent measures this container itself. Throws R-EVIDENCE. */
+export function askAgent(socketPath: string, userData: Uint8Array): Promise<Evidence> {
+  const { promise, resolve, reject } = Promise.withResolvers<Evidence>();
+  const refuse = (message: string, cause?: unknown) =>
+    reject(new RuntimeError("R-EVIDENCE", message, { cause, remedy: "See the log of the node agent; `vouchsafe doctor` checks it." }));
+  const decoder = new FrameDecoder(AgentReply);
+  const socket = connect(socketPath);
+  socket.setTimeout(ANSWER_TIMEOUT_MS, () => {
+    socket.destroy();
+    refuse(`the node agent did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`);
+  });
+  socket.on("connect", () => socket.write(encodeFrame({ type: "evidence", userData: userData.toBase64() })));
+  socket.on("error", (cause) => refuse(`the node agent cannot be reached at ${socketPath}`, cause));
+  socket.on("close", () => refuse("the node agent closed the connection without an answer"));
+  socket.on("data", (chunk: Buffer) => {
+    try {
+      for (const reply of decoder.push(chunk)) {
+        if (reply.type === "failure") refuse(`the node agent refuses: ${reply.message}`);
+        else resolve(decodeEvidence(reply.evidence));
+        socket.destroy();
+      }
+    } catch (cause) {
+      refuse("the node agent's answer cannot be read", cause);
+      socket.destroy();
+    }
+  });
+  return promise;
+}

@@ -1,0 +1,52 @@
+import type { KeyObject } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type AttestedService, attestService, ProtocolError, type RefusalCode, RefusedError } from "@vouchsafe/protocol";
+import { askAgent } from "./agent-evidence.ts";
+import { log } from "./report.ts";
+import type { RuntimeSettings } from "./settings.ts";
+
+/** Answers that time may change: the policy or an exporter is not there yet, or the CAS is busy (MF-125). Everything else is final. */
+const MAY_PASS: ReadonlySet<RefusalCode> = new Set(["service_unknown", "values_unresolved", "audit_unavailable", "unavailable"]);
+const FIRST_DELAY_MS = 250;
+const LONGEST_DELAY_MS = 5_000;
+
+const mayPass = (error: unknown): boolean => {
+  if (error instanceof RefusedError) return MAY_PASS.has(error.refusal.code);
+  return error instanceof ProtocolError && (error.code === "CAS_UNREACHABLE" || error.code === "CONNECTION_LOST");
+};
+
+export interface AttestOptions {
+  readonly runtimeVersion: string;
+  readonly reconnectWith?: KeyObject;
+}
+
+/** Attests once. Throws what `attestService` throws. */
+export function attestOnce(settings: RuntimeSettings, { runtimeVersion, reconnectWith }: AttestOptions): Promise<AttestedService> {
+  const { agentSocket } = settings;
+  return attestService({
+    ...settings.cas,
+    casKeyHash: settings.casKeyHash,
+    serviceId: settings.serviceId,
+    evidence: agentSocket === undefined ? undefined : (userData) => askAgent(agentSocket, userData),
+    accessToken: settings.accessToken,
+    runtimeVersion,
+    ...(reconnectWith === undefined ? {} : { instanceKey: reconnectWith, reconnect: true }),
+  });
+}
+
+/** Attests, and repeats for a limited time what may succeed later. A refusal of the evidence ends it at once. */
+export async function attestPatiently(settings: RuntimeSettings, options: AttestOptions): Promise<AttestedService> {
+  const deadline = Date.now() + settings.waitMs;
+  let said = "";
+  for (let delay = FIRST_DELAY_MS; ; delay = Math.min(delay * 2, LONGEST_DELAY_MS)) {
+    try {
+      return await attestOnce(settings, options);
+    } catch (error) {
+      if (!mayPass(error) || Date.now() + delay > deadline) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      if (reason !== said) log(`waiting: ${reason}`);
+      said = reason;
+      await sleep(delay * (0.75 + Math.random() / 2));
+    }
+  }
+}

@@ -1,0 +1,197 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
+import { dirname } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import { forbidCoreDumps, reapOrphans, setDumpable } from "@vouchsafe/linux";
+import type { AttestedService, ServiceConnection } from "@vouchsafe/protocol";
+import { attestOnce, attestPatiently } from "./attest.ts";
+import { ORDER_FILE, OUTCOME_FILE, type ProgramOrder } from "./become-program.ts";
+import { readImageDescription } from "./image-description.ts";
+import { replaceRenewedFiles } from "./renewed-files.ts";
+import { explainFailure, log } from "./report.ts";
+import { RuntimeError } from "./runtime-error.ts";
+import { type RuntimeSettings, readSettings } from "./settings.ts";
+import { RUNTIME_VERSION } from "./version.ts";
+
+/** Signals that a container's first process passes to the program. */
+const FORWARDED: readonly NodeJS.Signals[] = [
+  "SIGTERM",
+  "SIGINT",
+  "SIGHUP",
+  "SIGQUIT",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGWINCH",
+  "SIGCONT",
+  "SIGTSTP",
+];
+const RECONNECT_FIRST_MS = 500;
+const RECONNECT_LONGEST_MS = 30_000;
+const EXIT_REPORT_MS = 2_000;
+const EXIT_START_FAILED = 1;
+
+/**
+ * Process 1 of the container: attests, starts the program in its private view, passes signals on, reaps orphans, and ends as the program ended.
+ * It stays in the container's own mount namespace, so that whoever enters the container sees none of the program's files.
+ */
+export async function supervise(
+  hostArguments: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
+  setDumpable(false);
+  forbidCoreDumps();
+  let settings: RuntimeSettings | undefined;
+  try {
+    settings = readSettings(environment);
+    const image = readImageDescription();
+    log(`runtime ${RUNTIME_VERSION}, image platform ${image.platformVersion}, ${image.mode} mode`);
+    log(
+      `service ${settings.serviceId.replace(/@.*/s, "@…")}, evidence ${settings.agentSocket === undefined ? "none" : "node (measured by the node agent; proves nothing about hardware)"}`,
+    );
+    if (settings.casKeyHash === undefined && settings.accessToken === undefined)
+      log("warning: neither a CAS key nor an access token is known: the CAS is not authenticated (C-36)");
+    // Starts while this process attests: both need the time that Node needs.
+    const program = startProgram();
+    const signals = forwardSignals(program);
+    try {
+      const attested = await attestPatiently(settings, { runtimeVersion: RUNTIME_VERSION });
+      for (const warning of attested.configuration.warnings) log(`warning: ${warning}`);
+      if (!attested.configuration.attested) log("warning: this service is not attested (mode: none)");
+      const host = Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+      await handOver(program, { configuration: attested.configuration, image, hostArguments, hostEnvironment: host });
+      log(`started, session version ${attested.configuration.sessionHash}`);
+      markReady(settings.readyFile);
+      signals.programRuns();
+      return await untilExit(program, attested, settings);
+    } catch (error) {
+      program.kill("SIGKILL");
+      throw error;
+    }
+  } catch (error) {
+    for (const line of explainFailure(error, settings)) log(line);
+    return EXIT_START_FAILED;
+  }
+}
+
+function startProgram(): ChildProcess {
+  const script = process.argv[1];
+  if (script === undefined) throw new RuntimeError("R-SETTINGS", "the launcher was not started as a script");
+  const { LD_LIBRARY_PATH } = process.env;
+  const stdio: ("inherit" | "pipe")[] = ["inherit", "inherit", "inherit"];
+  stdio[ORDER_FILE] = "pipe";
+  stdio[OUTCOME_FILE] = "pipe";
+  const environment = LD_LIBRARY_PATH === undefined ? {} : { LD_LIBRARY_PATH };
+  return spawn(process.execPath, [...process.execArgv, script, "--become-program"], { stdio, env: environment });
+}
+
+/** Gives the order and waits until the process has become the program: its end of the outcome pipe closes at execve. */
+async function handOver(program: ChildProcess, order: ProgramOrder): Promise<void> {
+  // Both were asked for as pipes in `startProgram`.
+  const orderPipe = program.stdio[ORDER_FILE] as Writable;
+  const outcomePipe = program.stdio[OUTCOME_FILE] as Readable;
+  orderPipe.on("error", () => {}); // the process died before it read: its outcome says why
+  orderPipe.end(JSON.stringify(order));
+  const outcome = await text(outcomePipe);
+  if (outcome === "") {
+    if (program.exitCode !== null && program.exitCode !== 0)
+      throw new RuntimeError("R-PROGRAM", `the starting process ended with ${program.exitCode}`);
+    return;
+  }
+  const { message, remedy, cause } = JSON.parse(outcome);
+  throw new RuntimeError("R-PROGRAM", String(message), {
+    ...(remedy === undefined ? {} : { remedy }),
+    ...(cause === undefined ? {} : { cause: new Error(String(cause)) }),
+  });
+}
+
+/** Before the program runs, a signal to stop ends the start; afterwards all signals are the program's. */
+function forwardSignals(program: ChildProcess): { programRuns: () => void } {
+  let isRunning = false;
+  for (const signal of FORWARDED) {
+    process.on(signal, () => {
+      if (isRunning) program.kill(signal);
+      else if (signal === "SIGTERM" || signal === "SIGINT" || signal === "SIGQUIT") {
+        program.kill("SIGKILL");
+        process.exit(128 + constants.signals[signal]);
+      }
+    });
+  }
+  const own = new Set(program.pid === undefined ? [] : [program.pid]);
+  process.on("SIGCHLD", () => reapOrphans(own));
+  return {
+    programRuns: () => {
+      isRunning = true;
+    },
+  };
+}
+
+function markReady(file: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, "");
+  } catch {
+    // A read-only /run: then nobody watches the file.
+  }
+}
+
+async function untilExit(program: ChildProcess, attested: AttestedService, settings: RuntimeSettings): Promise<number> {
+  const { promise: exited, resolve } = Promise.withResolvers<{ code: number | null; signal: NodeJS.Signals | null }>();
+  if (program.exitCode !== null || program.signalCode !== null) resolve({ code: program.exitCode, signal: program.signalCode });
+  program.once("exit", (code, signal) => resolve({ code, signal }));
+  const link = keepConnected(attested, settings, program);
+  const { code, signal } = await exited;
+  rmSync(settings.readyFile, { force: true });
+  log(signal === null ? `program ended with status ${code}` : `program ended by ${signal}`);
+  await Promise.race([
+    link
+      .current()
+      .reportExit(code, signal)
+      .catch(() => {}),
+    sleep(EXIT_REPORT_MS),
+  ]);
+  link.stop();
+  return signal === null ? (code ?? EXIT_START_FAILED) : 128 + constants.signals[signal];
+}
+
+/** Holds the connection to the CAS for as long as the program runs: takes renewals, and attests again with the same key when it is lost (C-46). */
+function keepConnected(
+  attested: AttestedService,
+  settings: RuntimeSettings,
+  program: ChildProcess,
+): { current: () => ServiceConnection; stop: () => void } {
+  let connection = attested.connection;
+  let isStopped = false;
+  const listen = () => connection.onRenewal((renewal) => replaceRenewedFiles(program.pid, renewal.files));
+  const hold = async () => {
+    listen();
+    for (let delay = RECONNECT_FIRST_MS; ; ) {
+      const reason = await connection.closed;
+      if (isStopped || reason === undefined) return;
+      log(`connection to the CAS lost (${reason.message}); the program goes on`);
+      for (; !isStopped; delay = Math.min(delay * 2, RECONNECT_LONGEST_MS)) {
+        await sleep(delay * (0.75 + Math.random() / 2), undefined, { ref: false });
+        try {
+          const again = await attestOnce(settings, { runtimeVersion: RUNTIME_VERSION, reconnectWith: attested.instanceKey });
+          connection = again.connection;
+          listen();
+          delay = RECONNECT_FIRST_MS;
+          log("connected to the CAS again");
+          break;
+        } catch (error) {
+          log(`the CAS cannot be reached again yet: ${error instanceof Error ? error.message : String(error)}`);
+        }
+      }
+    }
+  };
+  hold().catch((error: unknown) => log(`connection to the CAS given up: ${String(error)}`));
+  return {
+    current: () => connection,
+    stop: () => {
+      isStopped = true;
+      connection.close();
+    },
+  };
+}
