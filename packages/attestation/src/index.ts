@@ -1,6 +1,19 @@
 export { ByteCursor } from "./core/byte-cursor.ts";
 export { EvidenceError, OperationalError } from "./core/errors.ts";
 export { decodeEvidence, type Evidence, type EvidenceJson, type EvidenceKind, encodeEvidence, type Workload } from "./core/evidence.ts";
+export {
+  AttestationResultError,
+  type AttestationResultToken,
+  type EarStatus,
+  type EarSubmodule,
+  type ResultAlgorithm,
+  type ResultTrust,
+  signAttestationResult,
+  type TrustworthinessClaim,
+  verifyAttestationResult,
+} from "./ear/attestation-result-token.ts";
+export { type DigestAlgorithm, type EventLog, type LoggedEvent, parseEventLog } from "./eventlog/event-log.ts";
+export { extendRegister, replayPcrs, replayRtmrs, zeroRegister } from "./eventlog/replay.ts";
 export { createNodeStatement } from "./node/create-node-statement.ts";
 export { nodeKeyHash } from "./node/key-hash.ts";
 export { NODE_AGENT_MEASUREMENT, type NodeStatement } from "./node/node-statement.ts";
@@ -37,3 +50,7 @@ export {
   parseVerifierKey,
   signNote,
 } from "./tlog/signed-note.ts";
+export { makeCredential, type TpmCredential } from "./tpm/make-credential.ts";
+export { assertAttestationKey, parseTpmPublic, type TpmAttributes, type TpmPublic } from "./tpm/tpm-public.ts";
+export { type PcrSelection, parseTpmQuote, parseTpmSignature, type TpmHash, type TpmQuote, type TpmSignature } from "./tpm/tpm-quote.ts";
+export { type PcrBanks, type TpmQuoteInput, type VerifiedTpmQuote, verifyTpmQuote } from "./tpm/verify-tpm-quote.ts";

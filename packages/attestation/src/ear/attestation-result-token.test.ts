@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { createHmac, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { test } from "node:test";
+import fc from "fast-check";
+import {
+  AttestationResultError,
+  type AttestationResultToken,
+  signAttestationResult,
+  verifyAttestationResult,
+} from "./attestation-result-token.ts";
+
+const key = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const now = new Date("2026-11-25T12:00:00Z");
+const trust = { publicKey: key.publicKey, algorithm: "ES256", audience: "relying.example", now } as const;
+const result: AttestationResultToken = {
+  verifier: { developer: "https://vouchsafe.example", build: "vouchsafe 0.1.0" },
+  audience: "relying.example",
+  subject: "patients-7/api",
+  issuedAt: new Date(now.getTime() - 1000),
+  expiresAt: new Date(now.getTime() + 300_000),
+  submodules: new Map([
+    [
+      "snp",
+      {
+        status: "affirming",
+        trustworthiness: { hardware: 2, executables: 2, "instance-identity": 2 },
+        appraisalPolicyId: "sha256:00",
+        evidence: { kind: "snp", codeIdentity: "ab".repeat(32), debug: false, advisories: [] },
+      },
+    ],
+  ]),
+};
+const signed = await signAttestationResult(result, key.privateKey, "ES256");
+const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+const payloadOf = (token: string): Record<string, unknown> => JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
+const forge = (header: object, by: (input: string) => Uint8Array): string => {
+  const input = `${part(header)}.${part(payloadOf(signed))}`;
+  return `${input}.${Buffer.from(by(input)).toString("base64url")}`;
+};
+const es256 = (signer: KeyObject) => (input: string) => sign("sha256", Buffer.from(input), { key: signer, dsaEncoding: "ieee-p1363" });
+
+test("a signed result gives back what was appraised, as EAR claims", async () => {
+  assert.deepEqual(await verifyAttestationResult(signed, trust), result);
+  assert.equal(payloadOf(signed)["eat_profile"], "tag:github.com,2023:veraison/ear");
+});
+
+const stranger = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const spki = key.publicKey.export({ type: "spki", format: "pem" });
+const attacks: { rule: string; token: string; with?: object; code: string }[] = [
+  { rule: "for another audience", token: signed, with: { audience: "other.example" }, code: "RESULT_AUDIENCE" },
+  { rule: "after expiry", token: signed, with: { now: new Date(now.getTime() + 301_000) }, code: "RESULT_STALE" },
+  { rule: "with alg none", token: forge({ alg: "none", typ: "ear+jwt" }, () => new Uint8Array(0)), code: "RESULT_SIGNATURE" },
+  {
+    rule: "with HS256 under the public key's bytes",
+    token: forge({ alg: "HS256", typ: "ear+jwt" }, (input) => createHmac("sha256", spki).update(input).digest()),
+    code: "RESULT_SIGNATURE",
+  },
+  {
+    rule: "with the signer's key in the header",
+    token: forge({ alg: "ES256", typ: "ear+jwt", jwk: stranger.publicKey.export({ format: "jwk" }) }, es256(stranger.privateKey)),
+    code: "RESULT_SIGNATURE",
+  },
+  {
+    rule: "with a key id that is a path and a key URL",
+    token: forge({ alg: "ES256", typ: "ear+jwt", kid: "../../dev/null", jku: "http://127.0.0.1/" }, es256(stranger.privateKey)),
+    code: "RESULT_SIGNATURE",
+  },
+  { rule: "of another token type", token: forge({ alg: "ES256", typ: "JWT" }, es256(key.privateKey)), code: "RESULT_MALFORMED" },
+  { rule: "that is no JWT", token: "a.b", code: "RESULT_MALFORMED" },
+];
+for (const { rule, token, with: changes, code } of attacks) {
+  test(`hazard B10: a result ${rule} is refused`, async () => {
+    await assert.rejects(
+      verifyAttestationResult(token, { ...trust, ...changes }),
+      (error) => error instanceof AttestationResultError && error.code === code,
+    );
+  });
+}
+
+test("verifyAttestationResult refuses with an AttestationResultError, whatever the input", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.oneof(
+        fc.string({ maxLength: 200 }),
+        fc.nat(signed.length - 1).map((at) => signed.slice(0, at) + signed.slice(at + 1)),
+      ),
+      async (token) => {
+        await assert.rejects(verifyAttestationResult(token, trust), AttestationResultError);
+      },
+    ),
+  );
+});
