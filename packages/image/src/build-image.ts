@@ -69,13 +69,6 @@ async function findRecord(file: string): Promise<BuildRecord | undefined> {
   return text === undefined ? undefined : BuildRecord.safeParse(JSON.parse(text)).data;
 }
 
-async function isComplete(repository: LocalRepository, reference: string, digest: string): Promise<boolean> {
-  const image = await repository.read(reference).catch(() => undefined); // damaged counts as absent: it is built again
-  if (image?.digest !== digest) return false;
-  for (const layer of image.manifest.layers) if ((await repository.blobs.findSize(layer.digest)) !== layer.size) return false;
-  return true;
-}
-
 const directoryEntries = (path: string): LayerEntry[] => {
   const parts = path.split("/").slice(1);
   return parts.map((_, index): LayerEntry => ({ kind: "directory", path: `/${parts.slice(0, index + 1).join("/")}`, mode: 0o755 }));
@@ -102,7 +95,7 @@ export async function buildImage(plan: BuildPlan, settings: BuildSettings): Prom
   const file = recordFile(cacheDir, plan);
   const last = await findRecord(file);
   const isSame = last !== undefined && last.inputs === inputs && (settings.codeKey === undefined || settings.codeKey === last.codeKey);
-  if (isSame && (await isComplete(repository, plan.reference, last.digest))) {
+  if (isSame && (await repository.find(plan.reference)) === last.digest && (await repository.isComplete(plan.reference))) {
     report({ step: "image", state: "cached", detail: last.digest });
     return result(plan, settings, last, true);
   }

@@ -28,4 +28,5 @@ export type {
 } from "./plan.ts";
 export { readImageMetadata } from "./read-metadata.ts";
 export { formatImageReference, type ImageReference, parseImageReference, targetKey } from "./reference.ts";
+export { type PullOptions, pullImage, pushImage, type RegistryOptions } from "./registry.ts";
 export { type UnpackedImage, unpackImage } from "./unpack.ts";

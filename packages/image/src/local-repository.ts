@@ -70,6 +70,13 @@ export class LocalRepository {
     const config = ImageConfig.parse(await this.readDocument(manifest.config.digest));
     return { digest, manifest, config };
   }
+  /** Whether the image and all of its layers are here: after pulling metadata only, or in a damaged store, they are not. */
+  async isComplete(reference: string): Promise<boolean> {
+    const image = await this.read(reference).catch(() => undefined); // damaged counts as absent
+    if (image === undefined) return false;
+    for (const layer of image.manifest.layers) if ((await this.blobs.findSize(layer.digest)) !== layer.size) return false;
+    return true;
+  }
   async readDocument(digest: string): Promise<unknown> {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(await this.blobs.read(digest, DOCUMENT_MAX_BYTES)));
   }
