@@ -22,3 +22,4 @@ export {
 export { enterNamespace, type NamespaceKind, setHostName, unshare } from "./namespaces.ts";
 export { closeFilesOnExec, type ProcessEnd, type ProcessStatus, readStatus, reapChild, reapOrphans, resetSignals } from "./processes.ts";
 export { errnoName, SystemCallError } from "./system-call-error.ts";
+export { type MemoryProgram, openSystemCallProgram, renderSystemCallProgram, type Step, step } from "./system-call-program.ts";

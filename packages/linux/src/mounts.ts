@@ -1,7 +1,7 @@
 import { checked, cString, libc } from "./libc.ts";
 
 /** Flags of mount(2). */
-const MOUNT_FLAGS = {
+export const MOUNT_FLAGS = {
   readOnly: 1n,
   noSetUserId: 2n,
   noDevices: 4n,
