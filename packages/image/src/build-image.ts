@@ -70,7 +70,7 @@ async function findRecord(file: string): Promise<BuildRecord | undefined> {
 }
 
 const directoryEntries = (path: string): LayerEntry[] => {
-  const parts = path.split("/").slice(1);
+  const parts = path.split("/").filter((part) => part !== "");
   return parts.map((_, index): LayerEntry => ({ kind: "directory", path: `/${parts.slice(0, index + 1).join("/")}`, mode: 0o755 }));
 };
 

@@ -11,9 +11,13 @@ const isLibrary = (path: string): boolean => /\.so(?:\.[^/]*)?$/.test(path) && !
 
 async function readStart(entry: Extract<LayerEntry, { kind: "file" }>): Promise<Uint8Array> {
   if (entry.content instanceof Uint8Array) return entry.content.subarray(0, 64);
-  await using file = await open(entry.content.source);
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(64), 0, 64, 0);
-  return buffer.subarray(0, bytesRead);
+  const file = await open(entry.content.source);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(64), 0, 64, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
 }
 
 /**

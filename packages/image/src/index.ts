@@ -1,4 +1,5 @@
 export { buildImage } from "./build-image.ts";
+export { curatedImages, planCuratedImage } from "./curated-redis.ts";
 export { ImageError, type ImageErrorCode } from "./image-error.ts";
 export {
   defaultCacheDir,

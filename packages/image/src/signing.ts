@@ -1,5 +1,5 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, sign, verify } from "node:crypto";
-import { mkdir, open, readFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { z } from "zod";
@@ -55,8 +55,7 @@ export async function obtainSigningKey(file: string): Promise<KeyObject> {
 async function makeSigningKey(file: string): Promise<KeyObject> {
   const { privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: KEY_BITS, publicExponent: 3 });
   await mkdir(dirname(file), { recursive: true });
-  await using handle = await open(file, "wx", 0o600);
-  await handle.writeFile(privateKey.export({ type: "pkcs8", format: "pem" }));
+  await writeFile(file, privateKey.export({ type: "pkcs8", format: "pem" }), { flag: "wx", mode: 0o600 });
   return privateKey;
 }
 
