@@ -10,8 +10,8 @@ const rooms = {
   runtime: ["protocol", "linux", "fileshield", "attestation"],
   image: ["fileshield"],
   mesh: ["policy", "attestation", "image"],
-  kubernetes: ["mesh", "protocol"],
-  local: ["mesh", "protocol", "linux", "image", "cas"],
+  kubernetes: ["mesh", "protocol", "attestation", "linux"],
+  local: ["mesh", "protocol", "attestation", "linux", "image", "cas"],
   cli: ["policy", "secrets", "attestation", "linux", "fileshield", "protocol", "cas", "runtime", "image", "mesh", "kubernetes", "local", "console"],
   console: ["protocol"],
 };
