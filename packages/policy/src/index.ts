@@ -1,7 +1,16 @@
+export { type AccessCaller, type AccessDecision, evaluateAccess, renderDecision } from "./access-evaluation.ts";
 export { canonicalJson } from "./canonical-json.ts";
 export type { Diagnostic } from "./diagnostic.ts";
+export {
+  decryptSession,
+  encryptSession,
+  isEncryptedSession,
+  parseSessionEncryptionKey,
+  sessionEncryptionKeyText,
+} from "./encrypted-session.ts";
 export { formatIpAddress, parseIpAddress } from "./ip-address.ts";
 export { KEY_HASH_CHARACTERS, type KeyHashReading, keyHash, keyHashOf, parseKeyHash } from "./key-hash.ts";
+export { hostArgument } from "./language/services.ts";
 export { type CreatorOption, normaliseSession } from "./normal-form.ts";
 export {
   type ConfigId,
@@ -14,10 +23,23 @@ export {
 } from "./one-time-password.ts";
 export { type ParsedSession, type ParseOptions, parseSession, type SessionSource } from "./parse-session.ts";
 export { encodePem, type PemBlock, parsePem } from "./pem.ts";
+export { type ParsedPlaceholder, scanPlaceholders } from "./placeholder-syntax.ts";
 export { PolicyError, type PolicyErrorCode } from "./policy-error.ts";
 export { printSession } from "./print-session.ts";
 export { keyTypeOf } from "./private-key.ts";
 export { type RenderOptions, renderDiagnostics } from "./render-diagnostics.ts";
+export { type PlaceholderMeaning, type PlaceholderValues, placeholderMeaning, renderFile, renderText } from "./render-placeholders.ts";
+export {
+  accessRule,
+  accessRuleForm,
+  type Resolved,
+  resolveAttestation,
+  resolveEntry,
+  resolveOtpSecret,
+  resolvePlatforms,
+  resolveSecurity,
+  type SectionLookup,
+} from "./resolve-sections.ts";
 export type {
   AccessEntry,
   AccessPolicy,
@@ -68,6 +90,19 @@ export type {
 export { DEFAULT_EVIDENCE_KINDS, EVIDENCE_KINDS, KEY_TYPES, OPERATIONS, SECRET_KINDS, TOLERABLE } from "./session.ts";
 export { hashIsPublic, sessionHash } from "./session-hash.ts";
 export { isWithin, parentOf, resolveSessionName, sessionNameProblem } from "./session-name.ts";
+export {
+  addRawSignature,
+  addSessionSignature,
+  encodeSignedSession,
+  isSignedSession,
+  parseSignedSession,
+  type SessionSignature,
+  type SessionSigner,
+  type SignedSession,
+  sessionSigningMessage,
+  signSession,
+  verifySignedSession,
+} from "./signed-session.ts";
 export { type Position, SourceText } from "./source-text.ts";
 export { didYouMean, nearestWord } from "./spelling.ts";
 export type { TemplateVariables } from "./template-variables.ts";
