@@ -1,4 +1,5 @@
 export { ByteCursor } from "./core/byte-cursor.ts";
+export { type Claims, type ClaimValue, codeIdentity, type SignerClaim, type TcbClaim, type TcbStatus } from "./core/claims.ts";
 export { EvidenceError, OperationalError } from "./core/errors.ts";
 export { decodeEvidence, type Evidence, type EvidenceJson, type EvidenceKind, encodeEvidence, type Workload } from "./core/evidence.ts";
 export {
@@ -54,3 +55,10 @@ export { makeCredential, type TpmCredential } from "./tpm/make-credential.ts";
 export { assertAttestationKey, parseTpmPublic, type TpmAttributes, type TpmPublic } from "./tpm/tpm-public.ts";
 export { type PcrSelection, parseTpmQuote, parseTpmSignature, type TpmHash, type TpmQuote, type TpmSignature } from "./tpm/tpm-quote.ts";
 export { type PcrBanks, type TpmQuoteInput, type VerifiedTpmQuote, verifyTpmQuote } from "./tpm/verify-tpm-quote.ts";
+export { judgeLimboCase } from "./vectors/limbo-case.ts";
+export type { CaseVerdict, VectorCase } from "./vectors/vector-case.ts";
+export { type Certificate, parseCertificate, parsePemCertificates, publicKeyOf } from "./x509/certificate.ts";
+export { type PathOptions, type VerifiedPath, verifyCertificationPath } from "./x509/certification-path.ts";
+export { describeName, findCommonName } from "./x509/distinguished-name.ts";
+export { findCertificationPath } from "./x509/find-certification-path.ts";
+export { parseRevocationList, type RevocationList } from "./x509/revocation-list.ts";

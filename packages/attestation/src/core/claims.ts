@@ -1,0 +1,71 @@
+import { hash } from "node:crypto";
+import type { EvidenceKind, Workload } from "./evidence.ts";
+
+/** Words of Intel's TCB recovery, used for every kind; kinds without such data say UpToDate when nothing is known against the platform. */
+export type TcbStatus =
+  | "UpToDate"
+  | "SWHardeningNeeded"
+  | "ConfigurationNeeded"
+  | "ConfigurationAndSWHardeningNeeded"
+  | "OutOfDate"
+  | "OutOfDateConfigurationNeeded"
+  | "Revoked"
+  /** The signature chain holds, but no collateral said anything about the platform. */
+  | "Unknown";
+
+export interface TcbClaim {
+  readonly status: TcbStatus;
+  /** Sorted, without repetition. */
+  readonly advisories: readonly string[];
+  /** Date of the TCB level that was matched: how old the platform's firmware is. */
+  readonly date?: Date;
+}
+
+export interface SignerClaim {
+  /** Hex. */
+  readonly mrSigner: string;
+  readonly isvProdId: number;
+  readonly isvSvn: number;
+}
+
+/** A fact of one kind: hex in lower case for bytes. The type of each name is fixed by its kind, never by the Evidence. */
+export type ClaimValue = string | number | boolean;
+
+/** What verified Evidence proves. Built only after every signature, binding and date has been checked. */
+export interface Claims {
+  readonly kind: EvidenceKind;
+  /** What the Attester put into the Evidence: compared whole with the expected channel binding. */
+  readonly userData: Uint8Array;
+  /** 64 hex digits: compared with a policy's `mrenclave`. */
+  readonly codeIdentity: string;
+  readonly launchMeasurement: Uint8Array;
+  readonly signer?: SignerClaim;
+  readonly debug: boolean;
+  /** Names the machine or node, so that a policy can list it. */
+  readonly platformId: string;
+  readonly tcb: TcbClaim;
+  readonly workload?: Workload;
+  readonly instanceId?: string;
+  readonly details: Readonly<Record<string, ClaimValue>>;
+}
+
+/**
+ * The one code measurement that every kind can give (C 9.1): MRENCLAVE for `sgx`, otherwise the SHA-256 over kind, launch measurement
+ * and workload, each with its length before it so that no two inputs coincide. Returns 64 hex digits.
+ */
+export function codeIdentity(kind: EvidenceKind, launchMeasurement: Uint8Array, workload?: Workload): string {
+  if (kind === "sgx") return Buffer.from(launchMeasurement).toString("hex");
+  const fields = [
+    Buffer.from(kind),
+    launchMeasurement,
+    Buffer.from(workload?.imageDigest ?? ""),
+    Buffer.from(workload?.fileSystemTag ?? ""),
+    Buffer.from(workload?.program ?? ""),
+  ];
+  const parts = fields.flatMap((field) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(field.length);
+    return [length, field];
+  });
+  return hash("sha256", Buffer.concat(parts), "hex");
+}
