@@ -1,7 +1,10 @@
+export { type HclReport, type HclRuntimeData, parseHclReport } from "./azure-vtpm/hcl-report.ts";
+export { type AzureVtpmInput, type VerifiedAzureVtpm, verifyAzureSnpVtpm, verifyAzureTdxVtpm } from "./azure-vtpm/verify-azure-vtpm.ts";
 export { ByteCursor } from "./core/byte-cursor.ts";
 export { type Claims, type ClaimValue, codeIdentity, type SignerClaim, type TcbClaim, type TcbStatus } from "./core/claims.ts";
 export { EvidenceError, OperationalError } from "./core/errors.ts";
 export { decodeEvidence, type Evidence, type EvidenceJson, type EvidenceKind, encodeEvidence, type Workload } from "./core/evidence.ts";
+export { type DstackClaims, type DstackEvent, parseDstackEventLog, verifyDstackEventLog } from "./dstack/dstack-event-log.ts";
 export {
   AttestationResultError,
   type AttestationResultToken,
@@ -13,12 +16,26 @@ export {
   type TrustworthinessClaim,
   verifyAttestationResult,
 } from "./ear/attestation-result-token.ts";
+export { assertLogExplainsPcrs, assertLogExplainsRtmrs } from "./eventlog/compare.ts";
 export { type DigestAlgorithm, type EventLog, type LoggedEvent, parseEventLog } from "./eventlog/event-log.ts";
 export { extendRegister, replayPcrs, replayRtmrs, zeroRegister } from "./eventlog/replay.ts";
+export { type NitroDocument, parseNitroDocument } from "./nitro/nitro-document.ts";
+export { type NitroTrust, type VerifiedNitroDocument, verifyNitroDocument } from "./nitro/verify-nitro-document.ts";
 export { createNodeStatement } from "./node/create-node-statement.ts";
 export { nodeKeyHash } from "./node/key-hash.ts";
 export { NODE_AGENT_MEASUREMENT, type NodeStatement } from "./node/node-statement.ts";
 export { type NodeTrust, type VerifiedNodeStatement, verifyNodeStatement } from "./node/verify-node-statement.ts";
+export {
+  parseSnpReport,
+  type SnpPolicy,
+  type SnpProduct,
+  type SnpReport,
+  type SnpTcb,
+  snpProduct,
+  splitSnpPolicy,
+  splitSnpTcb,
+} from "./snp/snp-report.ts";
+export { type SnpReportInput, type VerifiedSnpReport, verifySnpReport } from "./snp/verify-snp-report.ts";
 export { type Checkpoint, formatCheckpoint, type OpenedCheckpoint, openCheckpoint, parseCheckpoint } from "./tlog/checkpoint.ts";
 export { LogError } from "./tlog/log-error.ts";
 export {
@@ -42,6 +59,7 @@ export {
   type TreeEdge,
 } from "./tlog/merkle-tree.ts";
 export {
+  asWitness,
   cosignNote,
   formatVerifierKey,
   type NoteSignature,
@@ -51,12 +69,15 @@ export {
   parseVerifierKey,
   signNote,
 } from "./tlog/signed-note.ts";
+export { verifyAttestationKeyCertificate } from "./tpm/attestation-key-certificate.ts";
 export { makeCredential, type TpmCredential } from "./tpm/make-credential.ts";
+export { parsePcrBanks } from "./tpm/pcr-banks.ts";
 export { assertAttestationKey, parseTpmPublic, type TpmAttributes, type TpmPublic } from "./tpm/tpm-public.ts";
 export { type PcrSelection, parseTpmQuote, parseTpmSignature, type TpmHash, type TpmQuote, type TpmSignature } from "./tpm/tpm-quote.ts";
 export { type PcrBanks, type TpmQuoteInput, type VerifiedTpmQuote, verifyTpmQuote } from "./tpm/verify-tpm-quote.ts";
+export { judgeCase, vectorFamilies } from "./vectors/judge-case.ts";
 export { judgeLimboCase } from "./vectors/limbo-case.ts";
-export type { CaseVerdict, VectorCase } from "./vectors/vector-case.ts";
+export type { CaseVerdict, CaseVerdict, VectorCase, VectorCase } from "./vectors/vector-case.ts";
 export { type Certificate, parseCertificate, parsePemCertificates, publicKeyOf } from "./x509/certificate.ts";
 export { type PathOptions, type VerifiedPath, verifyCertificationPath } from "./x509/certification-path.ts";
 export { describeName, findCommonName } from "./x509/distinguished-name.ts";

@@ -49,6 +49,11 @@ export function parseVerifierKey(text: string): NoteVerifier {
   return { name, kind, keyId: keyIdOf(name, bytes), publicKey: createPublicKey({ key: spki, format: "der", type: "spki" }) };
 }
 
+/** The same Ed25519 key as that of a witness: some publish it in the form for notes and cosign with it. Its key id is another. */
+export function asWitness({ name, publicKey }: NoteVerifier): NoteVerifier {
+  return { name, publicKey, kind: "cosignature", keyId: keyIdOf(name, noteKeyBytes(publicKey, "cosignature")) };
+}
+
 /** Writes the verifier key of an Ed25519 public key under `name`. */
 export function formatVerifierKey(name: string, publicKey: KeyObject, kind: NoteVerifier["kind"] = "ed25519"): string {
   const bytes = noteKeyBytes(publicKey, kind);

@@ -6,7 +6,7 @@ import { formatCheckpoint, openCheckpoint, parseCheckpoint } from "./checkpoint.
 import { LogError } from "./log-error.ts";
 import { verifyConsistency, verifyInclusion, verifySubtreeConsistency, verifySubtreeInclusion } from "./merkle-proof.ts";
 import { appendLeaf, EMPTY_EDGE, EMPTY_ROOT, leafHash, proveConsistency, proveInclusion, rootOf } from "./merkle-tree.ts";
-import { cosignNote, formatVerifierKey, openNote, parseVerifierKey, signNote } from "./signed-note.ts";
+import { asWitness, cosignNote, formatVerifierKey, openNote, parseVerifierKey, signNote } from "./signed-note.ts";
 
 /** A log of `size` entries with everything needed to prove things about it. */
 function growLog(size: number) {
@@ -113,6 +113,13 @@ test("a checkpoint signed by the log and cosigned by a witness opens, with who s
       ["witness.example", 1_764_000_000n],
     ],
   );
+});
+
+test("a witness may publish its key in the form for notes", () => {
+  const witness = parseVerifierKey(formatVerifierKey("witness.example", witnessKey.publicKey));
+  const note = signed + cosignNote(text, "witness.example", 7n, witnessKey.privateKey);
+  assert.throws(() => openNote(note, [witness]), refusedWith("LOG_SIGNATURE"));
+  assert.equal(openNote(note, [asWitness(witness)]).verifiedBy[0]?.timestamp, 7n);
 });
 
 test("hazard A1: a signed checkpoint with any byte changed is refused, or opens to the same text", () => {

@@ -1,0 +1,106 @@
+import { createHash, hash } from "node:crypto";
+import { EvidenceError } from "../core/errors.ts";
+import { extendRegister, zeroRegister } from "../eventlog/replay.ts";
+
+/** One entry of a dstack guest's JSON event log. */
+export interface DstackEvent {
+  /** RTMR index, 0 to 3. */
+  readonly imr: number;
+  readonly type: number;
+  /** SHA-384; for runtime events computed from name and payload. */
+  readonly digest: Uint8Array;
+  readonly name: string;
+  readonly payload: Uint8Array;
+}
+
+/** What a dstack guest measured, proved by the RTMRs of its quote. */
+export interface DstackClaims {
+  readonly rtmrs: readonly Uint8Array[];
+  /** Payloads of runtime events by name; of a name that occurs twice the first counts, because the system writes before the application. */
+  readonly runtimeEvents: ReadonlyMap<string, Uint8Array>;
+  /** SHA-256 of app-compose.json in hex. */
+  readonly composeHash: string;
+}
+
+const RUNTIME_EVENT = 0x08000001;
+const LOG_MAX_BYTES = 8 * 1024 * 1024;
+const EVENTS_MAX = 10_000;
+const RTMRS = 4;
+const RUNTIME_RTMR = 3;
+const DIGEST_BYTES = 48;
+
+type Reason = "parse-error" | "event-digest-mismatch" | "eventlog-mismatch" | "runtime-data-mismatch";
+const malformed = (detail: string) => new EvidenceError("EVIDENCE_MALFORMED", `dstack event log: ${detail}`, { reason: "parse-error" });
+const refused = (detail: string, reason: Reason) => new EvidenceError("EVIDENCE_SIGNATURE", `dstack event log: ${detail}`, { reason });
+
+/** Reads a log and recomputes the digests of runtime events. Throws EVIDENCE_MALFORMED, and EVIDENCE_SIGNATURE for a digest that is not the event's. */
+export function parseDstackEventLog(bytes: Uint8Array): readonly DstackEvent[] {
+  if (bytes.length > LOG_MAX_BYTES) throw malformed(`${bytes.length} bytes, at most ${LOG_MAX_BYTES} allowed`);
+  const json = parseJson(bytes);
+  if (!Array.isArray(json)) throw malformed("not a list");
+  if (json.length > EVENTS_MAX) throw malformed(`${json.length} events, at most ${EVENTS_MAX} allowed`);
+  return json.map(readEvent);
+}
+
+/** That the log is what the RTMRs of a verified quote were extended with. Throws EVIDENCE_SIGNATURE. */
+export function verifyDstackEventLog(events: readonly DstackEvent[], rtmrs: readonly Uint8Array[], appCompose?: Uint8Array): DstackClaims {
+  const replayed = replay(events);
+  const wrong = replayed.findIndex((value, index) => Buffer.compare(value, rtmrs[index] ?? new Uint8Array(0)) !== 0);
+  if (wrong >= 0) throw refused(`the events do not lead to RTMR${wrong} of the quote`, "eventlog-mismatch");
+  const runtimeEvents = new Map<string, Uint8Array>();
+  for (const { imr, type, name, payload } of events) {
+    if (type === RUNTIME_EVENT && imr === RUNTIME_RTMR && !runtimeEvents.has(name)) runtimeEvents.set(name, payload);
+  }
+  const composeHash = runtimeEvents.get("compose-hash")?.toHex();
+  if (composeHash === undefined) throw refused("no compose-hash event: what runs in the guest was not measured", "eventlog-mismatch");
+  if (appCompose !== undefined && hash("sha256", appCompose) !== composeHash) {
+    throw refused("the app-compose document is not the one that was measured", "runtime-data-mismatch");
+  }
+  return { rtmrs: replayed, runtimeEvents, composeHash };
+}
+
+function replay(events: readonly DstackEvent[]): readonly Uint8Array[] {
+  const rtmrs = Array.from({ length: RTMRS }, () => zeroRegister("sha384"));
+  for (const { imr, digest } of events) rtmrs[imr] = extendRegister("sha384", rtmrs[imr] ?? zeroRegister("sha384"), digest);
+  return rtmrs;
+}
+
+function readEvent(value: unknown, number: number): DstackEvent {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw malformed(`event ${number} is not an object`);
+  const { imr, event_type: type, digest, event: name, event_payload: payloadHex } = value as Record<string, unknown>; // an object that is no array has string keys
+  if (typeof imr !== "number" || !Number.isInteger(imr) || imr < 0 || imr >= RTMRS) throw malformed(`imr of event ${number} is not 0 to 3`);
+  if (typeof type !== "number" || !Number.isInteger(type) || type < 0 || type > 0xffffffff)
+    throw malformed(`event_type of event ${number} is not 32 bits`);
+  if (typeof name !== "string") throw malformed(`event of event ${number} is not a text`);
+  const payload = readHex(payloadHex, `event_payload of event ${number}`);
+  const given = readHex(digest, `digest of event ${number}`);
+  if (type !== RUNTIME_EVENT) {
+    if (given.length !== DIGEST_BYTES) throw malformed(`digest of event ${number} has ${given.length} bytes`);
+    return { imr, type, digest: given, name, payload };
+  }
+  // Only the digest is extended: unless it is that of name and payload, anybody could write another payload beside it.
+  const computed = runtimeEventDigest(name, payload);
+  if (given.length !== 0 && Buffer.compare(given, computed) !== 0)
+    throw refused(`event ${number} does not hash to its digest`, "event-digest-mismatch");
+  return { imr, type, digest: computed, name, payload };
+}
+
+/** SHA-384 over type (u32 little-endian), name and payload with colons between. */
+function runtimeEventDigest(name: string, payload: Uint8Array): Uint8Array {
+  const type = Buffer.alloc(4);
+  type.writeUInt32LE(RUNTIME_EVENT);
+  return createHash("sha384").update(type).update(`:${name}:`).update(payload).digest();
+}
+
+function readHex(value: unknown, field: string): Uint8Array {
+  if (typeof value !== "string" || !/^(?:[0-9A-Fa-f]{2})*$/.test(value)) throw malformed(`${field} is not hex`);
+  return Uint8Array.fromHex(value);
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new EvidenceError("EVIDENCE_MALFORMED", "dstack event log: not JSON", { reason: "parse-error", cause });
+  }
+}

@@ -1,0 +1,45 @@
+import { verify } from "node:crypto";
+import { EvidenceError } from "../core/errors.ts";
+import { type Certificate, parseCertificate, publicKeyOf } from "../x509/certificate.ts";
+import { verifyCertificationPath } from "../x509/certification-path.ts";
+import { type NitroDocument, parseNitroDocument } from "./nitro-document.ts";
+
+export interface NitroTrust {
+  /** Usually the AWS Nitro Enclaves root alone. */
+  readonly anchors: readonly Certificate[];
+  readonly now: Date;
+  /** What the document's nonce has to be, whole; undefined leaves freshness to the caller. */
+  readonly nonce?: Uint8Array;
+}
+
+/** A document that the Nitro hypervisor signed. */
+export interface VerifiedNitroDocument extends NitroDocument {
+  /** PCR 0 to 2 are all zero: the enclave runs in debug mode, and its console shows everything. */
+  readonly debug: boolean;
+}
+
+/** Verifies chain, dates, signature and nonce of an attestation document. Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE, EVIDENCE_STALE. */
+export function verifyNitroDocument(bytes: Uint8Array, { anchors, now, nonce }: NitroTrust): VerifiedNitroDocument {
+  const document = parseNitroDocument(bytes);
+  const leaf = parseCertificate(document.certificate);
+  const issuers = document.caBundle.map(parseCertificate).reverse(); // the bundle begins with the root
+  verifyCertificationPath([leaf, ...issuers], { anchors, now, keyUsage: ["digitalSignature"] });
+  const key = publicKeyOf(leaf);
+  if (key.asymmetricKeyDetails?.namedCurve !== "secp384r1") {
+    throw new EvidenceError("EVIDENCE_SIGNATURE", "Nitro document: the signing key is not on P-384", { reason: "unsupported-algorithm" });
+  }
+  if (!verify("sha384", document.cose.signedBytes, { key, dsaEncoding: "ieee-p1363" }, document.cose.signature)) {
+    throw new EvidenceError("EVIDENCE_SIGNATURE", "Nitro document: not signed by the key of its certificate", { reason: "bad-signature" });
+  }
+  if (nonce !== undefined && Buffer.compare(nonce, document.nonce ?? new Uint8Array(0)) !== 0) {
+    throw new EvidenceError("EVIDENCE_STALE", "Nitro document: its nonce is not the one expected", {
+      reason: "nonce-mismatch",
+      remedy: "Ask the enclave for a document over the nonce of this exchange.",
+    });
+  }
+  return { ...document, debug: isDebug(document) };
+}
+
+function isDebug({ pcrs }: NitroDocument): boolean {
+  return [0, 1, 2].every((index) => pcrs.get(index)?.every((byte) => byte === 0) ?? true);
+}

@@ -1,0 +1,88 @@
+import { verify } from "node:crypto";
+import { EvidenceError } from "../core/errors.ts";
+import { type Certificate, publicKeyOf } from "../x509/certificate.ts";
+import { verifyCertificationPath } from "../x509/certification-path.ts";
+import { isSameName } from "../x509/distinguished-name.ts";
+import type { RevocationList } from "../x509/revocation-list.ts";
+import { readSnpEndorsementKey, type SnpEndorsementKey } from "./endorsement-key.ts";
+import { parseSnpReport, type SnpReport, type SnpTcb, snpProduct, snpSigningKey, splitSnpTcb } from "./snp-report.ts";
+
+export interface SnpReportInput {
+  /** 1184 bytes. */
+  readonly report: Uint8Array;
+  /** VCEK or VLEK. */
+  readonly endorsementKey: Certificate;
+  /** ASK for a VCEK, ASVK for a VLEK. */
+  readonly signer: Certificate;
+  /** ARKs that the relying party trusts. */
+  readonly anchors: readonly Certificate[];
+  /** AMD's CRL; without one, revocation is not checked. */
+  readonly revocationList?: RevocationList;
+  readonly now: Date;
+}
+
+/** A report made by genuine firmware on the chip and at the security versions that AMD certified. */
+export interface VerifiedSnpReport {
+  readonly report: SnpReport;
+  readonly endorsementKey: SnpEndorsementKey;
+  readonly reportedTcb: SnpTcb;
+}
+
+const refused = (detail: string, reason: string) => new EvidenceError("EVIDENCE_SIGNATURE", `SNP report: ${detail}`, { reason });
+
+/**
+ * Verifies chain, signing key, security versions, chip and signature of a report. Says nothing about guest policy, debug included.
+ * Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE, EVIDENCE_STALE.
+ */
+export function verifySnpReport(input: SnpReportInput): VerifiedSnpReport {
+  const report = parseSnpReport(input.report);
+  verifyChain(input);
+  const endorsementKey = readSnpEndorsementKey(input.endorsementKey);
+  assertSameKey(report, endorsementKey);
+  const reportedTcb = splitSnpTcb(report.reportedTcb, endorsementKey.product);
+  assertCertifiedTcb(reportedTcb, endorsementKey.tcb);
+  assertCertifiedChip(report, endorsementKey);
+  const key = publicKeyOf(input.endorsementKey);
+  if (key.asymmetricKeyDetails?.namedCurve !== "secp384r1") throw refused("the endorsement key is not on P-384", "unsupported-algorithm");
+  if (!verify("sha384", report.signedBytes, { key, dsaEncoding: "ieee-p1363" }, report.signature)) {
+    throw refused(`not signed by the ${endorsementKey.kind}`, "bad-signature");
+  }
+  return { report, endorsementKey, reportedTcb };
+}
+
+function verifyChain({ endorsementKey, signer, anchors, revocationList, now }: SnpReportInput): void {
+  if (revocationList === undefined) {
+    verifyCertificationPath([endorsementKey, signer], { anchors, now });
+    return;
+  }
+  // AMD publishes one list, of the ARK. One of another issuer would be passed over silently.
+  const issuers = [...anchors, signer];
+  if (!issuers.some(({ subject }) => isSameName(subject, revocationList.issuer))) {
+    throw refused("the CRL is not issued by ARK or ASK of the chain", "crl-mismatch");
+  }
+  verifyCertificationPath([endorsementKey, signer], { anchors, now, revocation: { lists: [revocationList], missing: "accept" } });
+}
+
+function assertSameKey(report: SnpReport, { kind, product }: SnpEndorsementKey): void {
+  const signingKey = snpSigningKey(report);
+  if (signingKey !== kind) throw refused(`says that it is signed by ${signingKey}, but the certificate is that of a ${kind}`, "bad-chain");
+  const reported = snpProduct(report);
+  if (report.version >= 3 && reported !== product) {
+    throw refused(`comes from a ${reported ?? "processor that is not known"}, but the ${kind} is that of a ${product}`, "bad-chain");
+  }
+}
+
+/** The key is derived from the security versions: one certified for others did not sign this report, or the report lies about them. */
+function assertCertifiedTcb(reported: SnpTcb, certified: SnpTcb): void {
+  const parts = ["fmc", "bootLoader", "tee", "snp", "microcode"] as const;
+  const part = parts.find((name) => reported[name] !== certified[name]);
+  if (part === undefined) return;
+  throw refused(`REPORTED_TCB has ${part} ${reported[part]}, the endorsement key is certified for ${certified[part]}`, "tcb-mismatch");
+}
+
+function assertCertifiedChip(report: SnpReport, { hardwareId }: SnpEndorsementKey): void {
+  if (hardwareId === undefined) return; // a VLEK is the provider's, not a chip's
+  const expected = Buffer.concat([hardwareId, new Uint8Array(report.chipId.length - hardwareId.length)]); // Turin's 8 bytes, zero padded
+  if (Buffer.compare(expected, report.chipId) === 0) return;
+  throw refused("CHIP_ID is not the one the VCEK is certified for", "chip-id-mismatch");
+}

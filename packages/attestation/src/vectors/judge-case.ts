@@ -1,0 +1,38 @@
+import { judgeEventLogCase } from "./judge-eventlog.ts";
+import { judgeNitroCase } from "./judge-nitro.ts";
+import { judgeSnpCase } from "./judge-snp.ts";
+import { judgeLogCase } from "./judge-tlog.ts";
+import { judgeTpmCase } from "./judge-tpm.ts";
+import type { CaseVerdict, VectorCase } from "./vector-case.ts";
+
+/** `now` stands in where a case has no time of its own; nothing else of the present matters. */
+type CaseJudge = (vectorCase: VectorCase, now: Date) => CaseVerdict;
+
+const JUDGES = new Map<string, CaseJudge>([
+  ["eventlog", judgeEventLogCase],
+  ["nitro", judgeNitroCase],
+  ["sev-snp", judgeSnpCase],
+  ["tlog", judgeLogCase],
+  ["tpm-quote", judgeTpmCase],
+]);
+
+/** Families that `judgeCase` knows. */
+export const vectorFamilies: readonly string[] = [...JUDGES.keys()];
+
+/** Runs one case of a vector collection through the library. A family that nobody knows is answered wrong, not skipped. */
+export function judgeCase(vectorCase: VectorCase, now: Date): CaseVerdict {
+  const judge = JUDGES.get(vectorCase.family);
+  const expected = String(vectorCase.expected["expect"]);
+  if (judge === undefined) return { isRight: false, expected, found: "nothing", reason: `family ${vectorCase.family} is not known` };
+  try {
+    return judge(vectorCase, now);
+  } catch (error) {
+    // An unexpected failure in one case is a wrong answer of that case, and the others are still to be judged.
+    return {
+      isRight: false,
+      expected,
+      found: "a failure of the verifier itself",
+      reason: String(error instanceof Error ? error.stack : error),
+    };
+  }
+}

@@ -1,0 +1,70 @@
+import { createPublicKey, type KeyObject } from "node:crypto";
+import { EvidenceError } from "../core/errors.ts";
+import { assertLogExplainsPcrs } from "../eventlog/compare.ts";
+import { parseEventLog } from "../eventlog/event-log.ts";
+import { verifyAttestationKeyCertificate } from "../tpm/attestation-key-certificate.ts";
+import { parsePcrBanks } from "../tpm/pcr-banks.ts";
+import { parseTpmSignature, type TpmQuote } from "../tpm/tpm-quote.ts";
+import { type PcrBanks, verifyTpmQuote } from "../tpm/verify-tpm-quote.ts";
+import { type Answer, answerOf, judgeAnswer } from "./answer.ts";
+import { certificateOf, fileOf, nonceOf, timeOf } from "./case-input.ts";
+import type { CaseVerdict, VectorCase } from "./vector-case.ts";
+
+/** Family `tpm-quote`: message, TPMT_SIGNATURE, AK, PCRs, perhaps event log and the AK's certificate. */
+export function judgeTpmCase(vectorCase: VectorCase): CaseVerdict {
+  return judgeAnswer(
+    vectorCase,
+    answerOf(() => verifyCase(vectorCase)),
+  );
+}
+
+function verifyCase(vectorCase: VectorCase): Answer {
+  const nonce = nonceOf(vectorCase);
+  const attestationKey = createPublicKey(Buffer.from(fileOf(vectorCase, "ak-pub.pem")));
+  const signature = fileOf(vectorCase, "quote.sig");
+  const message = fileOf(vectorCase, "quote.msg");
+  const banks = parsePcrBanks(fileOf(vectorCase, "pcrs.json"));
+  const { quote, pcrs } = verifyTpmQuote({ message, signature, attestationKey, pcrs: banks, ...(nonce === undefined ? {} : { nonce }) });
+  if (vectorCase.files.has("ak-cert.der")) verifyKeyCertificate(vectorCase, attestationKey);
+  const eventLog = vectorCase.files.get("eventlog.bin");
+  if (eventLog !== undefined) {
+    const log = parseEventLog(eventLog);
+    for (const [bank, quoted] of pcrs) if (log.algorithms.includes(bank)) assertLogExplainsPcrs(log, bank, quoted);
+  }
+  const { scheme, hash } = parseTpmSignature(signature);
+  return { outcome: "ok", fields: { tpm: quoteFields(quote), pcrs: pcrFields(pcrs), signature: { scheme, hash } } };
+}
+
+function verifyKeyCertificate(vectorCase: VectorCase, attestationKey: KeyObject): void {
+  const intermediates = vectorCase.files.has("ak-intermediate.der") ? [certificateOf(vectorCase, "ak-intermediate.der")] : [];
+  const anchors = [certificateOf(vectorCase, "ak-root.der")];
+  const certified = verifyAttestationKeyCertificate(certificateOf(vectorCase, "ak-cert.der"), intermediates, {
+    anchors,
+    now: timeOf(vectorCase),
+  });
+  if (certified.equals(attestationKey)) return;
+  throw new EvidenceError("EVIDENCE_SIGNATURE", "TPM quote: the certificate is that of another attestation key", { reason: "bad-chain" });
+}
+
+/** A quote's fields in the spelling of the collection. */
+export function quoteFields(quote: TpmQuote): Record<string, unknown> {
+  return {
+    magic: quote.magic.toString(16),
+    type: quote.type.toString(16),
+    qualifiedSigner: quote.qualifiedSigner.toHex(),
+    extraData: quote.extraData.toHex(),
+    clock: Number(quote.clock),
+    resetCount: quote.resetCount,
+    restartCount: quote.restartCount,
+    safe: quote.safe,
+    firmwareVersion: quote.firmwareVersion.toString(16).padStart(16, "0"),
+    pcrSelect: quote.pcrSelect,
+    pcrDigest: quote.pcrDigest.toHex(),
+    trailing: 0,
+  };
+}
+
+export const pcrFields = (banks: PcrBanks): Record<string, unknown> =>
+  Object.fromEntries(
+    [...banks].map(([bank, values]) => [bank, Object.fromEntries([...values].map(([index, value]) => [String(index), value.toHex()]))]),
+  );

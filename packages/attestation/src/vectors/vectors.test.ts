@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { globSync, readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { test } from "node:test";
+import { judgeCase, vectorFamilies } from "./judge-case.ts";
+
+const directory = process.env["VOUCHSAFE_VECTORS"] ?? join(import.meta.dirname, "../../../../../shared/vectors");
+const roots = readFiles(join(directory, "roots"));
+
+for (const family of vectorFamilies) {
+  test(`recorded evidence of ${family} is judged as independent verifiers judged it`, (context) => {
+    const cases = globSync(join(directory, family, "*/expected.json"));
+    if (cases.length === 0) context.diagnostic(`no vectors of ${family} at ${directory}: nothing was compared`);
+    const wrong = cases.flatMap((file) => {
+      const folder = dirname(file);
+      const expected: Record<string, unknown> = JSON.parse(readFileSync(file, "utf8"));
+      const verdict = judgeCase({ family, name: basename(folder), expected, files: readFiles(folder), roots }, new Date());
+      return verdict.isRight ? [] : [{ case: basename(folder), ...verdict }];
+    });
+    assert.deepEqual(wrong, []);
+  });
+}
+
+test("a case of an unknown family is answered wrong", () => {
+  const verdict = judgeCase({ family: "tarot", name: "x", expected: { expect: "ok" }, files: new Map(), roots }, new Date());
+  assert.equal(verdict.isRight, false);
+});
+
+function readFiles(folder: string): ReadonlyMap<string, Uint8Array> {
+  const names = globSync(join(folder, "*")).length === 0 ? [] : readdirSync(folder);
+  return new Map(names.map((name) => [name, Uint8Array.from(readFileSync(join(folder, name)))]));
+}
