@@ -77,7 +77,7 @@ export { type PcrSelection, parseTpmQuote, parseTpmSignature, type TpmHash, type
 export { type PcrBanks, type TpmQuoteInput, type VerifiedTpmQuote, verifyTpmQuote } from "./tpm/verify-tpm-quote.ts";
 export { judgeCase, vectorFamilies } from "./vectors/judge-case.ts";
 export { judgeLimboCase } from "./vectors/limbo-case.ts";
-export type { CaseVerdict, CaseVerdict, VectorCase, VectorCase } from "./vectors/vector-case.ts";
+export type { CaseVerdict, VectorCase } from "./vectors/vector-case.ts";
 export { type Certificate, parseCertificate, parsePemCertificates, publicKeyOf } from "./x509/certificate.ts";
 export { type PathOptions, type VerifiedPath, verifyCertificationPath } from "./x509/certification-path.ts";
 export { describeName, findCommonName } from "./x509/distinguished-name.ts";
