@@ -112,7 +112,7 @@ export async function buildImage(plan: BuildPlan, settings: BuildSettings): Prom
   const { base } = await resolveDebianBase(cacheDir, basePackages, signal);
   const programs = [...new Set([...(plan.kind === "python" ? ["python3"] : []), plan.command[0] ?? ""])].sort();
   const [runtime, bottom] = await Promise.all([
-    step("runtime", () => obtainRuntimeLayers(cacheDir, repository, settings.runtimeBundle, { signal })),
+    step("runtime", () => obtainRuntimeLayers(cacheDir, repository, settings.runtimeBundle, { nodeBinary: settings.nodeBinary, signal })),
     step("base", () => obtainBaseLayer(cacheDir, repository, base, programs, signal)),
   ]);
   const { requirements } = plan;

@@ -70,6 +70,8 @@ export interface BuildSettings {
   readonly repositoryDir: string;
   /** Bundled runtime (`main.js`), the same for all images. */
   readonly runtimeBundle: string;
+  /** Node binary of the runtime; by default the one that runs this program. */
+  readonly nodeBinary?: string;
   /** PEM file of the image signing key: RSA 3072, e = 3; created with mode 0600 if absent (MF-66). */
   readonly signingKeyFile: string;
   readonly platformVersion: string;

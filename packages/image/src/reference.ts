@@ -37,7 +37,7 @@ export function parseImageReference(text: string): ImageReference {
   const name = hasTag ? named.slice(0, colon) : named;
   const slash = name.indexOf("/");
   const first = slash < 0 ? "" : name.slice(0, slash);
-  const hasHost = first !== "" && (/[.:]/.test(first) || first === "localhost" || first !== first.toLowerCase());
+  const hasHost = first !== "" && (/[.:]/.test(first) || first === "localhost");
   if (hasHost && !HOST.test(first)) throw fail(`${JSON.stringify(first)} is no host`);
   const path = hasHost ? name.slice(slash + 1) : name;
   for (const part of path.split("/")) {

@@ -55,7 +55,7 @@ export async function obtainRuntimeLayers(
   cacheDir: string,
   repository: LocalRepository,
   runtimeBundle: string,
-  options: { readonly nodeBinary?: string; readonly signal?: AbortSignal | undefined } = {},
+  options: { readonly nodeBinary?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<{ layers: readonly Layer[]; cached: boolean }> {
   const nodeBinary = options.nodeBinary ?? process.execPath;
   const launcher = renderLauncher();
