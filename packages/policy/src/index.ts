@@ -107,6 +107,16 @@ export { type Position, SourceText } from "./source-text.ts";
 export { didYouMean, nearestWord } from "./spelling.ts";
 export type { TemplateVariables } from "./template-variables.ts";
 export {
+  type DiagnosticRequest,
+  diagnosticAt,
+  hostArgumentMissing,
+  type ImportProblem,
+  importUnavailable,
+  namespaceHashDiffers,
+  namespaceMissing,
+  predecessorChanged,
+} from "./upload-diagnostics.ts";
+export {
   isNull,
   type ListNode,
   type MapEntry,

@@ -50,7 +50,7 @@ export function mapping<F extends Fields, T>(
           context.errorAtKey(place, name, {
             rule: options.unknownRule ?? "SL-12",
             message: `unknown key ${quote(key.text)}`,
-            expected: keys.map((known) => `\`${known}\``).join(", "),
+            expected: (keys.length > 2 ? "one of " : "") + keys.map((known) => `\`${known}\``).join(", "),
             hint: didYouMean(name, keys),
           });
           continue;

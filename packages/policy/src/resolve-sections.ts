@@ -24,9 +24,16 @@ import { jsonToYaml } from "./yaml-json.ts";
 /** Value of a secret for a section: text, or any JSON for a fragment. `text` is the placeholder as written, with its format. Undefined: not available. */
 export type SectionLookup = (secret: string, text: string) => JsonValue | undefined;
 
-export type Resolved<T> = { readonly kind: "ok"; readonly value: T } | { readonly kind: "unresolved"; readonly reason: string };
+export type Resolved<T> = { readonly kind: "ok"; readonly value: T } | Unresolved;
 
-const unresolved = (reason: string) => ({ kind: "unresolved", reason }) as const;
+export interface Unresolved {
+  readonly kind: "unresolved";
+  readonly reason: string;
+  /** A secret is not there; otherwise its value does not fit. */
+  readonly missing: boolean;
+}
+
+const unresolved = (reason: string, missing = false): Unresolved => ({ kind: "unresolved", reason, missing });
 
 /** Reads a JSON value with a reader of the language; the reason names what is wrong, never the value of a secret. */
 function readJson<T>(reader: Reader<T>, value: JsonValue, secretValues: boolean): Resolved<T> {
@@ -71,7 +78,7 @@ function resolveJson<T>(value: JsonValue, reader: Reader<T>, lookup: SectionLook
     replaced = replaceIn(value, lookup);
   } catch (error) {
     if (!(error instanceof MissingSecret)) throw error;
-    return unresolved(`secret ${error.secret} is not available`);
+    return unresolved(`secret ${error.secret} is not available`, true);
   }
   if (JSON.stringify(replaced).includes("$$SCONE:")) return unresolved("a placeholder inside the value of a secret is not replaced");
   return readJson(reader, replaced, true);

@@ -1,0 +1,7 @@
+import type { Secret } from "../session.ts";
+
+/** Will the private key of a certificate be there? Imported ones are decided at delivery (SL-147). */
+export function hasPrivateKey(secret: Secret): boolean {
+  if (secret.origin !== "explicit" || (secret.kind !== "x509" && secret.kind !== "x509-ca")) return true;
+  return secret.privateKey !== undefined;
+}
