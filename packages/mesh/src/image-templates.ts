@@ -1,4 +1,4 @@
-import { stringify } from "yaml";
+import { Document, visit } from "yaml";
 import { type PlainMapping, type PlainValue, toPlainValue } from "./plain-value.ts";
 import { isChartControl, parseSize, reachesProgram } from "./runtime-setting.ts";
 import type { Declaration, ServiceManifest } from "./service-manifest.ts";
@@ -30,9 +30,18 @@ export function imageTemplates(manifest: ServiceManifest, workingDirectory: stri
   };
 }
 
-/** YAML in which every text that could be read as something else is quoted. */
+/** Texts that no YAML version reads as anything else; all others are quoted, for Helm still reads YAML 1.1 (`yes`, `0644`, `1:30`). */
+const PLAIN = /^(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z/$_][A-Za-z0-9 /$_.,:@=+-]*$/i;
+
+/** YAML of a value, the same for every YAML version. */
 export function toYaml(value: PlainValue, comment?: string): string {
-  const text = stringify(value, { version: "1.2", lineWidth: 0, aliasDuplicateObjects: false });
+  const document = new Document(value, { version: "1.2", aliasDuplicateObjects: false });
+  visit(document, {
+    Scalar: (_key, node) => {
+      if (typeof node.value === "string" && !node.value.includes("\n") && !PLAIN.test(node.value)) node.type = "QUOTE_DOUBLE";
+    },
+  });
+  const text = document.toString({ lineWidth: 0 });
   return comment === undefined ? text : `# ${comment}\n${text}`;
 }
 

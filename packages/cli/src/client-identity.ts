@@ -1,0 +1,64 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { mkdir, open, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { CasInstance } from "@vouchsafe/mesh";
+import { keyHashOf } from "@vouchsafe/policy";
+import { z } from "zod";
+import { CliError } from "./cli-error.ts";
+import type { Shell } from "./shell.ts";
+
+/** The client: its connection key, its session-signing key, what it knows of CAS instances. */
+export interface ClientIdentity {
+  /** Hash of the connection key (C-19). */
+  readonly keyHash: string;
+  readonly signingKey: KeyObject;
+  /** PEM of the public signing key. */
+  readonly signer: string;
+  /** Encryption key of a CAS that this client attested. */
+  readonly encryptionKeyOf: (cas: CasInstance) => string | undefined;
+}
+
+const ClientKeys = z.looseObject({ identity_key: z.string(), signing_key: z.string() });
+
+/** Reads the client's keys, and makes them at the first use (C-20). The file has mode 0600 and holds nothing else that is secret. */
+export async function obtainClientIdentity({ casConfig, environment }: Shell): Promise<ClientIdentity> {
+  const file = environment["SCONE_CLI_CONFIG"] || join(casConfig, "config.json");
+  const text = (await readFile(file, "utf8").catch(() => undefined)) ?? (await createKeys(file)); // absent at the first use
+  let keys: z.infer<typeof ClientKeys>;
+  try {
+    keys = ClientKeys.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new CliError("E-CAS-CONFIG", `${file} is no client configuration`, {
+      cause,
+      remedy: "Move it away; a new identity is made then.",
+    });
+  }
+  const signingKey = createPrivateKey(keys.signing_key);
+  return {
+    keyHash: keyHashOf(createPublicKey(createPrivateKey(keys.identity_key))),
+    signingKey,
+    signer: String(createPublicKey(signingKey).export({ type: "spki", format: "pem" })),
+    encryptionKeyOf: () => undefined,
+  };
+}
+
+async function createKeys(file: string): Promise<string> {
+  const pem = (key: KeyObject): string => String(key.export({ type: "pkcs8", format: "pem" }));
+  const keys = {
+    identity_key: pem(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey),
+    signing_key: pem(generateKeyPairSync("ed25519").privateKey),
+  };
+  const text = `${JSON.stringify(keys, null, 2)}\n`;
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  try {
+    const handle = await open(file, "wx", 0o600);
+    await handle.writeFile(text);
+    await handle.close();
+    return text;
+  } catch (cause) {
+    // Another run may have been first: its keys count.
+    const other = await readFile(file, "utf8").catch(() => undefined);
+    if (other !== undefined && other !== "") return other;
+    throw new CliError("E-CAS-CONFIG", `${file} cannot be written`, { cause, remedy: "Name another directory with --cas-config." });
+  }
+}

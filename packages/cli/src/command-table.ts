@@ -1,0 +1,39 @@
+import { APPLY, GENSERVICE, MESH } from "./apply-spec.ts";
+import type { CommandSpec } from "./command-spec.ts";
+
+/** All commands, in the order of the general help. */
+export const COMMAND_GROUPS: readonly { readonly title: string; readonly commands: readonly CommandSpec[] }[] = [
+  { title: "build and protect", commands: [APPLY, GENSERVICE, MESH, verifySpec()] },
+  { title: "other", commands: [completionSpec()] },
+];
+export const COMMANDS: readonly CommandSpec[] = COMMAND_GROUPS.flatMap(({ commands }) => commands);
+
+function verifySpec(): CommandSpec {
+  return {
+    name: "verify",
+    summary: "Checks a target directory: hashes, signatures, that the chart names the images that the policies attest.",
+    options: [
+      { short: "t", long: "target-directory", value: "DIR", summary: "the directory (default: ./target)" },
+      { long: "json", summary: "print the findings as JSON" },
+      { long: "help", summary: "this text" },
+    ],
+    examples: ["verify", "verify -t build/target --json"],
+    load: async () => (await import("./commands/verify.ts")).verify,
+  };
+}
+
+function completionSpec(): CommandSpec {
+  return {
+    name: "completion",
+    summary: "Prints a completion script for a shell.",
+    operands: "bash|zsh|fish",
+    minOperands: 1,
+    maxOperands: 1,
+    options: [{ long: "help", summary: "this text" }],
+    examples: ["completion bash > ~/.local/share/bash-completion/completions/vouchsafe", "completion fish | source"],
+    load: async () => {
+      const { completion } = await import("./commands/completion.ts");
+      return (options, shell) => completion(options, shell, COMMANDS);
+    },
+  };
+}
