@@ -1,8 +1,11 @@
 export { type PolicyResource, planApplicationChart, policyObject } from "./chart/application-chart.ts";
 export { Cluster, ClusterError } from "./cluster/cluster.ts";
 export { CUSTOM_RESOURCE_DEFINITIONS, type CustomResourceDefinition } from "./custom-resources/definitions.ts";
+export { installPlatform } from "./install/install-platform.ts";
 export { KubernetesError, type KubernetesErrorCode } from "./kubernetes-error.ts";
+export { SECCOMP_PROFILE } from "./las/seccomp-profile.ts";
 export { planCas } from "./objects/cas-objects.ts";
 export { planLas } from "./objects/las-objects.ts";
 export { type PlatformSettings, planNodes, planOperator, planPlatform } from "./objects/operator-objects.ts";
 export type { PlatformObject } from "./objects/platform-object.ts";
+export { PLATFORM_VERSION } from "./platform-version.ts";

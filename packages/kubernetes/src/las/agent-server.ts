@@ -1,0 +1,134 @@
+import { createPublicKey, type KeyObject } from "node:crypto";
+import { createServer, type Server, type Socket } from "node:net";
+import { createNodeStatement, encodeEvidence, NODE_AGENT_MEASUREMENT, nodeKeyHash } from "@vouchsafe/attestation";
+import { type AgentReply, AgentRequest, encodeFrame, FrameDecoder } from "@vouchsafe/protocol";
+import { z } from "zod";
+import { KubernetesError } from "../kubernetes-error.ts";
+import { type CallerMeasurement, type Measuring, measureCaller } from "./measure-caller.ts";
+
+/** What the agent answers to whoever asks who it is: nothing secret. */
+export const AgentIdentity = z.strictObject({
+  type: z.literal("identity"),
+  version: z.string().max(64),
+  /** SubjectPublicKeyInfo, DER, base64. */
+  publicKey: z.base64().max(1024),
+  keyHash: z.string().max(64),
+  evidence: z.array(z.string().max(32)),
+});
+export type AgentIdentity = z.infer<typeof AgentIdentity>;
+export const IdentityRequest = z.strictObject({ type: z.literal("identity") });
+const Request = z.discriminatedUnion("type", [AgentRequest, IdentityRequest]);
+
+export interface AgentOptions {
+  readonly key: KeyObject;
+  readonly version: string;
+  readonly measuring: Measuring;
+  readonly now: () => Date;
+  /** Told of every decision; the error is a RefusedCaller where the container is known. */
+  readonly onDecision: (decision: AgentDecision) => void;
+}
+
+export type AgentDecision =
+  | { readonly kind: "vouched"; readonly measurement: CallerMeasurement }
+  | { readonly kind: "refused"; readonly error: KubernetesError; readonly peer: string };
+
+const REQUEST_MAX_BYTES = 4096;
+const CONNECTION_TIMEOUT_MS = 10_000;
+const MAX_CONNECTIONS = 512;
+/** Measuring reads many small files: a flood must wait instead of taking all of the machine. */
+const MAX_MEASUREMENTS = 4;
+const MAX_WAITING = 256;
+
+export function describeAgent(key: KeyObject, version: string): AgentIdentity {
+  const publicKey = createPublicKey(key).export({ type: "spki", format: "der" });
+  return { type: "identity", version, publicKey: publicKey.toBase64(), keyHash: nodeKeyHash(publicKey), evidence: ["node"] };
+}
+
+/** The node agent's service: one request, one answer, then the connection ends. Listens when the caller says so. */
+export function createAgentServer(options: AgentOptions): Server {
+  const identity = describeAgent(options.key, options.version);
+  const limit = new Semaphore(MAX_MEASUREMENTS, MAX_WAITING);
+  const server = createServer((socket) => {
+    socket.setTimeout(CONNECTION_TIMEOUT_MS, () => socket.destroy());
+    socket.on("error", () => socket.destroy()); // the caller is gone: nobody to tell
+    const decoder = new FrameDecoder(Request, REQUEST_MAX_BYTES);
+    let isAnswered = false;
+    socket.on("data", (chunk: Buffer) => {
+      if (isAnswered) return;
+      let request: z.infer<typeof Request> | undefined;
+      try {
+        [request] = decoder.push(chunk);
+      } catch {
+        socket.destroy(); // not our protocol: no answer that could help to find out more
+        return;
+      }
+      if (request === undefined) return;
+      isAnswered = true;
+      if (request.type === "identity") socket.end(encodeFrame(identity));
+      else void limit.run(() => answerEvidence(socket, request.userData, options)).then((reply) => socket.end(encodeFrame(reply)));
+    });
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  return server;
+}
+
+async function answerEvidence(socket: Socket, userData: string, options: AgentOptions): Promise<AgentReply> {
+  const { remoteAddress = "", remotePort = 0, localAddress = "", localPort = 0 } = socket;
+  try {
+    // The caller's end of the connection: what is remote to us is local to it.
+    const connection = { localAddress: remoteAddress, localPort: remotePort, remoteAddress: localAddress, remotePort: localPort };
+    const measurement = await measureCaller(connection, options.measuring);
+    const evidence = createNodeStatement(
+      {
+        userData: Uint8Array.fromBase64(userData, { lastChunkHandling: "strict" }),
+        agentMeasurement: NODE_AGENT_MEASUREMENT,
+        imageDigest: measurement.imageDigest,
+        fileSystemTag: measurement.fileSystemTag,
+        program: measurement.program,
+        service: measurement.service,
+        // When the container was made, in nanoseconds: another for each, and still the same after the agent was restarted.
+        instanceCounter: measurement.container.createdAt,
+        issuedAt: options.now(),
+      },
+      options.key,
+    );
+    options.onDecision({ kind: "vouched", measurement });
+    return { type: "evidence", evidence: encodeEvidence(evidence) };
+  } catch (error) {
+    const known =
+      error instanceof KubernetesError
+        ? error
+        : new KubernetesError("E-AGENT-CALLER", "the caller could not be measured", { cause: error });
+    options.onDecision({ kind: "refused", error: known, peer: `${remoteAddress}:${remotePort}` });
+    const help = known.remedy === undefined ? "" : ` (${known.remedy})`;
+    return { type: "failure", message: `${known.message}${help}`.slice(0, 4096) };
+  }
+}
+
+/** At most so many at once, at most so many waiting. */
+class Semaphore {
+  #free: number;
+  readonly #maxWaiting: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(permits: number, maxWaiting: number) {
+    this.#free = permits;
+    this.#maxWaiting = maxWaiting;
+  }
+
+  async run(work: () => Promise<AgentReply>): Promise<AgentReply> {
+    if (this.#free === 0) {
+      if (this.#waiting.length >= this.#maxWaiting) return { type: "failure", message: "the node agent is overloaded; try again" };
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    } else {
+      this.#free -= 1;
+    }
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free += 1;
+      else next();
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import { lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from "node:fs";
+
+/** The layers of a container's root file system, as directories of the machine. */
+export interface OverlayRoot {
+  /** Written by the container since its start. */
+  readonly upper: string;
+  /** From the image, the topmost first. */
+  readonly lowers: readonly string[];
+}
+
+const MAX_LINKS = 40;
+
+/** Layers of the overlay that is a process's root, from its mount table; undefined where the root is no overlay. */
+export function readOverlayRoot(pid: number, proc = "/proc"): OverlayRoot | undefined {
+  const table = readFileSync(`${proc}/${pid}/mountinfo`, "utf8");
+  // proc(5): id parent device root mountpoint options… - type source superoptions. The last mount on "/" is the one in force.
+  const roots = table.split("\n").filter((line) => line.split(" ")[4] === "/");
+  const [, tail = ""] = roots.at(-1)?.split(" - ") ?? [];
+  const [type, , options = ""] = tail.split(" ");
+  if (type !== "overlay") return undefined;
+  const values = new Map(options.split(",").map((option) => [option.slice(0, option.indexOf("=")), option.slice(option.indexOf("=") + 1)]));
+  const upper = values.get("upperdir");
+  const lower = values.get("lowerdir");
+  if (upper === undefined || lower === undefined) return undefined;
+  const directories = [upper, ...lower.split(":")].map(unescapeMount);
+  if (!directories.every((directory) => directory.startsWith("/"))) return undefined;
+  return { upper: `${proc}/1/root${directories[0]}`, lowers: directories.slice(1).map((directory) => `${proc}/1/root${directory}`) };
+}
+
+/**
+ * Resolves a path as the container would, without ever leaving its root: links are followed by hand, below `root`. Undefined where there is
+ * nothing. The result is a path of this process that contains no link below `root`.
+ */
+export function resolveInRoot(root: string, path: string): string | undefined {
+  let resolved = "";
+  let links = 0;
+  const pending = path.split("/");
+  while (pending.length > 0) {
+    const part = pending.shift();
+    if (part === undefined || part === "" || part === ".") continue;
+    if (part === "..") {
+      resolved = resolved.slice(0, Math.max(0, resolved.lastIndexOf("/")));
+      continue;
+    }
+    const next = `${resolved}/${part}`;
+    const stats = statOrUndefined(root + next);
+    if (stats === undefined) return undefined;
+    if (!stats.isSymbolicLink()) {
+      resolved = next;
+      continue;
+    }
+    links += 1;
+    if (links > MAX_LINKS) return undefined;
+    const target = readlinkSync(root + next);
+    if (target.startsWith("/")) resolved = "";
+    pending.unshift(...target.split("/"));
+  }
+  return root + resolved;
+}
+
+/**
+ * First entry that the container has changed where only root may: anything but a directory that root owns in the writable layer and that is no
+ * mount point. A container without root rights can have none, so such an entry means that its files are not the image's.
+ */
+export function findChangedByRoot(root: OverlayRoot, mountPoints: readonly string[], maxEntries = 50_000): string | undefined {
+  const isMountPoint = (path: string) => mountPoints.some((point) => path === point || path.startsWith(`${point}/`));
+  let entries = 0;
+  const visit = (path: string): string | undefined => {
+    for (const name of readdirSync(`${root.upper}${path}`)) {
+      const child = `${path}/${name}`;
+      const stats = statOrUndefined(`${root.upper}${child}`);
+      if (stats === undefined || isMountPoint(child)) continue;
+      entries += 1;
+      if (entries > maxEntries) return `${child} (and more than ${maxEntries} others)`;
+      if (!stats.isDirectory()) {
+        if (stats.uid === 0) return child;
+        continue;
+      }
+      const below = visit(child);
+      if (below !== undefined) return below;
+    }
+    return undefined;
+  };
+  return visit("");
+}
+
+/** Whether the image has a file, or a directory with something in it, at a path: what a mount there would hide. */
+export function isOccupiedByImage(root: OverlayRoot, path: string): boolean {
+  return root.lowers.some((lower) => {
+    const found = resolveInRoot(lower, path);
+    if (found === undefined) return false;
+    const stats = statOrUndefined(found);
+    if (stats === undefined) return false;
+    return !stats.isDirectory() || readdirSync(found).length > 0;
+  });
+}
+
+function statOrUndefined(path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false });
+}
+
+/** Mount tables write blank, tab, newline and backslash as octal escapes; overlay options escape colons and commas with a backslash. */
+function unescapeMount(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))).replace(/\\([:,\\])/g, "$1");
+}

@@ -1,0 +1,86 @@
+import { once } from "node:events";
+import { z } from "zod";
+import { Cluster } from "../cluster/cluster.ts";
+import { inClusterConfig } from "../cluster/in-cluster-config.ts";
+import { logTo } from "../cluster/log.ts";
+import { recordEvent } from "../cluster/record-event.ts";
+import { AGENT_RECORD_LABEL, AGENT_RECORD_PREFIX } from "../objects/las-objects.ts";
+import { PLATFORM_VERSION } from "../platform-version.ts";
+import { openAgentKey } from "./agent-key.ts";
+import { type AgentDecision, createAgentServer, describeAgent } from "./agent-server.ts";
+import { ContainerRuntime, type RunningContainer } from "./container-runtime.ts";
+import { readLasSettings } from "./las-settings.ts";
+import { RefusedCaller } from "./measure-caller.ts";
+import { installSeccompProfile } from "./seccomp-profile.ts";
+
+/** The node agent's program: one on each node, started by the operator's DaemonSet. */
+const PUBLISH_INTERVAL_MS = 60_000;
+const log = logTo(process.stderr, () => new Date());
+
+const settings = readLasSettings(process.env);
+const cluster = new Cluster(inClusterConfig());
+const key = openAgentKey(settings.stateDirectory);
+const identity = describeAgent(key, PLATFORM_VERSION);
+installSeccompProfile(settings.seccompDirectory);
+const runtime = new ContainerRuntime(settings.containerRuntime);
+const server = createAgentServer({
+  key,
+  version: PLATFORM_VERSION,
+  measuring: { inspect: (id) => runtime.inspect(id), findNamedDigest },
+  now: () => new Date(),
+  onDecision: report,
+});
+server.listen(settings.port, settings.host);
+await once(server, "listening");
+log("agent_listening", { host: settings.host, port: settings.port, key: identity.keyHash, runtime: await runtime.version().catch(String) });
+
+const publishing = setInterval(() => void publish(), PUBLISH_INTERVAL_MS);
+await publish();
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.once(signal, () => {
+    clearInterval(publishing);
+    server.close();
+    runtime.close();
+    process.exit(0);
+  });
+}
+
+/** Shows the agent's key to the cluster; an admission policy ties the record to this node. Tried again at the next interval. */
+async function publish(): Promise<void> {
+  const name = `${AGENT_RECORD_PREFIX}${settings.node}`;
+  try {
+    await cluster.apply({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name, namespace: settings.namespace, labels: { [AGENT_RECORD_LABEL]: "true" } },
+      data: { node: settings.node, host: settings.host, port: String(settings.port), identity: JSON.stringify(identity) },
+    });
+  } catch (error) {
+    log("agent_record_failed", { name, reason: String(error) });
+  }
+}
+
+const PodImages = z.object({ spec: z.object({ containers: z.array(z.object({ name: z.string(), image: z.string() })) }) });
+
+async function findNamedDigest(container: RunningContainer): Promise<string | undefined> {
+  const { name, namespace } = container.pod;
+  const pod = PodImages.safeParse(await cluster.find({ apiVersion: "v1", kind: "Pod", metadata: { name, namespace } }));
+  const image = pod.data?.spec.containers.find((candidate) => candidate.name === container.containerName)?.image;
+  return /@(sha256:[0-9a-f]{64})$/.exec(image ?? "")?.[1];
+}
+
+function report(decision: AgentDecision): void {
+  if (decision.kind === "refused") {
+    const { error, peer } = decision;
+    log("evidence_refused", { peer, code: error.code, reason: error.message });
+    if (error instanceof RefusedCaller) {
+      const message = `${error.message}${error.remedy === undefined ? "" : `. ${error.remedy}`}`;
+      void recordEvent(cluster, error.container.pod, { type: "Warning", reason: "EvidenceRefused", message });
+    }
+    return;
+  }
+  const { container, imageDigest, service } = decision.measurement;
+  const { pod } = container;
+  log("evidence_given", { pod: `${pod.namespace}/${pod.name}`, image: imageDigest, service });
+  void recordEvent(cluster, pod, { type: "Normal", reason: "Measured", message: `the node agent vouched for ${service} (${imageDigest})` });
+}

@@ -1,0 +1,60 @@
+import { z } from "zod";
+import type { State } from "../custom-resources/resources.ts";
+
+const ContainerState = z.object({
+  ready: z.boolean().default(false),
+  restartCount: z.number().default(0),
+  state: z.object({ waiting: z.object({ reason: z.string().default(""), message: z.string().default("") }).optional() }).prefault({}),
+});
+export const Pod = z.object({
+  metadata: z.object({ name: z.string(), namespace: z.string(), uid: z.string() }),
+  spec: z.object({ nodeName: z.string().optional() }).prefault({}),
+  status: z
+    .object({
+      phase: z.string().default("Pending"),
+      hostIP: z.string().optional(),
+      podIP: z.string().optional(),
+      containerStatuses: z.array(ContainerState).default([]),
+      conditions: z
+        .array(z.object({ type: z.string(), status: z.string(), reason: z.string().default(""), message: z.string().default("") }))
+        .default([]),
+    })
+    .prefault({}),
+});
+export type Pod = z.infer<typeof Pod>;
+
+export interface PodHealth {
+  readonly state: State;
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Waiting for these ends only when a person changes something. */
+const STUCK = new Set([
+  "ImagePullBackOff",
+  "ErrImagePull",
+  "InvalidImageName",
+  "CrashLoopBackOff",
+  "CreateContainerConfigError",
+  "CreateContainerError",
+  "RunContainerError",
+]);
+
+/** What a pod's status means for whoever waits for it. */
+export function judgePod(pod: Pod | undefined): PodHealth {
+  if (pod === undefined) return { state: "PENDING", reason: "PodMissing", message: "the pod has not been created yet" };
+  const unschedulable = pod.status.conditions.find(({ type, reason }) => type === "PodScheduled" && reason === "Unschedulable");
+  if (unschedulable !== undefined) return { state: "UNHEALTHY", reason: "Unschedulable", message: unschedulable.message };
+  for (const { state } of pod.status.containerStatuses) {
+    if (state.waiting !== undefined && STUCK.has(state.waiting.reason)) {
+      return {
+        state: "UNHEALTHY",
+        reason: state.waiting.reason,
+        message: `${pod.metadata.name}: ${state.waiting.message || state.waiting.reason}`,
+      };
+    }
+  }
+  const isReady = pod.status.containerStatuses.length > 0 && pod.status.containerStatuses.every(({ ready }) => ready);
+  if (isReady) return { state: "HEALTHY", reason: "Ready", message: `${pod.metadata.name} is ready` };
+  return { state: "PENDING", reason: "Starting", message: `${pod.metadata.name} is starting` };
+}

@@ -1,0 +1,37 @@
+/** Bundles the programs of the platform's images: `node scripts/bundle-platform.ts [DIRECTORY]`, by default `.cache/platform`, one file each. */
+import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const directory = process.argv[2] ?? `${root}.cache/platform`;
+const programs = {
+  operator: "packages/kubernetes/src/operator/operator-main.ts",
+  las: "packages/kubernetes/src/las/las-main.ts",
+  check_cpufeatures: "packages/kubernetes/src/platform/platform-main.ts",
+  cas: "packages/cas/src/main.ts",
+};
+mkdirSync(directory, { recursive: true });
+for (const [name, source] of Object.entries(programs)) {
+  if (!existsSync(`${root}${source}`)) continue;
+  const output = `${directory}/${name}.js`;
+  const unfinished = `${output}.${process.pid}`;
+  await build({
+    entryPoints: [`${root}${source}`],
+    outfile: unfinished,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node26",
+    minify: true,
+    legalComments: "none",
+    // Optional accelerators that the libraries load where they are there.
+    external: ["pg-native", "bufferutil", "utf-8-validate"],
+    // Libraries in the older module form call require, and ask where their file is.
+    banner: {
+      js: 'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url); const __filename = import.meta.filename; const __dirname = import.meta.dirname;',
+    },
+    logLevel: "warning",
+  });
+  renameSync(unfinished, output);
+}
