@@ -1,1 +1,5 @@
-export {};
+export { CasError, type CasErrorCode } from "./cas-error.ts";
+export { type AvailabilityConfig, type ListenAddress, parseAvailabilityConfig, parseListenAddress } from "./config/availability-config.ts";
+export { type OwnerConfig, parseOwnerConfig } from "./config/owner-config.ts";
+export { type CasOptions, type RunningCas, startCas } from "./start-cas.ts";
+export { CAS_VERSION } from "./version.ts";

@@ -1,0 +1,67 @@
+import type { Database } from "../database/database.ts";
+import type { Transaction } from "../database/transaction.ts";
+
+/** C-85, and ours in addition. */
+export type AuditEvent =
+  | "audit_log_enabled"
+  | "audit_log_disabled"
+  | "cas_started"
+  | "cas_exited"
+  | "session_created"
+  | "session_read"
+  | "session_updated"
+  | "service_attested"
+  | "service_fspf_tag_updated"
+  | "volume_fspf_tag_updated"
+  | "service_exited"
+  | "attestation_refused"
+  | "config_updated"
+  | "provisioned"
+  | "node_key_enrolled"
+  | "rollback_accepted"
+  | "certificates_renewed"
+  | "proposal_created"
+  | "proposal_approved"
+  | "proposal_withdrawn";
+
+/** Changes always leave an entry: the log is also what pins the state of the database. The others only when the owner wants an audit log. */
+const CHANGES: ReadonlySet<AuditEvent> = new Set<AuditEvent>([
+  "session_created",
+  "session_updated",
+  "config_updated",
+  "provisioned",
+  "node_key_enrolled",
+  "rollback_accepted",
+  "certificates_renewed",
+  "proposal_created",
+  "proposal_approved",
+  "proposal_withdrawn",
+]);
+
+export type AuditMode = "disabled" | "unsigned" | "signed";
+
+/** Writes entries with limited information (C-86): names, keys, measurements, hashes that are public; never secrets or documents. */
+export class AuditLog {
+  readonly #database: Database;
+  readonly #cas: string;
+  readonly #now: () => Date;
+  mode: AuditMode = "disabled";
+
+  constructor(database: Database, cas: string, now: () => Date) {
+    this.#database = database;
+    this.#cas = cas;
+    this.#now = now;
+  }
+
+  /** Adds the entry to a change: both become durable together, or neither (C-4). */
+  append(tx: Transaction, event: AuditEvent, data: object): void {
+    if (this.mode === "disabled" && !CHANGES.has(event)) return;
+    tx.append({ time: this.#now().toISOString(), cas: this.#cas, event, data });
+  }
+
+  /** An entry on its own, durable when this returns. */
+  async record(event: AuditEvent, data: object): Promise<void> {
+    if (this.mode === "disabled" && !CHANGES.has(event)) return;
+    await this.#database.transact((tx) => this.append(tx, event, data));
+  }
+}

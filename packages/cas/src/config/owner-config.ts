@@ -1,0 +1,114 @@
+import { parse, TomlError } from "smol-toml";
+import { z } from "zod";
+import { CasError } from "../cas-error.ts";
+
+const Name = z.string().min(1).max(253);
+
+const ApiIdentity = z.strictObject({
+  common_name: z.string().min(1).max(64),
+  alt_names: z.array(Name).max(64).default(["cas", "localhost"]),
+  country_name: z.string().length(2).optional(),
+  org_name: z.string().max(64).optional(),
+  state_or_province: z.string().max(64).optional(),
+  locality: z.string().max(64).optional(),
+  email: z.string().max(128).optional(),
+});
+
+const OwnerConfigText = z.strictObject({
+  api_identity: ApiIdentity.optional(),
+  /** The other published spelling. */
+  api: z.strictObject({ identity: ApiIdentity }).optional(),
+  dcap: z
+    .strictObject({
+      subscription_key: z
+        .string()
+        .regex(/^[0-9a-fA-F]{32}$/)
+        .optional(),
+    })
+    .optional(),
+  /** EPID attestation no longer exists: accepted with a warning, ignored. */
+  ias: z.record(z.string(), z.unknown()).optional(),
+  audit_log: z
+    .strictObject({
+      mode: z.enum(["disabled", "unsigned", "signed"]).default("disabled"),
+      sink: z.enum(["file", "network"]).default("file"),
+      url: z.url({ protocol: /^https$/ }).optional(),
+      server_ca_certificate: z.string().optional(),
+    })
+    .refine(({ sink, url }) => sink !== "network" || url !== undefined, { path: ["url"], error: "required with sink = network" })
+    .optional(),
+  policy: z.strictObject({ allow_advisory_wildcard: z.boolean().default(true) }).optional(),
+  witness: z.strictObject({ urls: z.array(z.url()).default([]) }).optional(),
+  recovery: z.strictObject({ keys: z.array(z.string()).default([]), threshold: z.int().min(1) }).optional(),
+});
+
+/** What the owner decided (cas.md §4), defaults filled in. */
+export interface OwnerConfig {
+  readonly identity: { readonly commonName: string; readonly altNames: readonly string[] };
+  readonly auditLog: {
+    readonly mode: "disabled" | "unsigned" | "signed";
+    readonly sink: "file" | "network";
+    readonly url: string | undefined;
+    readonly serverCa: string | undefined;
+  };
+  readonly allowAdvisoryWildcard: boolean;
+  readonly warnings: readonly string[];
+}
+
+export const DEFAULT_OWNER_CONFIG = parseOwnerConfig("", "default");
+
+/**
+ * Reads the owner configuration: TOML, or JSON when it begins with a brace. Nothing is applied unless all of it is right (C-10). Throws
+ * CONFIGURATION with `file:line:column` of every mistake.
+ */
+export function parseOwnerConfig(text: string, file: string): OwnerConfig {
+  let value: unknown;
+  try {
+    value = /^\s*\{/.test(text) ? JSON.parse(text) : parse(text);
+  } catch (cause) {
+    const at = cause instanceof TomlError ? `${file}:${cause.line}:${cause.column}` : file;
+    throw new CasError("CONFIGURATION", `${at}: ${cause instanceof Error ? cause.message.split("\n")[0] : "unreadable"}`, { cause });
+  }
+  const parsed = OwnerConfigText.safeParse(value);
+  if (!parsed.success) throw new CasError("CONFIGURATION", describe(parsed.error.issues, text, file));
+  const { api_identity, api, audit_log, policy, ias } = parsed.data;
+  const identity = api_identity ?? api?.identity;
+  return {
+    identity: { commonName: identity?.common_name ?? "cas", altNames: identity?.alt_names ?? ["cas", "localhost"] },
+    auditLog: {
+      mode: audit_log?.mode ?? "disabled",
+      sink: audit_log?.sink ?? "file",
+      url: audit_log?.url,
+      serverCa: audit_log?.server_ca_certificate,
+    },
+    allowAdvisoryWildcard: policy?.allow_advisory_wildcard ?? true,
+    warnings: ias === undefined ? [] : ["ias: EPID attestation no longer exists, the section is ignored"],
+  };
+}
+
+function describe(issues: readonly z.core.$ZodIssue[], text: string, file: string): string {
+  const lines = issues.flatMap((issue) => {
+    const paths = issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
+    const what = issue.code === "unrecognized_keys" ? "unknown key" : issue.message;
+    return paths.map((path) => `${file}:${positionOf(text, path)}: ${path.join(".")}: ${what}`);
+  });
+  return lines.join("\n");
+}
+
+/** Line and column of a key: where its last word first stands as a key after its section began; good enough for a file of this size. */
+function positionOf(text: string, path: readonly PropertyKey[]): string {
+  const words = path.filter((part) => typeof part === "string");
+  const lines = text.split("\n");
+  let from = 0;
+  for (const section of words.slice(0, -1)) {
+    const at = lines.findIndex((line, index) => index >= from && new RegExp(`\\b${RegExp.escape(section)}\\b`).test(line));
+    if (at >= 0) from = at;
+  }
+  const key = words.at(-1) ?? "";
+  const pattern = new RegExp(`(?:^|[\\s{,."\\[])${RegExp.escape(key)}["\\s\\]]*[=:\\].]?`);
+  for (let at = from; at < lines.length; at += 1) {
+    const found = pattern.exec(lines[at] ?? "");
+    if (found !== null) return `${at + 1}:${(lines[at] ?? "").indexOf(key, found.index) + 1}`;
+  }
+  return "1:1";
+}

@@ -1,0 +1,63 @@
+import type { FastifyInstance } from "fastify";
+import { z } from "zod";
+import { ApiError } from "../cas-error.ts";
+import type { OwnerConfig } from "../config/owner-config.ts";
+import type { Provisioning } from "../provisioning/provisioning.ts";
+import type { NodeKeys } from "../service/node-keys.ts";
+import { requireClientCertificate } from "./client-certificate.ts";
+import { bodyText } from "./session-routes.ts";
+
+const ProvisionBody = z.strictObject({ token: z.string().max(64), config: z.string() });
+const NodeKeyBody = z.strictObject({ key: z.base64().max(1024) });
+
+export interface OwnerOperations {
+  readonly provisioning: Provisioning;
+  readonly nodeKeys: NodeKeys;
+  readonly chain: () => readonly string[];
+  /** Tries what a new configuration needs before it is stored (C-11), and applies it afterwards. */
+  readonly checkConfig: (config: OwnerConfig) => Promise<void>;
+  readonly applyConfig: (config: OwnerConfig) => Promise<void>;
+  readonly healthReport: () => Promise<object>;
+}
+
+/** What only the owner may do, and becoming it (cas.md §5). */
+export function ownerRoutes(
+  app: FastifyInstance,
+  { provisioning, nodeKeys, chain, checkConfig, applyConfig, healthReport }: OwnerOperations,
+): void {
+  app.post("/v1/provision", async (request) => {
+    const owner = requireClientCertificate(request.socket, "provisioning");
+    const { token, config } = jsonBody(ProvisionBody, bodyText(request));
+    const { ownerKeyHash } = await provisioning.provision(token, config, owner);
+    return { ownerKeyHash, chain: chain() };
+  });
+  app.put("/v1/config", async (request, reply) => {
+    const { keyHash } = requireClientCertificate(request.socket, "changing the owner configuration");
+    provisioning.assertOwner(keyHash, "changing the configuration");
+    await applyConfig(await provisioning.updateConfig(bodyText(request), checkConfig));
+    return reply.code(204).send();
+  });
+  app.post("/v1/node-keys", async (request, reply) => {
+    const { keyHash } = requireClientCertificate(request.socket, "enrolling a node key");
+    provisioning.assertOwner(keyHash, "enrolling a node key");
+    const { key } = jsonBody(NodeKeyBody, bodyText(request));
+    return reply.code(201).send({ keyHash: await nodeKeys.enrol(Uint8Array.fromBase64(key)) });
+  });
+  app.get("/v1/health/report", async (request) => {
+    const { keyHash } = requireClientCertificate(request.socket, "the health report");
+    provisioning.assertOwner(keyHash, "the health report");
+    return healthReport();
+  });
+}
+
+function jsonBody<T>(schema: z.ZodType<T>, text: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new ApiError("bad_request", "the body is not JSON"); // the parser's message would quote it
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new ApiError("bad_request", `the body does not fit: ${parsed.error.issues[0]?.path.join(".") ?? ""}`);
+}

@@ -1,0 +1,24 @@
+import type { CasVersion } from "@vouchsafe/protocol";
+import type { FastifyInstance } from "fastify";
+import { ApiError } from "../cas-error.ts";
+import { CAS_BUILT, CAS_COMMIT, CAS_VERSION, LANGUAGE_VERSIONS } from "../version.ts";
+
+export interface CasStatus {
+  readonly state: CasVersion["state"];
+  /** Why the CAS cannot serve; undefined while it can. */
+  readonly problem: string | undefined;
+}
+
+/** What anybody may ask, in every state of the CAS. */
+export function statusRoutes(app: FastifyInstance, status: () => CasStatus): void {
+  app.get("/v1/version", async (): Promise<CasVersion> => {
+    return { version: CAS_VERSION, commit: CAS_COMMIT, built: CAS_BUILT, language: [...LANGUAGE_VERSIONS], state: status().state };
+  });
+  app.get("/v1/health/live", async () => ({ status: "live" }));
+  app.get("/v1/health/ready", async () => {
+    const { state, problem } = status();
+    if (problem !== undefined) throw new ApiError("unavailable", problem);
+    if (state !== "provisioned") throw new ApiError("unavailable", `the CAS is ${state}`);
+    return { status: "ready" };
+  });
+}

@@ -1,0 +1,125 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
+import { keyHashOf } from "@vouchsafe/policy";
+import type { Database } from "../database/database.ts";
+import type { RowKey } from "../store/row-store.ts";
+import { CAS_VERSION } from "../version.ts";
+import { CA_NOT_AFTER, issueChainCertificate } from "./certificate.ts";
+
+/** Identity keys as they lie, sealed, in the database. PEM; PKCS#8 for private keys. */
+interface StoredIdentity {
+  /** Random name of this CAS in its log; public. */
+  readonly instance: string;
+  readonly casKey: string;
+  readonly casCertificate: string;
+  /** One for each revision of the software, under its version. */
+  readonly software: { readonly revision: string; readonly key: string; readonly certificate: string };
+  /** Ed25519. */
+  readonly auditKey: string;
+  /** X25519: sessions are encrypted to it. Earlier ones stay usable for decryption. */
+  readonly sessionEncryptionKeys: readonly string[];
+}
+
+/** Who this CAS is (cas.md §3). The TLS key is new at each start. */
+export interface CasIdentityKeys {
+  readonly instance: string;
+  readonly casKeyHash: string;
+  readonly softwareKeyHash: string;
+  /** DER SubjectPublicKeyInfo of the CAS key. */
+  readonly casKey: Uint8Array;
+  readonly casPrivateKey: KeyObject;
+  readonly casCertificate: string;
+  readonly softwareCertificate: string;
+  readonly softwareKey: KeyObject;
+  readonly auditKey: KeyObject;
+  /** Private X25519 keys, the present one first. */
+  readonly sessionEncryptionKeys: readonly KeyObject[];
+}
+
+export interface TlsIdentity {
+  readonly privateKey: KeyObject;
+  /** PEM: TLS certificate, software certificate, CAS certificate. */
+  readonly chain: readonly string[];
+}
+
+const IDENTITY_KEY: RowKey = { kind: "identity", id: "keys" };
+const CLOCK_SKEW_MS = 5 * 60_000;
+/** A CAS that runs longer renews its TLS certificate; see `tlsIdentity`. */
+const TLS_VALID_MS = 400 * 86_400_000;
+
+/** Reads the identity, or makes it on first start; a new software revision gets its own key below the CAS key. */
+export async function openIdentity(database: Database, now: Date): Promise<CasIdentityKeys> {
+  const stored = await database.get<StoredIdentity>(IDENTITY_KEY);
+  if (stored !== undefined && stored.software.revision === CAS_VERSION) return readIdentity(stored);
+  if (database.isReadOnly && stored !== undefined) return readIdentity(stored);
+  const next = stored === undefined ? createIdentity(now) : { ...stored, software: issueSoftware(createPrivateKey(stored.casKey), now) };
+  await database.transact((tx) => tx.put(IDENTITY_KEY, next));
+  return readIdentity(next);
+}
+
+/** New keys: at provisioning, never after (C-17). */
+function createIdentity(now: Date): StoredIdentity {
+  const cas = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const casCertificate = issueChainCertificate({
+    commonName: "cas",
+    publicKey: cas.publicKey,
+    issuer: { commonName: "cas", privateKey: cas.privateKey },
+    isCa: true,
+    notBefore: new Date(now.getTime() - CLOCK_SKEW_MS),
+    notAfter: CA_NOT_AFTER,
+  });
+  const audit = generateKeyPairSync("ed25519").privateKey;
+  return {
+    instance: randomBytes(8).toString("hex"),
+    casKey: pem(cas.privateKey),
+    casCertificate,
+    software: issueSoftware(cas.privateKey, now),
+    auditKey: pem(audit),
+    sessionEncryptionKeys: [pem(generateKeyPairSync("x25519").privateKey)],
+  };
+}
+
+function issueSoftware(casKey: KeyObject, now: Date): StoredIdentity["software"] {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const certificate = issueChainCertificate({
+    commonName: "cas-instance",
+    publicKey,
+    issuer: { commonName: "cas", privateKey: casKey },
+    isCa: true,
+    notBefore: new Date(now.getTime() - CLOCK_SKEW_MS),
+    notAfter: CA_NOT_AFTER,
+  });
+  return { revision: CAS_VERSION, key: pem(privateKey), certificate };
+}
+
+/** A fresh TLS key below the software key, for these names. */
+export function tlsIdentity(identity: CasIdentityKeys, commonName: string, altNames: readonly string[], now: Date): TlsIdentity {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const certificate = issueChainCertificate({
+    commonName,
+    publicKey,
+    issuer: { commonName: "cas-instance", privateKey: identity.softwareKey },
+    isCa: false,
+    altNames,
+    notBefore: new Date(now.getTime() - CLOCK_SKEW_MS),
+    notAfter: new Date(now.getTime() + TLS_VALID_MS),
+  });
+  return { privateKey, chain: [certificate, identity.softwareCertificate, identity.casCertificate] };
+}
+
+function readIdentity(stored: StoredIdentity): CasIdentityKeys {
+  const casPublicKey = createPublicKey(stored.casKey);
+  return {
+    instance: stored.instance,
+    casKeyHash: keyHashOf(casPublicKey),
+    softwareKeyHash: keyHashOf(createPublicKey(stored.software.key)),
+    casKey: casPublicKey.export({ type: "spki", format: "der" }),
+    casPrivateKey: createPrivateKey(stored.casKey),
+    casCertificate: stored.casCertificate,
+    softwareCertificate: stored.software.certificate,
+    softwareKey: createPrivateKey(stored.software.key),
+    auditKey: createPrivateKey(stored.auditKey),
+    sessionEncryptionKeys: stored.sessionEncryptionKeys.map((key) => createPrivateKey(key)),
+  };
+}
+
+const pem = (key: KeyObject): string => key.export({ type: "pkcs8", format: "pem" }).toString();

@@ -1,0 +1,99 @@
+import { createPublicKey, X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { keyHashOf } from "@vouchsafe/policy";
+import { CasError } from "./cas-error.ts";
+import { parseAvailabilityConfig, parseListenAddress } from "./config/availability-config.ts";
+import { type CasOptions, startCas } from "./start-cas.ts";
+
+const HELP = `Usage: cas [options]
+
+Runs the configuration and attestation service.
+
+  --config FILE                       availability configuration (TOML)
+  --state DIR                         database and platform key here; instead of --config
+  --client-listen ADDRESS:PORT        client API (default 0.0.0.0:8081)
+  --service-listen ADDRESS:PORT       service interface (default 0.0.0.0:18765)
+  --platform-key FILE                 seals the database key; made on first start
+  --owner-config FILE                 provision yourself at start with this owner configuration. Its price: whoever starts the CAS can
+                                      read and replace the configuration, ownership can be taken, an old instance can pass as new
+  --owner-identity FILE               owner's certificate (PEM) for --owner-config
+  --skip-if-already-provisioned       do not fail when there is an owner already
+  --enrol-node-key FILE               trust node statements signed by this public key (PEM); repeatable
+  --name NAME                         further name or address for the TLS certificate; repeatable
+`;
+
+/** Reads the options of the process. Throws CasError CONFIGURATION. */
+function readOptions(argv: readonly string[]): CasOptions | "help" {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      config: { type: "string" },
+      state: { type: "string" },
+      "client-listen": { type: "string" },
+      "service-listen": { type: "string" },
+      "platform-key": { type: "string" },
+      "owner-config": { type: "string" },
+      "owner-identity": { type: "string" },
+      "skip-if-already-provisioned": { type: "boolean" },
+      "enrol-node-key": { type: "string", multiple: true },
+      name: { type: "string", multiple: true },
+      help: { type: "boolean" },
+    },
+  });
+  if (values.help) return "help";
+  const file = values.config === undefined ? undefined : parseAvailabilityConfig(readFileSync(values.config, "utf8"), values.config);
+  const databasePath = file?.databasePath ?? (values.state === undefined ? undefined : join(values.state, "cas.db"));
+  if (databasePath === undefined)
+    throw new CasError("CONFIGURATION", "neither --config nor --state was given", { remedy: "Run with --help." });
+  const listen = (text: string | undefined, fallback: string) => parseListenAddress(text ?? fallback);
+  const owner = values["owner-identity"] === undefined ? undefined : readCertificate(values["owner-identity"]);
+  const config = values["owner-config"] === undefined ? undefined : readFileSync(values["owner-config"], "utf8");
+  return {
+    databasePath,
+    platformKeyPath: values["platform-key"] ?? join(values.state ?? "/var/lib/vouchsafe", "platform.key"),
+    clientListen:
+      values["client-listen"] === undefined && file !== undefined ? file.clientListen : listen(values["client-listen"], "0.0.0.0:8081"),
+    serviceListen:
+      values["service-listen"] === undefined && file !== undefined ? file.serviceListen : listen(values["service-listen"], "0.0.0.0:18765"),
+    selfProvision: config === undefined ? undefined : { config, ...(owner === undefined ? {} : { owner }) },
+    failIfProvisioned: config !== undefined && values["skip-if-already-provisioned"] !== true,
+    nodeKeys: (values["enrol-node-key"] ?? []).map((path) => createPublicKey(readFileSync(path, "utf8"))),
+    altNames: values.name ?? [],
+  };
+}
+
+function readCertificate(path: string): { readonly keyHash: string; readonly pem: string } {
+  const pem = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(readFileSync(path, "utf8"))?.[0];
+  if (pem === undefined) throw new CasError("CONFIGURATION", `${path} holds no PEM certificate`);
+  return { keyHash: keyHashOf(new X509Certificate(pem).publicKey), pem };
+}
+
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2));
+  if (options === "help") {
+    process.stdout.write(HELP);
+    return;
+  }
+  const cas = await startCas(options);
+  const stop = (): void => {
+    process.off("SIGTERM", stop).off("SIGINT", stop);
+    cas[Symbol.asyncDispose]().then(
+      () => process.exit(0),
+      (error: unknown) => fail(error),
+    );
+  };
+  process.on("SIGTERM", stop).on("SIGINT", stop);
+}
+
+function fail(error: unknown): void {
+  if (error instanceof CasError) {
+    process.stderr.write(`error: ${error.message}\n${error.remedy === undefined ? "" : `help: ${error.remedy}\n`}`);
+  } else {
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  }
+  process.exit(1);
+}
+
+main().catch(fail);

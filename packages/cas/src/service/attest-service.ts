@@ -1,0 +1,258 @@
+import { createHash, createPublicKey, type KeyObject } from "node:crypto";
+import type { Claims } from "@vouchsafe/attestation";
+import { decodeBase32, type Service, verifyTotp } from "@vouchsafe/policy";
+import {
+  type AttestRequest,
+  accessTokenProof,
+  type Configuration,
+  evidenceUserData,
+  isEqualProof,
+  parseServiceId,
+  serviceName,
+  verifyInstanceProof,
+} from "@vouchsafe/protocol";
+import type { CasContext } from "../cas-context.ts";
+import { currentKey, type SessionVersion } from "../sessions/session-records.ts";
+import type { RowKey } from "../store/row-store.ts";
+import { makeDeliveryValues } from "../values/delivery-values.ts";
+import { resolveSecrets } from "../values/resolve-secrets.ts";
+import { type SecretSource, ValueError } from "../values/secret-source.ts";
+import { appraisePlatform, appraisePlatformId, appraiseVariants } from "./appraise.ts";
+import { AttestedInstance } from "./attested-instance.ts";
+import { buildConfiguration } from "./build-configuration.ts";
+import { type EvidenceTrust, verifyServiceEvidence } from "./evidence-verifier.ts";
+import { Refused } from "./refusal.ts";
+import { readServiceRules, type ServiceRules } from "./service-rules.ts";
+
+/** A service that passed every check, and what it gets. */
+export interface Granted {
+  readonly instance: AttestedInstance;
+  readonly configuration: Configuration;
+  /** The CAS's proof of the access token, where the session has one. */
+  readonly tokenProof: Uint8Array | undefined;
+}
+
+interface Target {
+  readonly version: SessionVersion;
+  readonly service: Service;
+  readonly name: string;
+}
+
+/**
+ * Judges one request in the order of C-37 and makes the configuration. Throws Refused with the first step that failed; the refusal has been
+ * audited then. `exporter` is that of the connection the request came on.
+ */
+export async function attestService(
+  context: CasContext,
+  trust: EvidenceTrust,
+  request: AttestRequest,
+  exporter: Uint8Array,
+): Promise<Granted> {
+  try {
+    return await judge(context, trust, request, exporter);
+  } catch (error) {
+    if (error instanceof Refused) {
+      const kind = request.evidence?.kind ?? null;
+      const service = request.service.replace(/@[^@]*$/, ""); // the password is never logged (C-38)
+      await recordOrRefuse(context, "attestation_refused", { service, evidence: kind, code: error.code, step: error.step ?? null });
+    }
+    throw error;
+  }
+}
+
+async function judge(context: CasContext, trust: EvidenceTrust, request: AttestRequest, exporter: Uint8Array): Promise<Granted> {
+  const id = parseServiceId(request.service);
+  if (id === undefined) throw new Refused("service_unknown", "service", "the service id is not SESSION/SERVICE[@PASSWORD]");
+  const target = await findService(context, id.session, id.service);
+  const source = await secretSource(context, target);
+  const rules = readRules(target, source);
+  await checkPassword(context, rules, target.name, id.oneTimePassword);
+
+  const instanceKey = readInstanceKey(request);
+  const spki = instanceKey.export({ type: "spki", format: "der" });
+  const userData = evidenceUserData({ exporter, casKey: context.identity.casKey, instanceKey: spki, service: serviceName(id) });
+  const claims = rules.security.attestation.mode === "none" ? undefined : checkEvidence(request, rules, trust);
+  checkBinding(request, claims, userData, instanceKey);
+  const hiddenAdvisories = claims === undefined ? [] : checkPolicy(claims, rules);
+  if (rules.security.singletonEnclaves) await checkSingleton(context, target.name, claims, request.reconnect === true, keyId(spki));
+  const tokenProof = checkAccessToken(rules.security.serviceAccessToken, request, userData);
+
+  const configuration = await deliver(context, target, source, claims);
+  const facts = {
+    session: target.version.name,
+    service: target.service.name,
+    sessionHash: target.version.hash,
+    instanceId: claims?.instanceId,
+    instanceKeyId: keyId(spki),
+    codeIdentity: claims?.codeIdentity,
+    evidenceKind: claims?.kind,
+  };
+  await recordOrRefuse(context, "service_attested", {
+    service: target.name,
+    ...(target.version.isHashPublic ? { session_hash: target.version.hash } : {}),
+    attested: claims !== undefined,
+    ...(claims === undefined ? {} : { evidence: claims.kind, measurement: claims.codeIdentity, platform: claims.platformId }),
+    ...(claims?.signer === undefined ? {} : { signer: claims.signer.mrSigner }),
+    ...(hiddenAdvisories.length === 0 ? {} : { hidden_advisories: hiddenAdvisories }),
+  });
+  return { instance: new AttestedInstance(facts, configuration), configuration, tokenProof };
+}
+
+async function findService({ database }: CasContext, session: string, service: string): Promise<Target> {
+  const version = database.peek<SessionVersion>(currentKey(session)) ?? (await database.get<SessionVersion>(currentKey(session)));
+  const found = version?.session.services.find(({ name }) => name === service);
+  if (version === undefined || found === undefined)
+    throw new Refused("service_unknown", "service", `there is no service ${session}/${service}`);
+  return { version, service: found, name: `${session}/${service}` };
+}
+
+async function secretSource({ database, now }: CasContext, { version }: Target): Promise<SecretSource> {
+  return { ...(await resolveSecrets(database, version, now())), made: new Map() };
+}
+
+function readRules({ version: { session }, service }: Target, source: SecretSource): ServiceRules {
+  try {
+    return readServiceRules(session, service, source);
+  } catch (error) {
+    throw asRefusal(error);
+  }
+}
+
+/** C-38: a correct password is used up even if a later check fails; each step of 30 s counts once for each secret (SL-97). */
+async function checkPassword(context: CasContext, rules: ServiceRules, name: string, password: string | undefined): Promise<void> {
+  const { oneTimePasswordSecret } = rules;
+  if (oneTimePasswordSecret === undefined) return;
+  const step = "one-time-password";
+  if (password === undefined) {
+    throw new Refused("password_missing", step, `service ${name} needs a one-time password: start it with SCONE_CONFIG_ID=${name}@123456`);
+  }
+  const secret = decodeBase32(oneTimePasswordSecret);
+  if (secret === undefined) throw new Refused("values_unresolved", step, `the one-time password secret of service ${name} is not base32`);
+  const key: RowKey = { kind: "one-time-password", id: createHash("sha256").update("vouchsafe/otp/1\0").update(secret).digest("hex") };
+  const verdict = await context.database.transact(async (tx) => {
+    const used = await tx.get<{ readonly step: number }>(key);
+    const found = verifyTotp(password, secret, { now: context.now(), lastUsedStep: used?.step });
+    if (found.kind === "ok") tx.put(key, { step: found.step });
+    return found.kind;
+  });
+  if (verdict === "used") throw new Refused("password_used", step, "this one-time password was used already; wait for the next one");
+  if (verdict === "wrong") throw new Refused("password_wrong", step, "the one-time password is wrong");
+}
+
+function readInstanceKey({ instanceKey }: AttestRequest): KeyObject {
+  try {
+    return createPublicKey({ key: Buffer.from(instanceKey, "base64"), format: "der", type: "spki" });
+  } catch {
+    throw new Refused("protocol", "channel-binding", "the instance key is no public key"); // what OpenSSL says about it helps nobody
+  }
+}
+
+/** The policy chooses which kinds count, before anything is verified; the Evidence chooses nothing (SL-86). */
+function checkEvidence({ evidence }: AttestRequest, { security }: ServiceRules, trust: EvidenceTrust): Claims {
+  if (evidence === undefined)
+    throw new Refused("evidence_missing", "evidence", "the session asks for attestation, the service sent no evidence");
+  const accepted = security.attestation.evidence;
+  if (!accepted.includes(evidence.kind)) {
+    throw new Refused("policy_unmet", "evidence", `evidence of kind ${evidence.kind} is not accepted`, [
+      `the session accepts ${accepted.join(", ")}; security.attestation.evidence would have to name ${evidence.kind}`,
+    ]);
+  }
+  return verifyServiceEvidence(evidence, trust);
+}
+
+function checkBinding({ instanceProof }: AttestRequest, claims: Claims | undefined, userData: Uint8Array, instanceKey: KeyObject): void {
+  const refused = (message: string) => new Refused("channel_binding", "channel-binding", message);
+  if (claims !== undefined && !isEqualProof(claims.userData, userData)) {
+    throw refused("the evidence was made for another connection, CAS, instance key or service");
+  }
+  if (!verifyInstanceProof(userData, instanceKey, Buffer.from(instanceProof, "base64"))) {
+    throw refused("the instance does not hold the key it names");
+  }
+}
+
+/** Platform state, variants, platforms. Returns the advisories that only the wildcard hid (SL-90). */
+function checkPolicy(claims: Claims, rules: ServiceRules): readonly string[] {
+  const { problems, hiddenAdvisories } = appraisePlatform(claims, rules.security.attestation);
+  if (problems.length > 0) {
+    const reminder = "this message is not authenticated: check the platform before you tolerate anything";
+    throw new Refused("policy_unmet", "platform-state", "the platform's state is not tolerated", [...problems, reminder]);
+  }
+  const reasons = appraiseVariants(claims, rules.variants);
+  if (reasons !== undefined) throw new Refused("policy_unmet", "variants", "no attestation variant admits the program", reasons);
+  const problem = appraisePlatformId(claims, rules.platforms);
+  if (problem !== undefined) throw new Refused("policy_unmet", "platforms", problem);
+  return hiddenAdvisories;
+}
+
+/** SL-94: consumed in one transaction, so that of two presentations of the same instance exactly one succeeds. */
+async function checkSingleton(
+  context: CasContext,
+  name: string,
+  claims: Claims | undefined,
+  isReconnect: boolean,
+  instanceKeyId: string,
+): Promise<void> {
+  const instanceId = claims?.instanceId;
+  if (claims === undefined || instanceId === undefined) {
+    throw new Refused("policy_unmet", "singleton", "the evidence cannot prove that this instance is new");
+  }
+  const key: RowKey = { kind: "singleton", id: `${claims.kind}\n${instanceId}` };
+  const isNew = await context.database.transact(async (tx) => {
+    const seen = await tx.get<{ readonly service: string; readonly instanceKeyId: string }>(key);
+    if (seen !== undefined) return isReconnect && seen.instanceKeyId === instanceKeyId && seen.service === name;
+    tx.put(key, { service: name, instanceKeyId, at: context.now().toISOString() });
+    return true;
+  });
+  if (!isNew) throw new Refused("singleton_seen", "singleton", "this instance has been attested before");
+}
+
+function checkAccessToken(token: string | undefined, { tokenProof }: AttestRequest, userData: Uint8Array): Uint8Array | undefined {
+  if (token === undefined) return undefined;
+  if (tokenProof === undefined) {
+    throw new Refused("token_missing", "access-token", "the service was started without SCONE_SERVICE_ACCESS_TOKEN");
+  }
+  if (!isEqualProof(Buffer.from(tokenProof, "base64"), accessTokenProof(token, "service", userData))) {
+    throw new Refused("token_wrong", "access-token", "the service was started with another access token");
+  }
+  return accessTokenProof(token, "cas", userData);
+}
+
+/** Makes the configuration of an admitted service; also used to see what a renewal changed. */
+export async function deliver(
+  context: CasContext,
+  target: Target,
+  source: SecretSource,
+  claims: Claims | undefined,
+): Promise<Configuration> {
+  const { version, service } = target;
+  const warnings = claims === undefined ? ["this session is configured without attestation: whoever reaches the CAS gets its secrets"] : [];
+  if (claims?.kind === "node") warnings.push("attested by a node agent: this proves nothing about hardware");
+  if (claims?.kind === "simulated") warnings.push("attested by simulated evidence: this proves nothing");
+  try {
+    const made = makeDeliveryValues({ version, service, claims, source, now: context.now() });
+    return await buildConfiguration(context.database, {
+      version,
+      service,
+      source: { ...source, made },
+      isAttested: claims !== undefined,
+      warnings,
+    });
+  } catch (error) {
+    throw asRefusal(error);
+  }
+}
+
+function asRefusal(error: unknown): unknown {
+  return error instanceof ValueError ? new Refused("values_unresolved", "values", error.message) : error;
+}
+
+async function recordOrRefuse(context: CasContext, event: "service_attested" | "attestation_refused", data: object): Promise<void> {
+  try {
+    await context.audit.record(event, data);
+  } catch (error) {
+    context.log.error(`audit log: ${error instanceof Error ? error.message : "unknown failure"}`);
+    throw new Refused("audit_unavailable", "audit", "the audit log cannot be written, so no service is served");
+  }
+}
+
+const keyId = (spki: Uint8Array): string => createHash("sha256").update(spki).digest("hex");

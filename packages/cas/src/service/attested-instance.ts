@@ -1,0 +1,43 @@
+import type { Configuration, Renewal } from "@vouchsafe/protocol";
+
+/** What the CAS remembers of an instance while its connection is open. */
+export interface AttestedFacts {
+  readonly session: string;
+  readonly service: string;
+  readonly sessionHash: string;
+  /** As the Evidence names it; undefined without attestation. */
+  readonly instanceId: string | undefined;
+  /** SHA-256 of the instance key, hex. */
+  readonly instanceKeyId: string;
+  /** Measured code, for values made at delivery. */
+  readonly codeIdentity: string | undefined;
+  readonly evidenceKind: string | undefined;
+}
+
+/** One attested program instance: what it was given, and the way to send it more. */
+export class AttestedInstance {
+  readonly facts: AttestedFacts;
+  /** As last delivered or renewed. */
+  configuration: Configuration;
+  hasExited = false;
+  #send: ((message: object) => void) | undefined;
+  #close: (() => void) | undefined;
+
+  constructor(facts: AttestedFacts, configuration: Configuration) {
+    this.facts = facts;
+    this.configuration = configuration;
+  }
+
+  attach(send: (message: object) => void, close: () => void): void {
+    this.#send = send;
+    this.#close = close;
+  }
+
+  renew(renewal: Renewal): void {
+    this.#send?.(renewal);
+  }
+
+  disconnect(): void {
+    this.#close?.();
+  }
+}

@@ -1,0 +1,77 @@
+import type { InstanceMessage } from "@vouchsafe/protocol";
+import type { CasContext } from "../cas-context.ts";
+import { currentKey, type SessionVersion } from "../sessions/session-records.ts";
+import { makeDeliveryValues } from "../values/delivery-values.ts";
+import { resolveSecrets } from "../values/resolve-secrets.ts";
+import { attestService } from "./attest-service.ts";
+import type { AttestedInstance } from "./attested-instance.ts";
+import { formatsOf } from "./build-configuration.ts";
+import type { EvidenceTrust } from "./evidence-verifier.ts";
+import { Refused } from "./refusal.ts";
+import { reportTag } from "./report-tag.ts";
+import type { ServiceHandlers } from "./service-server.ts";
+
+/** What the service interface does with what arrives; keeps the register of connected instances. */
+export function instanceHandlers(
+  context: CasContext,
+  trust: EvidenceTrust,
+  instances: Set<AttestedInstance>,
+  isOpen: () => boolean,
+): ServiceHandlers {
+  return {
+    attest: async (request, exporter) => {
+      if (!isOpen()) throw new Refused("unavailable", undefined, "the CAS does not serve services: it is not provisioned");
+      const { instance, configuration, tokenProof } = await attestService(context, trust, request, exporter);
+      instances.add(instance);
+      return {
+        instance,
+        answer: { type: "configuration", configuration, ...(tokenProof === undefined ? {} : { tokenProof: tokenProof.toBase64() }) },
+      };
+    },
+    handle: (instance, message) => handle(context, instance, message),
+    closed: (instance) => {
+      instances.delete(instance);
+      if (instance.hasExited) return;
+      const { session, service } = instance.facts;
+      context.audit
+        .record("service_exited", { service: `${session}/${service}`, exit: "unknown" })
+        .catch((error: Error) => context.log.warn(`audit log: ${error.message}`));
+    },
+  };
+}
+
+async function handle(context: CasContext, instance: AttestedInstance, message: InstanceMessage): Promise<object> {
+  const { id } = message;
+  switch (message.type) {
+    case "ping":
+      return { type: "pong", id };
+    case "tag":
+      return { type: "tag-result", id, ...(await reportTag(context, instance, message)) };
+    case "exit": {
+      const { session, service } = instance.facts;
+      await context.audit.record("service_exited", { service: `${session}/${service}`, code: message.code, signal: message.signal });
+      instance.hasExited = true;
+      return { type: "exit-recorded", id };
+    }
+    case "secret":
+      return { type: "secret-value", id, values: await secretValues(context, instance, message.name) };
+    default:
+      return message satisfies never;
+  }
+}
+
+/** SL-170: exactly the listed secrets, as they are now. */
+async function secretValues(
+  { database, now }: CasContext,
+  { facts, configuration }: AttestedInstance,
+  name: string,
+): Promise<object | null> {
+  if (!configuration.secretApi.includes(name)) return null;
+  const version = await database.get<SessionVersion>(currentKey(facts.session));
+  const service = version?.session.services.find((candidate) => candidate.name === facts.service);
+  if (version === undefined || service === undefined || version.hash !== facts.sessionHash) return null;
+  const secrets = await resolveSecrets(database, version, now());
+  const claims = facts.codeIdentity === undefined ? undefined : { codeIdentity: facts.codeIdentity, kind: facts.evidenceKind ?? "" };
+  const made = makeDeliveryValues({ version, service, claims, source: { ...secrets, made: new Map() }, now: now() });
+  return Object.fromEntries(formatsOf(name, { ...secrets, made }));
+}

@@ -1,0 +1,149 @@
+import { createServer, type Server, type TLSSocket } from "node:tls";
+import {
+  AttestRequest,
+  EXPORTER_BYTES,
+  EXPORTER_LABEL,
+  encodeFrame,
+  FrameDecoder,
+  InstanceMessage,
+  KEY_EXCHANGE_GROUPS,
+  ProtocolError,
+  SERVICE_ALPN,
+} from "@vouchsafe/protocol";
+import type { ListenAddress } from "../config/availability-config.ts";
+import type { TlsIdentity } from "../identity/cas-identity.ts";
+import type { Log } from "../log-line.ts";
+import { listen } from "../tls/listen.ts";
+import { serverTlsOptions } from "../tls/server-tls-options.ts";
+import type { AttestedInstance } from "./attested-instance.ts";
+import { Refused, refusalFrame } from "./refusal.ts";
+
+export interface ServiceHandlers {
+  /** Judges the first request. Throws Refused. */
+  attest(
+    request: AttestRequest,
+    exporter: Uint8Array,
+    peer: string,
+  ): Promise<{ readonly instance: AttestedInstance; readonly answer: object }>;
+  /** Answers what an attested instance says. */
+  handle(instance: AttestedInstance, message: InstanceMessage): Promise<object>;
+  /** The connection of an attested instance is over, with or without a reported exit. */
+  closed(instance: AttestedInstance): void;
+}
+
+export interface ServiceServer extends AsyncDisposable {
+  readonly address: ListenAddress;
+  replaceIdentity(identity: TlsIdentity): void;
+}
+
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** From connection to first request. Gathering Evidence on slow hardware takes seconds. */
+const REQUEST_TIMEOUT_MS = 60_000;
+/** Three keep-alive intervals without a word: the instance is gone (C-47). */
+const IDLE_TIMEOUT_MS = 75_000;
+const MAX_CONNECTIONS = 20_000;
+/** Unanswered requests of one instance. */
+const MAX_IN_FLIGHT = 64;
+
+/** Serves attestation: TLS 1.3 without client certificates, tickets or resumption; one request, then the connection stays for its instance. */
+export async function startServiceServer(
+  address: ListenAddress,
+  identity: TlsIdentity,
+  handlers: ServiceHandlers,
+  log: Log,
+): Promise<ServiceServer> {
+  const sockets = new Set<TLSSocket>();
+  const server: Server = createServer(
+    {
+      ...serverTlsOptions(identity),
+      ecdhCurve: KEY_EXCHANGE_GROUPS,
+      ALPNProtocols: [SERVICE_ALPN],
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    },
+    (socket) => {
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+      serve(socket, handlers, log);
+    },
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  const bound = await listen(server, address);
+  return {
+    address: bound,
+    replaceIdentity: (next) => server.setSecureContext(serverTlsOptions(next)),
+    [Symbol.asyncDispose]: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function serve(socket: TLSSocket, handlers: ServiceHandlers, log: Log): void {
+  const peer = socket.remoteAddress ?? "unknown";
+  let phase: "request" | "judging" | AttestedInstance = "request";
+  let inFlight = 0;
+  let decoder: FrameDecoder<AttestRequest> | FrameDecoder<InstanceMessage> = new FrameDecoder(AttestRequest);
+  const deadline = setTimeout(() => socket.destroy(), REQUEST_TIMEOUT_MS);
+  socket.setNoDelay(true);
+  socket.on("error", () => {}); // "close" follows and says all that is needed
+  socket.once("close", () => {
+    clearTimeout(deadline);
+    if (typeof phase === "object") handlers.closed(phase);
+  });
+  const send = (message: object) => {
+    if (!socket.destroyed) socket.write(encodeFrame(message));
+  };
+  const refuse = (refused: Refused) => {
+    socket.end(encodeFrame(refusalFrame(refused)));
+    setTimeout(() => socket.destroy(), REQUEST_TIMEOUT_MS).unref();
+  };
+  const fail = (error: unknown) => {
+    if (error instanceof Refused) return refuse(error);
+    if (error instanceof ProtocolError) return refuse(new Refused("protocol", undefined, error.message));
+    log.error(`service interface: ${error instanceof Error ? (error.stack ?? error.message) : "unknown failure"}`);
+    refuse(new Refused("unavailable", undefined, "the CAS failed; its log tells why"));
+  };
+  const judge = async (request: AttestRequest) => {
+    phase = "judging";
+    const exporter = socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0));
+    const { instance, answer } = await handlers.attest(request, exporter, peer);
+    clearTimeout(deadline);
+    if (socket.destroyed) return handlers.closed(instance);
+    phase = instance;
+    decoder = new FrameDecoder(InstanceMessage, 64 * 1024);
+    instance.attach(send, () => socket.destroy());
+    socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
+    send(answer);
+  };
+  const answer = async (instance: AttestedInstance, message: InstanceMessage) => {
+    inFlight += 1;
+    try {
+      send(await handlers.handle(instance, message));
+    } finally {
+      inFlight -= 1;
+    }
+  };
+  const receive = (chunk: Buffer) => {
+    if (phase === "judging") throw new Refused("protocol", undefined, "a second message before the answer to the first");
+    if (phase === "request") {
+      const [request, second] = decoder.push(chunk) as AttestRequest[]; // the decoder changes together with the phase
+      if (second !== undefined || (request !== undefined && decoder.isMidFrame)) {
+        throw new Refused("protocol", undefined, "a second message before the answer to the first");
+      }
+      if (request !== undefined) judge(request).catch(fail);
+      return;
+    }
+    for (const message of decoder.push(chunk) as InstanceMessage[]) {
+      if (inFlight >= MAX_IN_FLIGHT) throw new Refused("protocol", undefined, `more than ${MAX_IN_FLIGHT} unanswered requests`);
+      answer(phase, message).catch(fail);
+    }
+  };
+  socket.on("data", (chunk: Buffer) => {
+    try {
+      receive(chunk);
+    } catch (error) {
+      fail(error);
+    }
+  });
+}

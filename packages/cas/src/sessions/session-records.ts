@@ -1,0 +1,42 @@
+import type { Session } from "@vouchsafe/policy";
+import type { StoredSecret } from "@vouchsafe/secrets";
+import type { RowKey } from "../store/row-store.ts";
+
+/** Who uploaded or signed a version (SL-185). */
+export type Uploader =
+  | { readonly kind: "certificate"; readonly keyHash: string; readonly pem: string }
+  /** Side by side: key hashes and PEM SPKI of the signers, in the order of the signatures. */
+  | { readonly kind: "signers"; readonly keyHashes: readonly string[]; readonly publicKeys: readonly string[] };
+
+/** One version of a session, as it is kept. */
+export interface SessionVersion {
+  readonly name: string;
+  /** 64 hex digits, SL-51. */
+  readonly hash: string;
+  /** Normal form with its creator. */
+  readonly session: Session;
+  readonly uploader: Uploader;
+  /** RFC 3339. */
+  readonly uploadedAt: string;
+  /** This version or one before it has a salt (SL-49). */
+  readonly isHashPublic: boolean;
+}
+
+/** Values that the CAS made for the current version. */
+export interface SessionValues {
+  readonly secrets: Readonly<Record<string, StoredSecret>>;
+  /** 64 hex digits by volume name, for auto-initialised volumes. */
+  readonly volumeKeys: Readonly<Record<string, string>>;
+}
+
+/** Last reported state of a volume or of a service's file system. */
+export interface TagRecord {
+  readonly tag: string;
+  readonly reportedAt: string;
+}
+
+export const currentKey = (name: string): RowKey => ({ kind: "session", id: name });
+export const versionKey = (name: string, hash: string): RowKey => ({ kind: "session-version", id: `${name} ${hash}` });
+export const valuesKey = (name: string): RowKey => ({ kind: "session-values", id: name });
+export const volumeTagKey = (session: string, volume: string): RowKey => ({ kind: "volume-tag", id: `${session}\n${volume}` });
+export const fileSystemTagKey = (session: string, service: string): RowKey => ({ kind: "file-system-tag", id: `${session}\n${service}` });

@@ -1,0 +1,177 @@
+import type { KeyObject } from "node:crypto";
+import { sessionEncryptionKeyText } from "@vouchsafe/policy";
+import { AuditLog } from "./audit/audit-log.ts";
+import type { CasContext } from "./cas-context.ts";
+import { ApiError } from "./cas-error.ts";
+import type { ListenAddress } from "./config/availability-config.ts";
+import { DEFAULT_OWNER_CONFIG, type OwnerConfig } from "./config/owner-config.ts";
+import { Database } from "./database/database.ts";
+import { createClientServer, listenClientServer } from "./http/client-server.ts";
+import { ownerRoutes } from "./http/owner-routes.ts";
+import { type RateLimit, RateLimiter } from "./http/rate-limit.ts";
+import { splitTarget } from "./http/request-names.ts";
+import { sessionRoutes } from "./http/session-routes.ts";
+import { statusRoutes } from "./http/status-routes.ts";
+import { openIdentity, tlsIdentity } from "./identity/cas-identity.ts";
+import { casStatement } from "./identity/cas-statement.ts";
+import { createLog, type Log, type WriteLine } from "./log-line.ts";
+import { Provisioning } from "./provisioning/provisioning.ts";
+import { openKeyStore, openPlatformKeyFile } from "./sealing/key-store.ts";
+import type { AttestedInstance } from "./service/attested-instance.ts";
+import { instanceHandlers } from "./service/instance-handlers.ts";
+import { NodeKeys } from "./service/node-keys.ts";
+import { startServiceServer } from "./service/service-server.ts";
+import { RowSeal } from "./store/row-seal.ts";
+import { openSqliteRowStore } from "./store/sqlite-row-store.ts";
+
+export interface CasOptions {
+  /** SQLite file; the key store lies beside it (C-1). */
+  readonly databasePath: string;
+  /** Seals the database key; made on first start. Keep it on another disk than the database. */
+  readonly platformKeyPath: string;
+  readonly clientListen: ListenAddress;
+  readonly serviceListen: ListenAddress;
+  /** C-16: provision at start what is not provisioned yet. `ownerCertificate` is PEM. */
+  readonly selfProvision?: { readonly config: string; readonly owner?: { readonly keyHash: string; readonly pem: string } } | undefined;
+  /** With `selfProvision`: refuse to start when there is an owner already, instead of going on. */
+  readonly failIfProvisioned?: boolean | undefined;
+  /** Public keys of node agents to enrol at start. */
+  readonly nodeKeys?: readonly KeyObject[] | undefined;
+  /** Further names and addresses for the TLS certificate, besides those of the owner configuration. */
+  readonly altNames?: readonly string[] | undefined;
+  readonly uploadLimit?: RateLimit | undefined;
+  /** Lines of the console; standard error unless given. */
+  readonly writeLine?: WriteLine | undefined;
+  readonly now?: (() => Date) | undefined;
+}
+
+export interface RunningCas extends AsyncDisposable {
+  readonly clientAddress: ListenAddress;
+  readonly serviceAddress: ListenAddress;
+  readonly casKeyHash: string;
+  /** Present while the CAS waits to be provisioned. */
+  readonly provisioningToken: string | undefined;
+  /** 64 hex digits: what sessions for this CAS are encrypted to. */
+  readonly sessionEncryptionKey: string;
+}
+
+const DEFAULT_UPLOAD_LIMIT: RateLimit = { perMinute: 6_000, burst: 1_000 };
+const LOCAL_NAMES = ["127.0.0.1"];
+
+/** Starts a CAS in this process: opens the database, shows who it is, serves. Throws CasError; nothing stays open then. */
+export async function startCas(options: CasOptions): Promise<RunningCas> {
+  await using started = new AsyncDisposableStack();
+  const now = options.now ?? (() => new Date());
+  const log = createLog(options.writeLine ?? ((line) => process.stderr.write(`${line}\n`)), now);
+  const database = started.use(await openDatabase(options));
+  const identity = await openIdentity(database, now());
+  log.info(`CAS key hash: ${identity.casKeyHash}`);
+  log.warn("no TEE protects this CAS: the root user of this machine can read what it keeps");
+  const audit = new AuditLog(database, identity.instance, now);
+  const context: CasContext = { database, identity, audit, log, now, ownerConfig: DEFAULT_OWNER_CONFIG };
+  const provisioning = await Provisioning.open(context);
+  if (options.selfProvision !== undefined && (options.failIfProvisioned === true || provisioning.state === "unprovisioned")) {
+    await provisioning.selfProvision(options.selfProvision.config, options.selfProvision.owner);
+    log.warn("the CAS provisioned itself: whoever starts it can read and replace its configuration");
+  }
+  const provisioningToken = provisioning.state === "unprovisioned" ? provisioning.issueToken() : undefined;
+  const nodeKeys = await NodeKeys.open(context);
+  for (const key of options.nodeKeys ?? []) {
+    const hash = await nodeKeys.enrol(key.export({ type: "spki", format: "der" }));
+    log.warn(`node agent ${hash} is trusted to measure programs: this proves nothing about hardware`);
+  }
+  return serve(options, context, provisioning, provisioningToken, nodeKeys, log, started.move());
+}
+
+async function openDatabase({ databasePath, platformKeyPath }: CasOptions): Promise<Database> {
+  const provider = openPlatformKeyFile(platformKeyPath);
+  const databaseKey = openKeyStore(databasePath, provider);
+  const store = await openSqliteRowStore(databasePath);
+  try {
+    return await Database.open(store, new RowSeal(databaseKey));
+  } catch (error) {
+    await store[Symbol.asyncDispose]();
+    throw error;
+  } finally {
+    databaseKey.fill(0);
+  }
+}
+
+async function serve(
+  options: CasOptions,
+  context: CasContext,
+  provisioning: Provisioning,
+  provisioningToken: string | undefined,
+  nodeKeys: NodeKeys,
+  log: Log,
+  started: AsyncDisposableStack,
+): Promise<RunningCas> {
+  const { identity, now } = context;
+  const names = ({ identity: api }: OwnerConfig) => [...new Set([...api.altNames, ...LOCAL_NAMES, ...(options.altNames ?? [])])];
+  let tls = tlsIdentity(identity, context.ownerConfig.identity.commonName, names(context.ownerConfig), now());
+  const instances = new Set<AttestedInstance>();
+  const [present] = identity.sessionEncryptionKeys;
+  if (present === undefined) throw new TypeError("the identity has no session-encryption key");
+  const sessionEncryptionKey = sessionEncryptionKeyText(present);
+  const app = createClientServer(tls, log);
+  const uploads = new RateLimiter("uploads", options.uploadLimit ?? DEFAULT_UPLOAD_LIMIT);
+  try {
+    const handlers = instanceHandlers(
+      context,
+      { nodeKeys: () => nodeKeys.keys, now },
+      instances,
+      () => provisioning.state === "provisioned",
+    );
+    const service = started.use(await startServiceServer(options.serviceListen, tls, handlers, log));
+    statusRoutes(app, () => ({ state: provisioning.state, problem: context.database.failure?.message }));
+    app.register(async (guarded) => {
+      guarded.addHook("onRequest", async () => {
+        if (provisioning.state !== "provisioned") throw new ApiError("unprovisioned", "the CAS is not provisioned yet");
+      });
+      sessionRoutes(guarded, context, uploads);
+    });
+    app.get("/v1/attest", async (request) => {
+      const nonce = splitTarget(request.url).query.get("nonce") ?? "";
+      return casStatement({
+        tls,
+        sessionEncryptionKey,
+        state: provisioning.state,
+        provisioning: provisioning.record,
+        nonce: nonce.slice(0, 256),
+      });
+    });
+    ownerRoutes(app, {
+      provisioning,
+      nodeKeys,
+      chain: () => tls.chain,
+      checkConfig: async () => {},
+      applyConfig: async (config) => {
+        tls = tlsIdentity(identity, config.identity.commonName, names(config), now());
+        service.replaceIdentity(tls);
+      },
+      healthReport: async () => ({ database: context.database.description, auditLog: context.audit.mode, collateral: "none", backups: 0 }),
+    });
+    const clientAddress = await listenClientServer(app, options.clientListen);
+    await context.audit.record("cas_started", { chain: tls.chain });
+    log.info(
+      `serving clients on ${clientAddress.host}:${clientAddress.port} and services on ${service.address.host}:${service.address.port}`,
+    );
+    const running = started.move();
+    return {
+      clientAddress,
+      serviceAddress: service.address,
+      casKeyHash: identity.casKeyHash,
+      provisioningToken,
+      sessionEncryptionKey,
+      [Symbol.asyncDispose]: async () => {
+        for (const instance of instances) instance.disconnect();
+        await app.close();
+        await running.disposeAsync();
+      },
+    };
+  } catch (error) {
+    await app.close();
+    await started.disposeAsync();
+    throw error;
+  }
+}

@@ -1,0 +1,124 @@
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createNodeStatement, type Evidence, NODE_AGENT_MEASUREMENT } from "@vouchsafe/attestation";
+import { keyHashOf } from "@vouchsafe/policy";
+import { attestService, CasClient } from "@vouchsafe/protocol";
+import { CA_NOT_AFTER, issueChainCertificate } from "../identity/certificate.ts";
+import { type CasOptions, type RunningCas, startCas } from "../start-cas.ts";
+
+export interface TestClient {
+  readonly certificate: string;
+  readonly privateKey: string;
+  readonly keyHash: string;
+}
+
+/** A self-signed client identity, as the command line makes one. */
+export function createTestClient(): TestClient {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const issuer = { commonName: "client", privateKey };
+  const certificate = issueChainCertificate({
+    commonName: "client",
+    publicKey,
+    issuer,
+    isCa: false,
+    notBefore: new Date(0),
+    notAfter: CA_NOT_AFTER,
+  });
+  return { certificate, privateKey: privateKey.export({ type: "pkcs8", format: "pem" }).toString(), keyHash: keyHashOf(publicKey) };
+}
+
+const WORKLOAD = { imageDigest: `sha256:${"ab".repeat(32)}`, fileSystemTag: "cd".repeat(16), program: "/usr/bin/python3" };
+
+/** Plays the node agent for one service. */
+export class TestAgent {
+  readonly publicKey: KeyObject;
+  readonly #privateKey: KeyObject;
+  #counter = 0n;
+
+  constructor() {
+    ({ publicKey: this.publicKey, privateKey: this.#privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" }));
+  }
+
+  evidence(service: string, userData: Uint8Array, workload: Partial<typeof WORKLOAD> = {}, counter = ++this.#counter): Evidence {
+    return createNodeStatement(
+      {
+        agentMeasurement: NODE_AGENT_MEASUREMENT,
+        ...WORKLOAD,
+        ...workload,
+        service,
+        userData,
+        instanceCounter: counter,
+        issuedAt: new Date(),
+      },
+      this.#privateKey,
+    );
+  }
+}
+
+export interface TestCas extends AsyncDisposable {
+  readonly running: RunningCas;
+  readonly directory: string;
+  readonly lines: readonly string[];
+  readonly agent: TestAgent;
+  /** Client with this identity; none: without certificate. */
+  client(identity?: TestClient): CasClient;
+  attest(serviceId: string, options?: Partial<Parameters<typeof attestService>[0]>): ReturnType<typeof attestService>;
+  /** Stops and starts again on the same files. */
+  restart(options?: Partial<CasOptions>): Promise<void>;
+}
+
+/** A real CAS on free loopback ports with a database of its own, removed at disposal. */
+export async function startTestCas(options: Partial<CasOptions> = {}): Promise<TestCas> {
+  const directory = mkdtempSync(join(tmpdir(), "vouchsafe-cas-"));
+  const lines: string[] = [];
+  const agent = new TestAgent();
+  const listen = { host: "127.0.0.1", port: 0 };
+  const start = (more: Partial<CasOptions>) =>
+    startCas({
+      databasePath: join(directory, "cas.db"),
+      platformKeyPath: join(directory, "platform", "key"),
+      clientListen: listen,
+      serviceListen: listen,
+      selfProvision: { config: "" },
+      nodeKeys: [agent.publicKey],
+      writeLine: (line) => lines.push(line),
+      ...options,
+      ...more,
+    });
+  let running = await start({});
+  const clients: CasClient[] = [];
+  return {
+    get running() {
+      return running;
+    },
+    directory,
+    lines,
+    agent,
+    client: (identity) => {
+      const client = new CasClient({ ...running.clientAddress, pin: { casKeyHash: running.casKeyHash }, clientIdentity: identity });
+      clients.push(client);
+      return client;
+    },
+    attest: (serviceId, more = {}) =>
+      attestService({
+        ...running.serviceAddress,
+        casKeyHash: running.casKeyHash,
+        serviceId,
+        evidence: async (userData) => agent.evidence(serviceId.replace(/@.*$/, ""), userData),
+        runtimeVersion: "test",
+        ...more,
+      }),
+    restart: async (more = {}) => {
+      for (const client of clients.splice(0)) client.close();
+      await running[Symbol.asyncDispose]();
+      running = await start(more);
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const client of clients) client.close();
+      await running[Symbol.asyncDispose]();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
