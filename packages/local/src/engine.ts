@@ -1,0 +1,184 @@
+import type { ChildProcess } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import type { Server } from "node:net";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { meshNamespaceSteps } from "./container-steps.ts";
+import { type EngineOrder, type HostOrder, socketPaths } from "./engine-order.ts";
+import { type EngineStatus, type PublishedPort, writeEngineStatus } from "./engine-status.ts";
+import { type ImageRoot, unpackRoot } from "./image-root.ts";
+import { LocalError } from "./local-error.ts";
+import type { HostEvent } from "./mesh-host.ts";
+import { readAgentKey } from "./node-agent.ts";
+import { identifyProcess } from "./process-identity.ts";
+import { publishPort } from "./publish-port.ts";
+import { relay } from "./relay.ts";
+import { TOOL_PATH } from "./run-command.ts";
+import { startProgram } from "./start-program.ts";
+import { agentKeyFile, applicationPaths } from "./state-paths.ts";
+import { mapSubordinateIds, planIds } from "./user-mapping.ts";
+
+const STOP_MS = 30_000;
+
+/**
+ * The engine of one application: a process on the machine's side. It unpacks and seals the images, carries connections between the mesh and the
+ * world (the published ports, the CAS), and keeps the status file. The mesh itself runs below its child, in other namespaces.
+ */
+export class Engine {
+  readonly #order: EngineOrder;
+  readonly #paths: ReturnType<typeof applicationPaths>;
+  readonly #servers: Server[] = [];
+  readonly #instances = new Map<string, EngineStatus["instances"][number]>();
+  #status: EngineStatus;
+  #host: ChildProcess | undefined;
+  #isStopping = false;
+
+  constructor(order: EngineOrder) {
+    const engine = identifyProcess(process.pid);
+    if (engine === undefined) throw new LocalError("L-NAMESPACE", "/proc is not mounted", { remedy: "Mount it: mount -t proc proc /proc" });
+    this.#order = order;
+    this.#paths = applicationPaths(order.stateDir, order.release);
+    this.#status = {
+      ...{ format: 1, release: order.release, namespace: order.record.namespace, targetDir: order.targetDir, engine },
+      ...{ startedAt: new Date().toISOString(), phase: "unpacking", published: [], instances: [] },
+    };
+  }
+
+  /** Resolves with the exit status when the application is over. */
+  async run(): Promise<number> {
+    this.#write({});
+    try {
+      const host = await this.#start();
+      await once(host, "exit");
+      if (this.#isStopping) return 0;
+      throw new LocalError("L-START", `the host of the mesh ended unexpectedly (${host.signalCode ?? host.exitCode})`, {
+        remedy: `See ${this.#paths.engineLog}.`,
+      });
+    } catch (error) {
+      if (this.#isStopping) return 0;
+      const { code, message, remedy } = describeFailure(error);
+      this.#write({ phase: "failed", failure: { code, message, ...(remedy === undefined ? {} : { remedy }) } });
+      process.stderr.write(`error: ${message}\n`);
+      return 1;
+    } finally {
+      this.#cleanUp();
+    }
+  }
+
+  /** Ends all programs with their grace period, then everything else. */
+  stop(): void {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    this.#write({ phase: "stopping" });
+    if (this.#host === undefined) process.exit(0);
+    this.#host.stdin?.write("stop\n");
+    setTimeout(() => this.#host?.kill("SIGKILL"), STOP_MS).unref();
+  }
+
+  async #start(): Promise<ChildProcess> {
+    const { record, release, cas, stateDir, environment } = this.#order;
+    const isRootless = process.getuid?.() !== 0;
+    const ids = planIds(isRootless, createHash("sha256").update(`${stateDir}\0${release}`).digest().readUInt16BE(0));
+    const roots = await this.#unpack(isRootless ? undefined : ids.rootId);
+    // Socket paths are limited to 107 bytes, and state directories may lie deep.
+    const runDir = mkdtempSync("/tmp/vouchsafe-");
+    this.#write({ phase: "starting", runDir });
+    const sockets = socketPaths(runDir);
+    this.#servers.push(await relay({ path: sockets.casService }, () => ({ host: cas.host, port: cas.servicePort })));
+    this.#servers.push(await relay({ path: sockets.casClient }, () => ({ host: cas.host, port: cas.clientPort })));
+    const wanted = record.services.flatMap(({ name, ports }) =>
+      ports.filter(({ publish }) => publish).map(({ port }) => ({ service: name, port })),
+    );
+    const published: PublishedPort[] = [];
+    for (const { service, port } of wanted) {
+      const { server, address } = await publishPort(port, sockets.published(service, port));
+      this.#servers.push(server);
+      published.push({ service, port, address });
+    }
+    this.#write({ published });
+    readAgentKey(agentKeyFile(stateDir)); // made here if need be: inside, the directory could not be written
+    const hostOrder: HostOrder = {
+      ...{ release, record, roots, ids, runDir },
+      ...{ logDir: this.#paths.logs, agentKeyFile: agentKeyFile(stateDir), published: wanted, environment },
+    };
+    const host = await this.#startHost(isRootless);
+    this.#host = host;
+    this.#listen(host);
+    host.stdin?.write(`${JSON.stringify(hostOrder)}\n`);
+    return host;
+  }
+
+  async #unpack(owner: number | undefined): Promise<Record<string, ImageRoot>> {
+    mkdirSync(this.#paths.roots, { recursive: true, mode: 0o700 });
+    const byDigest = new Map<string, ImageRoot>();
+    const roots: Record<string, ImageRoot> = {};
+    for (const { name, image, fileSystemTag } of this.#order.record.services) {
+      let root = byDigest.get(image.digest);
+      if (root === undefined) {
+        if (image.layoutDir === undefined) {
+          throw new LocalError("L-APPLICATION", `image ${image.reference} of service ${name} is in a registry only`, {
+            remedy: "Apply the service without --no-pull, or pull the image into the local repository.",
+          });
+        }
+        const directory = join(this.#paths.roots, image.digest.replace("sha256:", ""));
+        rmSync(directory, { recursive: true, force: true });
+        root = await unpackRoot({
+          reference: image.reference,
+          digest: image.digest,
+          layoutDir: image.layoutDir,
+          directory,
+          owner,
+          fileSystemTag,
+        });
+        byDigest.set(image.digest, root);
+      }
+      roots[name] = root;
+    }
+    return roots;
+  }
+
+  #startHost(isRootless: boolean): Promise<ChildProcess> {
+    const steps = meshNamespaceSteps({
+      isRootless,
+      program: process.execPath,
+      argv: [process.execPath, "--disable-sigusr1", fileURLToPath(import.meta.resolve("./mesh-host-main.ts"))],
+      environment: { PATH: TOOL_PATH },
+    });
+    return startProgram(steps, { u: (pid) => mapSubordinateIds(pid) }, ["pipe", "pipe", "inherit"]);
+  }
+
+  #listen(host: ChildProcess): void {
+    const identity = host.pid === undefined ? undefined : identifyProcess(host.pid);
+    if (identity !== undefined) this.#write({ meshHost: identity });
+    host.stdin?.on("error", () => {}); // its exit says more
+    if (host.stdout === null) return;
+    createInterface({ input: host.stdout }).on("line", (line) => {
+      const event: HostEvent = JSON.parse(line); // the mesh host is part of this program
+      if (event.type === "up") this.#write({ phase: "up" });
+      else if (event.type === "instance") {
+        this.#instances.set(event.status.name, event.status);
+        this.#write({ instances: [...this.#instances.values()] });
+      } else process.stderr.write(`error: ${event.message}\n`);
+    });
+  }
+
+  #write(change: Partial<EngineStatus>): void {
+    this.#status = { ...this.#status, ...change };
+    writeEngineStatus(this.#paths.status, this.#status);
+  }
+
+  #cleanUp(): void {
+    for (const server of this.#servers) server.close();
+    if (this.#status.runDir !== undefined) rmSync(this.#status.runDir, { recursive: true, force: true });
+  }
+}
+
+function describeFailure(error: unknown): { code: string; message: string; remedy?: string } {
+  if (!(error instanceof Error)) return { code: "L-START", message: String(error) };
+  const code = "code" in error && typeof error.code === "string" ? error.code : "L-START";
+  const remedy = "remedy" in error && typeof error.remedy === "string" ? error.remedy : undefined;
+  return { code, message: error.message, ...(remedy === undefined ? {} : { remedy }) };
+}

@@ -1,0 +1,65 @@
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import { Duplex } from "node:stream";
+import { errnoName, openSystemCallProgram, type Step } from "@vouchsafe/linux";
+import { LocalError } from "./local-error.ts";
+
+/** What the starter does at a meeting point, by its name's first letter. */
+export type Meetings = Readonly<Record<string, (pid: number) => Promise<void> | void>>;
+
+const REMEDIES: readonly { readonly pattern: RegExp; readonly remedy: string }[] = [
+  {
+    pattern: /^unshare user.*(EPERM|ENOSPC|EACCES)/,
+    remedy:
+      "Allow user namespaces: sysctl user.max_user_namespaces=15000, and where they exist kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0. Or run as root.",
+  },
+  {
+    pattern: /^mount proc/,
+    remedy:
+      "This machine is itself a container that hides parts of /proc: start it with --security-opt unmask=ALL (podman) or systempaths=unconfined (Docker).",
+  },
+  { pattern: /EPERM/, remedy: "A container or security module forbids it here: run `vouchsafe doctor`." },
+];
+
+/**
+ * Starts a program of system calls and resolves when its last step has executed the real program. `stdio` is for descriptors 0 to 2. Throws
+ * L-NAMESPACE with the step that the kernel refused.
+ */
+export async function startProgram(
+  steps: readonly Step[],
+  meetings: Meetings,
+  stdio: Extract<StdioOptions, readonly unknown[]>,
+): Promise<ChildProcess> {
+  using program = openSystemCallProgram(steps);
+  const child = spawn(program.path, [], { stdio: [...stdio, "pipe"], env: {} });
+  const socket = child.stdio[3];
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  child.once("error", (cause) => reject(new LocalError("L-NAMESPACE", "a program cannot be started from memory", { cause })));
+  if (!(socket instanceof Duplex) || child.pid === undefined) {
+    await promise; // rejected by the error event
+    throw new TypeError("spawn gave neither a socket nor an error");
+  }
+  const pid = child.pid;
+  let failedStep = "";
+  socket.on("error", () => {}); // its end is what counts
+  socket.on("data", (chunk: Buffer) => {
+    const said = chunk.toString();
+    if (failedStep !== "" || said.startsWith("!")) {
+      failedStep += said;
+      return;
+    }
+    Promise.resolve(meetings[said]?.(pid)).then(
+      () => socket.write("g"),
+      (error: unknown) => {
+        reject(error);
+        child.kill("SIGKILL");
+      },
+    );
+  });
+  socket.on("close", resolve);
+  await promise;
+  if (failedStep === "") return child;
+  const exit = child.exitCode ?? (await new Promise<number>((done) => child.once("exit", (code) => done(code ?? 0))));
+  const reason = `${failedStep.slice(1)} failed: ${errnoName(exit)}`;
+  const remedy = REMEDIES.find(({ pattern }) => pattern.test(reason))?.remedy;
+  throw new LocalError("L-NAMESPACE", `the kernel refused a step: ${reason}`, remedy === undefined ? {} : { remedy });
+}

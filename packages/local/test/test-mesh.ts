@@ -1,0 +1,93 @@
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFileSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { openLocalRepository } from "@vouchsafe/image";
+import { type MeshRecord, MeshRecordSchema, type ServiceRecord } from "@vouchsafe/mesh";
+
+/** Makes a small image from programs of this machine, whose launcher is a shell script: the engine starts whatever stands there. */
+export async function makeImage(
+  layoutDir: string,
+  reference: string,
+  { launcher, programs }: { readonly launcher: string; readonly programs: readonly string[] },
+): Promise<{ digest: string; layoutDir: string; reference: string }> {
+  const tree = join(layoutDir, "..", `tree-${createHash("sha256").update(reference).digest("hex").slice(0, 8)}`);
+  for (const name of ["bin", "sbin", "lib", "lib64"]) {
+    mkdirSync(join(tree, "usr", name), { recursive: true });
+    symlinkSync(`usr/${name}`, join(tree, name));
+  }
+  for (const program of ["/bin/sh", ...programs]) copyWithLibraries(program, tree);
+  mkdirSync(join(tree, "vouchsafe/bin"), { recursive: true });
+  writeFileSync(join(tree, "vouchsafe/bin/launcher"), `#!/bin/sh\n${launcher}\n`, { mode: 0o755 });
+  const packed = spawnSync("tar", ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "-C", tree, "-cf", "-", "."], {
+    maxBuffer: 1 << 30,
+  });
+  if (packed.status !== 0) throw new Error(`tar failed: ${packed.stderr}`);
+  const repository = openLocalRepository(layoutDir);
+  const layer = await repository.blobs.put(gzipSync(packed.stdout, { level: 1 }));
+  const diffId = `sha256:${createHash("sha256").update(packed.stdout).digest("hex")}`;
+  const config = await repository.putDocument("application/vnd.oci.image.config.v1+json", {
+    architecture: "amd64",
+    os: "linux",
+    config: {},
+    rootfs: { type: "layers", diff_ids: [diffId] },
+  });
+  const manifest = await repository.putDocument("application/vnd.oci.image.manifest.v1+json", {
+    schemaVersion: 2,
+    mediaType: "application/vnd.oci.image.manifest.v1+json",
+    config,
+    layers: [{ mediaType: "application/vnd.oci.image.layer.v1.tar+gzip", ...layer }],
+  });
+  await repository.name(reference, manifest);
+  return { digest: manifest.digest, layoutDir, reference };
+}
+
+function copyWithLibraries(program: string, tree: string): void {
+  const { stdout } = spawnSync("ldd", [program], { encoding: "utf8" });
+  const libraries = [...stdout.matchAll(/(?:=> )?(\/\S+) \(0x/g)].map(([, path = ""]) => path);
+  for (const path of [program, ...libraries]) {
+    const place = join(tree, realpathSync(dirname(path)), path.slice(path.lastIndexOf("/") + 1));
+    mkdirSync(dirname(place), { recursive: true });
+    copyFileSync(realpathSync(path), place);
+  }
+}
+
+/** A record of a mesh with the given services; everything a test does not name has a plain value. */
+export function makeRecord(
+  services: readonly (Pick<ServiceRecord, "name" | "image"> & Partial<ServiceRecord>)[],
+  namespace = "test-ns",
+): MeshRecord {
+  return MeshRecordSchema.parse({
+    format: 1,
+    platformVersion: "0.1.0",
+    namespace,
+    release: null,
+    mode: "production",
+    evidence: ["node"],
+    cas: { name: "cas", host: "cas.scone-system", clientPort: 8081, key: null, mode: "EncryptedManifest" },
+    nameService: { address: "10.96.0.10", namespace: "" },
+    policies: [],
+    secretFlows: [],
+    services: services.map((service) => ({
+      policy: `${namespace}/${service.name}`,
+      serviceId: `${namespace}/${service.name}/main`,
+      hostName: service.name,
+      fileSystemTag: null,
+      containerCommand: ["main"],
+      containerEnvironment: {},
+      ports: [],
+      waitFor: [],
+      readiness: { mode: "launcher" },
+      restartPolicy: "Always",
+      terminationGracePeriodSeconds: 2,
+      replicas: 1,
+      codeIdentities: {},
+      volumes: [],
+      publicSecrets: [],
+      ...service,
+    })),
+  });
+}
+
+export const readText = (path: string): string => readFileSync(path, "utf8");
