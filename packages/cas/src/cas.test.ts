@@ -35,8 +35,8 @@ const policy = POLICY.replace("CODE", CODE);
 
 const problem = (code: string) => (error: unknown) => error instanceof CasProblemError && error.problem.code === code;
 
-test("C-29, C-30, C-34: a session is created, read, attested and updated, and survives a restart", async () => {
-  await using cas = await startTestCas();
+test("C-29, C-30, C-34: a session is created, read, attested and updated, and survives a restart", async (t) => {
+  const cas = await startTestCas(t);
   const owner = createTestClient();
   const client = cas.client(owner);
   const created = await client.uploadSession(policy);

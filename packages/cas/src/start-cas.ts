@@ -60,7 +60,16 @@ const LOCAL_NAMES = ["127.0.0.1"];
 
 /** Starts a CAS in this process: opens the database, shows who it is, serves. Throws CasError; nothing stays open then. */
 export async function startCas(options: CasOptions): Promise<RunningCas> {
-  await using started = new AsyncDisposableStack();
+  const started = new AsyncDisposableStack();
+  try {
+    return await start(options, started);
+  } catch (error) {
+    await started.disposeAsync();
+    throw error;
+  }
+}
+
+async function start(options: CasOptions, started: AsyncDisposableStack): Promise<RunningCas> {
   const now = options.now ?? (() => new Date());
   const log = createLog(options.writeLine ?? ((line) => process.stderr.write(`${line}\n`)), now);
   const database = started.use(await openDatabase(options));
@@ -80,7 +89,7 @@ export async function startCas(options: CasOptions): Promise<RunningCas> {
     const hash = await nodeKeys.enrol(key.export({ type: "spki", format: "der" }));
     log.warn(`node agent ${hash} is trusted to measure programs: this proves nothing about hardware`);
   }
-  return serve(options, context, provisioning, provisioningToken, nodeKeys, log, started.move());
+  return serve(options, context, provisioning, provisioningToken, nodeKeys, log, started);
 }
 
 async function openDatabase({ databasePath, platformKeyPath }: CasOptions): Promise<Database> {
@@ -115,63 +124,51 @@ async function serve(
   const sessionEncryptionKey = sessionEncryptionKeyText(present);
   const app = createClientServer(tls, log);
   const uploads = new RateLimiter("uploads", options.uploadLimit ?? DEFAULT_UPLOAD_LIMIT);
-  try {
-    const handlers = instanceHandlers(
-      context,
-      { nodeKeys: () => nodeKeys.keys, now },
-      instances,
-      () => provisioning.state === "provisioned",
-    );
-    const service = started.use(await startServiceServer(options.serviceListen, tls, handlers, log));
-    statusRoutes(app, () => ({ state: provisioning.state, problem: context.database.failure?.message }));
-    app.register(async (guarded) => {
-      guarded.addHook("onRequest", async () => {
-        if (provisioning.state !== "provisioned") throw new ApiError("unprovisioned", "the CAS is not provisioned yet");
-      });
-      sessionRoutes(guarded, context, uploads);
+  started.defer(() => app.close());
+  const handlers = instanceHandlers(context, { nodeKeys: () => nodeKeys.keys, now }, instances, () => provisioning.state === "provisioned");
+  const service = started.use(await startServiceServer(options.serviceListen, tls, handlers, log));
+  statusRoutes(app, () => ({ state: provisioning.state, problem: context.database.failure?.message }));
+  app.register(async (guarded) => {
+    guarded.addHook("onRequest", async () => {
+      if (provisioning.state !== "provisioned") throw new ApiError("unprovisioned", "the CAS is not provisioned yet");
     });
-    app.get("/v1/attest", async (request) => {
-      const nonce = splitTarget(request.url).query.get("nonce") ?? "";
-      return casStatement({
-        tls,
-        sessionEncryptionKey,
-        state: provisioning.state,
-        provisioning: provisioning.record,
-        nonce: nonce.slice(0, 256),
-      });
-    });
-    ownerRoutes(app, {
-      provisioning,
-      nodeKeys,
-      chain: () => tls.chain,
-      checkConfig: async () => {},
-      applyConfig: async (config) => {
-        tls = tlsIdentity(identity, config.identity.commonName, names(config), now());
-        service.replaceIdentity(tls);
-      },
-      healthReport: async () => ({ database: context.database.description, auditLog: context.audit.mode, collateral: "none", backups: 0 }),
-    });
-    const clientAddress = await listenClientServer(app, options.clientListen);
-    await context.audit.record("cas_started", { chain: tls.chain });
-    log.info(
-      `serving clients on ${clientAddress.host}:${clientAddress.port} and services on ${service.address.host}:${service.address.port}`,
-    );
-    const running = started.move();
-    return {
-      clientAddress,
-      serviceAddress: service.address,
-      casKeyHash: identity.casKeyHash,
-      provisioningToken,
+    sessionRoutes(guarded, context, uploads);
+  });
+  app.get("/v1/attest", async (request) => {
+    const nonce = splitTarget(request.url).query.get("nonce") ?? "";
+    return casStatement({
+      tls,
       sessionEncryptionKey,
-      [Symbol.asyncDispose]: async () => {
-        for (const instance of instances) instance.disconnect();
-        await app.close();
-        await running.disposeAsync();
-      },
-    };
-  } catch (error) {
-    await app.close();
-    await started.disposeAsync();
-    throw error;
-  }
+      state: provisioning.state,
+      provisioning: provisioning.record,
+      nonce: nonce.slice(0, 256),
+    });
+  });
+  ownerRoutes(app, {
+    provisioning,
+    nodeKeys,
+    chain: () => tls.chain,
+    checkConfig: async () => {},
+    applyConfig: async (config) => {
+      tls = tlsIdentity(identity, config.identity.commonName, names(config), now());
+      service.replaceIdentity(tls);
+    },
+    healthReport: async () => ({ database: context.database.description, auditLog: context.audit.mode, collateral: "none", backups: 0 }),
+  });
+  const clientAddress = await listenClientServer(app, options.clientListen);
+  await context.audit.record("cas_started", { chain: tls.chain });
+  log.info(
+    `serving clients on ${clientAddress.host}:${clientAddress.port} and services on ${service.address.host}:${service.address.port}`,
+  );
+  return {
+    clientAddress,
+    serviceAddress: service.address,
+    casKeyHash: identity.casKeyHash,
+    provisioningToken,
+    sessionEncryptionKey,
+    [Symbol.asyncDispose]: async () => {
+      for (const instance of instances) instance.disconnect();
+      await started.disposeAsync();
+    },
+  };
 }

@@ -72,7 +72,7 @@ async function judge(context: CasContext, trust: EvidenceTrust, request: AttestR
   const spki = instanceKey.export({ type: "spki", format: "der" });
   const userData = evidenceUserData({ exporter, casKey: context.identity.casKey, instanceKey: spki, service: serviceName(id) });
   const claims = rules.security.attestation.mode === "none" ? undefined : checkEvidence(request, rules, trust);
-  checkBinding(request, claims, userData, instanceKey);
+  checkBinding(request, claims, userData, instanceKey, target.name);
   const hiddenAdvisories = claims === undefined ? [] : checkPolicy(claims, rules);
   if (rules.security.singletonEnclaves) await checkSingleton(context, target.name, claims, request.reconnect === true, keyId(spki));
   const tokenProof = checkAccessToken(rules.security.serviceAccessToken, request, userData);
@@ -160,10 +160,21 @@ function checkEvidence({ evidence }: AttestRequest, { security }: ServiceRules, 
   return verifyServiceEvidence(evidence, trust);
 }
 
-function checkBinding({ instanceProof }: AttestRequest, claims: Claims | undefined, userData: Uint8Array, instanceKey: KeyObject): void {
+function checkBinding(
+  { instanceProof }: AttestRequest,
+  claims: Claims | undefined,
+  userData: Uint8Array,
+  instanceKey: KeyObject,
+  name: string,
+): void {
   const refused = (message: string) => new Refused("channel_binding", "channel-binding", message);
   if (claims !== undefined && !isEqualProof(claims.userData, userData)) {
     throw refused("the evidence was made for another connection, CAS, instance key or service");
+  }
+  // An agent that gives each service a socket of its own also says which one was asked.
+  const agentService = claims?.kind === "node" ? claims.details["service"] : "";
+  if (agentService !== undefined && agentService !== "" && agentService !== name) {
+    throw refused(`the node agent vouches for service ${agentService}, not for ${name}`);
   }
   if (!verifyInstanceProof(userData, instanceKey, Buffer.from(instanceProof, "base64"))) {
     throw refused("the instance does not hold the key it names");

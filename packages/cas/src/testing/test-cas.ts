@@ -2,6 +2,7 @@ import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { TestContext } from "node:test";
 import { createNodeStatement, type Evidence, NODE_AGENT_MEASUREMENT } from "@vouchsafe/attestation";
 import { keyHashOf } from "@vouchsafe/policy";
 import { attestService, CasClient } from "@vouchsafe/protocol";
@@ -57,7 +58,7 @@ export class TestAgent {
   }
 }
 
-export interface TestCas extends AsyncDisposable {
+export interface TestCas {
   readonly running: RunningCas;
   readonly directory: string;
   readonly lines: readonly string[];
@@ -69,8 +70,8 @@ export interface TestCas extends AsyncDisposable {
   restart(options?: Partial<CasOptions>): Promise<void>;
 }
 
-/** A real CAS on free loopback ports with a database of its own, removed at disposal. */
-export async function startTestCas(options: Partial<CasOptions> = {}): Promise<TestCas> {
+/** A real CAS on free loopback ports with a database of its own, removed after the test. */
+export async function startTestCas(t: TestContext, options: Partial<CasOptions> = {}): Promise<TestCas> {
   const directory = mkdtempSync(join(tmpdir(), "vouchsafe-cas-"));
   const lines: string[] = [];
   const agent = new TestAgent();
@@ -89,6 +90,11 @@ export async function startTestCas(options: Partial<CasOptions> = {}): Promise<T
     });
   let running = await start({});
   const clients: CasClient[] = [];
+  t.after(async () => {
+    for (const client of clients) client.close();
+    await running[Symbol.asyncDispose]();
+    rmSync(directory, { recursive: true, force: true });
+  });
   return {
     get running() {
       return running;
@@ -114,11 +120,6 @@ export async function startTestCas(options: Partial<CasOptions> = {}): Promise<T
       for (const client of clients.splice(0)) client.close();
       await running[Symbol.asyncDispose]();
       running = await start(more);
-    },
-    [Symbol.asyncDispose]: async () => {
-      for (const client of clients) client.close();
-      await running[Symbol.asyncDispose]();
-      rmSync(directory, { recursive: true, force: true });
     },
   };
 }
