@@ -1,9 +1,10 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
+import { isIP } from "node:net";
 import { keyHashOf } from "@vouchsafe/policy";
+import { type CertificateRequest, type Issuer, issueCertificate, systemRandomness } from "@vouchsafe/secrets";
 import type { Database } from "../database/database.ts";
 import type { RowKey } from "../store/row-store.ts";
 import { CAS_VERSION } from "../version.ts";
-import { CA_NOT_AFTER, issueChainCertificate } from "./certificate.ts";
 
 /** Identity keys as they lie, sealed, in the database. PEM; PKCS#8 for private keys. */
 interface StoredIdentity {
@@ -42,16 +43,18 @@ export interface TlsIdentity {
 }
 
 const IDENTITY_KEY: RowKey = { kind: "identity", id: "keys" };
-const CLOCK_SKEW_MS = 5 * 60_000;
 /** A CAS that runs longer renews its TLS certificate; see `tlsIdentity`. */
-const TLS_VALID_MS = 400 * 86_400_000;
+const TLS_VALID_SECONDS = 400 * 86_400;
 
 /** Reads the identity, or makes it on first start; a new software revision gets its own key below the CAS key. */
 export async function openIdentity(database: Database, now: Date): Promise<CasIdentityKeys> {
   const stored = await database.get<StoredIdentity>(IDENTITY_KEY);
   if (stored !== undefined && stored.software.revision === CAS_VERSION) return readIdentity(stored);
   if (database.isReadOnly && stored !== undefined) return readIdentity(stored);
-  const next = stored === undefined ? createIdentity(now) : { ...stored, software: issueSoftware(createPrivateKey(stored.casKey), now) };
+  const next =
+    stored === undefined
+      ? createIdentity(now)
+      : { ...stored, software: issueSoftware({ privateKey: createPrivateKey(stored.casKey), certificate: stored.casCertificate }, now) };
   await database.transact((tx) => tx.put(IDENTITY_KEY, next));
   return readIdentity(next);
 }
@@ -59,51 +62,42 @@ export async function openIdentity(database: Database, now: Date): Promise<CasId
 /** New keys: at provisioning, never after (C-17). */
 function createIdentity(now: Date): StoredIdentity {
   const cas = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const casCertificate = issueChainCertificate({
-    commonName: "cas",
-    publicKey: cas.publicKey,
-    issuer: { commonName: "cas", privateKey: cas.privateKey },
-    isCa: true,
-    notBefore: new Date(now.getTime() - CLOCK_SKEW_MS),
-    notAfter: CA_NOT_AFTER,
-  });
+  const options = { now, random: systemRandomness };
+  const casCertificate = issueCertificate(certificateRequest("cas", true), { ownKey: cas.privateKey }, options).pem;
   const audit = generateKeyPairSync("ed25519").privateKey;
   return {
     instance: randomBytes(8).toString("hex"),
     casKey: pem(cas.privateKey),
     casCertificate,
-    software: issueSoftware(cas.privateKey, now),
+    software: issueSoftware({ privateKey: cas.privateKey, certificate: casCertificate }, now),
     auditKey: pem(audit),
     sessionEncryptionKeys: [pem(generateKeyPairSync("x25519").privateKey)],
   };
 }
 
-function issueSoftware(casKey: KeyObject, now: Date): StoredIdentity["software"] {
+function issueSoftware(issuer: Issuer, now: Date): StoredIdentity["software"] {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const certificate = issueChainCertificate({
-    commonName: "cas-instance",
-    publicKey,
-    issuer: { commonName: "cas", privateKey: casKey },
-    isCa: true,
-    notBefore: new Date(now.getTime() - CLOCK_SKEW_MS),
-    notAfter: CA_NOT_AFTER,
-  });
+  const { pem: certificate } = issueCertificate(
+    certificateRequest("cas-instance", true),
+    { publicKey, issuer },
+    { now, random: systemRandomness },
+  );
   return { revision: CAS_VERSION, key: pem(privateKey), certificate };
 }
 
 /** A fresh TLS key below the software key, for these names. */
 export function tlsIdentity(identity: CasIdentityKeys, commonName: string, altNames: readonly string[], now: Date): TlsIdentity {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const certificate = issueChainCertificate({
-    commonName,
-    publicKey,
-    issuer: { commonName: "cas-instance", privateKey: identity.softwareKey },
-    isCa: false,
-    altNames,
-    notBefore: new Date(now.getTime() - CLOCK_SKEW_MS),
-    notAfter: new Date(now.getTime() + TLS_VALID_MS),
-  });
+  const issuer = { privateKey: identity.softwareKey, certificate: identity.softwareCertificate };
+  const request = certificateRequest(commonName, false, altNames);
+  const { pem: certificate } = issueCertificate(request, { publicKey, issuer }, { now, random: systemRandomness });
   return { privateKey, chain: [certificate, identity.softwareCertificate, identity.casCertificate] };
+}
+
+/** CA certificates end on 4096-01-01 (C-7). Without an endpoint the TLS certificate serves as server and as client (§3). */
+function certificateRequest(commonName: string, isCa: boolean, altNames: readonly string[] = []): CertificateRequest {
+  const san = altNames.map((value) => ({ kind: isIP(value) === 0 ? ("dns" as const) : ("ip" as const), value }));
+  return { isCa, commonName, san, endpoint: undefined, validForSeconds: isCa ? undefined : TLS_VALID_SECONDS, control: undefined };
 }
 
 function readIdentity(stored: StoredIdentity): CasIdentityKeys {

@@ -6,7 +6,7 @@ import type { TestContext } from "node:test";
 import { createNodeStatement, type Evidence, NODE_AGENT_MEASUREMENT } from "@vouchsafe/attestation";
 import { keyHashOf } from "@vouchsafe/policy";
 import { attestService, CasClient } from "@vouchsafe/protocol";
-import { CA_NOT_AFTER, issueChainCertificate } from "../identity/certificate.ts";
+import { issueCertificate, systemRandomness } from "@vouchsafe/secrets";
 import { type CasOptions, type RunningCas, startCas } from "../start-cas.ts";
 
 export interface TestClient {
@@ -18,16 +18,9 @@ export interface TestClient {
 /** A self-signed client identity, as the command line makes one. */
 export function createTestClient(): TestClient {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const issuer = { commonName: "client", privateKey };
-  const certificate = issueChainCertificate({
-    commonName: "client",
-    publicKey,
-    issuer,
-    isCa: false,
-    notBefore: new Date(0),
-    notAfter: CA_NOT_AFTER,
-  });
-  return { certificate, privateKey: privateKey.export({ type: "pkcs8", format: "pem" }).toString(), keyHash: keyHashOf(publicKey) };
+  const request = { isCa: false, commonName: "client", san: [], endpoint: undefined, validForSeconds: undefined, control: undefined };
+  const { pem } = issueCertificate(request, { ownKey: privateKey }, { now: new Date(), random: systemRandomness });
+  return { certificate: pem, privateKey: privateKey.export({ type: "pkcs8", format: "pem" }).toString(), keyHash: keyHashOf(publicKey) };
 }
 
 const WORKLOAD = { imageDigest: `sha256:${"ab".repeat(32)}`, fileSystemTag: "cd".repeat(16), program: "/usr/bin/python3" };
