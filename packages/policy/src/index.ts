@@ -8,6 +8,7 @@ export {
   parseSessionEncryptionKey,
   sessionEncryptionKeyText,
 } from "./encrypted-session.ts";
+export { explainAttestation } from "./explain-attestation.ts";
 export { formatIpAddress, parseIpAddress } from "./ip-address.ts";
 export { KEY_HASH_CHARACTERS, type KeyHashReading, keyHash, keyHashOf, parseKeyHash } from "./key-hash.ts";
 export { hostArgument } from "./language/services.ts";
@@ -88,6 +89,21 @@ export type {
   VolumeUpdatePolicy,
 } from "./session.ts";
 export { DEFAULT_EVIDENCE_KINDS, EVIDENCE_KINDS, KEY_TYPES, OPERATIONS, SECRET_KINDS, TOLERABLE } from "./session.ts";
+export {
+  type CheckOptions,
+  type CommandOutcome,
+  calculateSessionHash,
+  checkSessionFile,
+  creatorOf,
+  diffSessionFiles,
+  type EncryptOptions,
+  encryptSessionFile,
+  keyHashOfPem,
+  readSessionFile,
+  type SessionFile,
+  signSessionFile,
+} from "./session-commands.ts";
+export { diffSessions, renderSessionDifference, type SessionDifference } from "./session-difference.ts";
 export { hashIsPublic, sessionHash } from "./session-hash.ts";
 export { isWithin, parentOf, resolveSessionName, sessionNameProblem } from "./session-name.ts";
 export {
@@ -105,6 +121,7 @@ export {
 } from "./signed-session.ts";
 export { type Position, SourceText } from "./source-text.ts";
 export { didYouMean, nearestWord } from "./spelling.ts";
+export { type Difference, maskSecrets, renderDifferences, structuralDifference } from "./structural-difference.ts";
 export type { TemplateVariables } from "./template-variables.ts";
 export {
   type DiagnosticRequest,

@@ -1,4 +1,4 @@
-import { createHash, type KeyObject } from "node:crypto";
+import { createHash, createPublicKey, type KeyObject } from "node:crypto";
 import { decodeBase58Check, encodeBase58Check } from "./base58check.ts";
 
 const KEY_HASH_VERSION = 0x01;
@@ -10,7 +10,8 @@ export function keyHash(spkiDer: Uint8Array): string {
 }
 
 /** Key hash of a public key, or of the public half of a private one. */
-export function keyHashOf(publicKey: KeyObject): string {
+export function keyHashOf(key: KeyObject): string {
+  const publicKey = key.type === "private" ? createPublicKey(key) : key;
   return keyHash(publicKey.export({ type: "spki", format: "der" }));
 }
 

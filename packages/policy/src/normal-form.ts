@@ -27,12 +27,15 @@ export interface CreatorOption {
 }
 
 /**
- * Normal form of a session. Throws `PolicyError` CREATOR_NEEDED when an access rule refers to the creator and neither the document nor the option names it.
+ * Normal form of a session; `unknownCreator: "omit"` is for display only, never for hashing. Throws `PolicyError` CREATOR_NEEDED when an access rule refers to the creator and neither the document nor the option names it.
  */
-export function normaliseSession(session: Session, { creator }: CreatorOption = {}): { readonly [key: string]: JsonValue } {
+export function normaliseSession(
+  session: Session,
+  { creator, unknownCreator }: CreatorOption & { readonly unknownCreator?: "omit" } = {},
+): { readonly [key: string]: JsonValue } {
   const known = session.creator ?? creator;
   const refersToCreator = refersToSessionCreator(session, known);
-  if (refersToCreator && known === undefined) {
+  if (refersToCreator && known === undefined && unknownCreator === undefined) {
     throw new PolicyError(
       "CREATOR_NEEDED",
       `the access policy of session ${session.name} refers to CREATOR, and the document does not say who that is`,

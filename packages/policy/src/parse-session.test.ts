@@ -17,7 +17,7 @@ services:
     attestation: {mrenclave: ${MEASUREMENT}}
 images:
   - name: kiosk
-    injection_files: [{path: /pki/me.key, content: "$$SCONE::me.key$$", permission: 0o400}, /etc/motd]
+    injection_files: [{path: /pki/me.key, content: "$$SCONE::me:privatekey$$", permission: 0o400}, /etc/motd]
 secrets:
   - {name: pin, kind: binary, size: 4}
   - {name: me, import: {session: ../redis, secret: client}}

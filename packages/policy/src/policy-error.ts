@@ -1,5 +1,6 @@
 export type PolicyErrorCode =
   | "CREATOR_NEEDED"
+  | "KEY_MALFORMED"
   | "SIGNED_SESSION_MALFORMED"
   | "SIGNATURE_INVALID"
   | "SIGNER_TWICE"

@@ -9,7 +9,7 @@ const DURATIONS = new Set(["valid_for", "for", "every", "expires"]);
 const FREE = new Set(["environment", "payload"]);
 
 /** The document of `session read`: YAML that parses to the same normal form, so it has the same hash (SL-54). */
-export function printSession(session: Session, options: CreatorOption = {}): string {
+export function printSession(session: Session, options: CreatorOption & { readonly unknownCreator?: "omit" } = {}): string {
   const { secret_config: store, ...rest } = normaliseSession(session, options);
   const body = dump(printable(rest, undefined), DUMP);
   if (store === undefined || session.secretStore.kind !== "akv") return body;
