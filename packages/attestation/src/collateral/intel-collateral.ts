@@ -1,0 +1,97 @@
+import { EvidenceError } from "../core/errors.ts";
+import type { VerificationContext } from "../core/trust.ts";
+import { type Certificate, parseCertificate, parsePemCertificates } from "../x509/certificate.ts";
+import { assertNotRevoked, assertWithinDates, type VerifiedPath, verifyCertificationPath } from "../x509/certification-path.ts";
+import { findCommonName } from "../x509/distinguished-name.ts";
+import { parseRevocationList, type VerifiedRevocationList, verifyRevocationList } from "../x509/revocation-list.ts";
+import type { IntelCollateral } from "./intel-documents.ts";
+import { type QeIdentity, readQeIdentity } from "./qe-identity.ts";
+import { assertDocumentSigned, splitSignedJson } from "./signed-json.ts";
+import { readTcbInfo, type TcbInfo } from "./tcb-info.ts";
+import { cached, type VerificationCache } from "./verification-cache.ts";
+
+/** TCB Info and QE Identity that Intel signed and that are current. */
+export interface VerifiedIntelCollateral {
+  readonly tcbInfo: TcbInfo;
+  readonly qeIdentity: QeIdentity;
+  readonly signers: readonly VerifiedPath[];
+}
+
+const TCB_SIGNING = "Intel SGX TCB Signing";
+
+/** Verifies both documents: their signer's path, their signatures, their dates. Throws EVIDENCE_SIGNATURE, EVIDENCE_STALE, EVIDENCE_MALFORMED. */
+export function verifyIntelCollateral(
+  { tcbInfo, qeIdentity, tcbSigningChain, qeIdentitySigningChain }: IntelCollateral,
+  anchors: readonly Uint8Array[],
+  { now, cache }: VerificationContext,
+): VerifiedIntelCollateral {
+  if (tcbInfo === undefined) throw missing("TCB Info");
+  if (qeIdentity === undefined) throw missing("QE Identity");
+  if (tcbSigningChain === undefined) throw missing("TCB signing chain");
+  const readDocument = <T>(name: string, bytes: Uint8Array, chain: Uint8Array, read: (value: unknown) => T) =>
+    cached(cache, name, [bytes, chain, ...anchors], () => {
+      const signer = verifySigningChain(chain, anchors, now);
+      const document = splitSignedJson(bytes, name);
+      assertDocumentSigned(document, signer, name);
+      return { signer, value: read(document.value) };
+    });
+  const info = readDocument("tcbInfo", tcbInfo, tcbSigningChain, readTcbInfo);
+  const identity = readDocument("enclaveIdentity", qeIdentity, qeIdentitySigningChain ?? tcbSigningChain, readQeIdentity);
+  for (const { signer } of [info, identity]) assertWithinDates(signer, now);
+  assertCurrent("TCB Info", info.value, now);
+  assertCurrent("QE Identity", identity.value, now);
+  return { tcbInfo: info.value, qeIdentity: identity.value, signers: [info.signer, identity.signer] };
+}
+
+/**
+ * Verifies the lists of the root and of the PCK CA and that none of the certificates in use is on them: PCK certificate, PCK CA, TCB signers.
+ * Throws EVIDENCE_SIGNATURE (`collateral-missing`, `crl-mismatch`, `crl-bad-signature`, `cert-revoked`), EVIDENCE_STALE (`crl-expired`).
+ */
+export function assertNothingRevoked(
+  { pckCrl, rootCaCrl }: IntelCollateral,
+  pckPath: VerifiedPath,
+  signers: readonly VerifiedPath[],
+  { now, cache }: VerificationContext,
+): void {
+  if (rootCaCrl === undefined) throw missing("CRL of the root CA");
+  if (pckCrl === undefined) throw missing("CRL of the PCK CA");
+  const [, pckCa] = pckPath.certificates;
+  if (pckCa === undefined) throw new EvidenceError("EVIDENCE_SIGNATURE", "PCK chain: the PCK CA is missing", { reason: "bad-chain" });
+  const rootList = verifyList(rootCaCrl, pckPath.anchor, cache);
+  assertNotRevoked(pckPath, [rootList, verifyList(pckCrl, pckCa, cache)], now);
+  for (const signer of signers) assertNotRevoked(signer, [rootList], now);
+}
+
+function verifyList(der: Uint8Array, issuer: Certificate, cache: VerificationCache | undefined): VerifiedRevocationList {
+  return cached(cache, "crl", [der, issuer.der], () => verifyRevocationList(parseRevocationList(der), issuer));
+}
+
+/** The signer is issued by the root itself: a CA of platforms may not speak about the TCB. */
+function verifySigningChain(pem: Uint8Array, anchors: readonly Uint8Array[], now: Date): VerifiedPath {
+  const path = verifyCertificationPath(parsePemCertificates(pem), { anchors: anchors.map(parseCertificate), now });
+  if (path.certificates.length !== 1 || path.leaf.basicConstraints?.isCa === true || findCommonName(path.leaf.subject) !== TCB_SIGNING) {
+    throw new EvidenceError("EVIDENCE_SIGNATURE", `TCB signing chain: not a certificate for ${TCB_SIGNING} issued by the root`, {
+      reason: "collateral-bad-chain",
+    });
+  }
+  return path;
+}
+
+function assertCurrent(name: string, { issueDate, nextUpdate }: { readonly issueDate: Date; readonly nextUpdate: Date }, now: Date): void {
+  const remedy = "Fetch fresh collateral from Intel's provisioning service or a cache of it.";
+  if (now < issueDate) {
+    throw new EvidenceError("EVIDENCE_STALE", `${name}: issued on ${issueDate.toISOString()}, which is not yet`, {
+      reason: "collateral-not-yet-valid",
+    });
+  }
+  if (now > nextUpdate) {
+    throw new EvidenceError("EVIDENCE_STALE", `${name}: ended on ${nextUpdate.toISOString()}`, { reason: "collateral-expired", remedy });
+  }
+}
+
+export function missing(document: string): EvidenceError {
+  return new EvidenceError("EVIDENCE_SIGNATURE", `collateral: no ${document} is at hand`, {
+    reason: "collateral-missing",
+    remedy: "Fetch it from Intel's provisioning service, or import a bundle.",
+  });
+}

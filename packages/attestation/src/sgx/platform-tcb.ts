@@ -1,0 +1,55 @@
+import type { KnownTcbStatus, PlatformTcbLevel, TcbLevel } from "../collateral/tcb-info.ts";
+import type { TcbClaim } from "../core/claims.ts";
+import { EvidenceError } from "../core/errors.ts";
+import type { PckIdentity } from "./pck-certificate.ts";
+
+/** Whether the platform has at least the SVNs of a level in every SGX component and in the PCE. */
+export function reachesSgxLevel({ sgxComponents, pceSvn }: PckIdentity, level: PlatformTcbLevel): boolean {
+  return isAtLeast(sgxComponents, level.sgxComponents) && pceSvn >= level.pceSvn;
+}
+
+/** Component by component; lists of different length never compare. */
+export function isAtLeast(found: readonly number[], wanted: readonly number[]): boolean {
+  return found.length === wanted.length && found.every((svn, index) => svn >= (wanted[index] ?? Number.POSITIVE_INFINITY));
+}
+
+/** Refuses what has no level, and what is revoked. */
+export function assertUsable<T extends TcbLevel>(level: T | undefined, what: string): T {
+  if (level === undefined) {
+    throw new EvidenceError("EVIDENCE_SIGNATURE", `no TCB level fits the ${what}`, {
+      reason: "tcb-unsupported",
+      remedy: "Update the machine's firmware and microcode.",
+    });
+  }
+  if (level.status === "Revoked") {
+    throw new EvidenceError("EVIDENCE_SIGNATURE", `the TCB level of the ${what} is revoked`, { reason: "tcb-revoked" });
+  }
+  return level;
+}
+
+const NEEDS_CONFIGURATION: readonly KnownTcbStatus[] = [
+  "ConfigurationNeeded",
+  "ConfigurationAndSWHardeningNeeded",
+  "OutOfDateConfigurationNeeded",
+];
+
+/**
+ * The status of the whole: the platform's, made worse by a part (TDX module, quoting enclave) that is out of date, as Intel's verification
+ * library converges them. Advisories of all levels count; the date is the oldest.
+ */
+export function converge(platform: TcbLevel, parts: readonly TcbLevel[]): TcbClaim {
+  const isOutdated = [platform, ...parts].some(({ status }) => status === "OutOfDate" || status === "OutOfDateConfigurationNeeded");
+  const needsConfiguration = [platform, ...parts].some(({ status }) => NEEDS_CONFIGURATION.includes(status));
+  const needsHardening = [platform, ...parts].some(
+    ({ status }) => status === "SWHardeningNeeded" || status === "ConfigurationAndSWHardeningNeeded",
+  );
+  const outdated = needsConfiguration ? "OutOfDateConfigurationNeeded" : "OutOfDate";
+  const configuration = needsHardening ? "ConfigurationAndSWHardeningNeeded" : "ConfigurationNeeded";
+  const current = needsConfiguration ? configuration : needsHardening ? "SWHardeningNeeded" : "UpToDate";
+  const levels = [platform, ...parts];
+  return {
+    status: isOutdated ? outdated : current,
+    advisories: [...new Set(levels.flatMap(({ advisories }) => advisories))].sort(),
+    date: new Date(Math.min(...levels.map(({ date }) => date.getTime()))),
+  };
+}

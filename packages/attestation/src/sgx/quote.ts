@@ -1,0 +1,146 @@
+import { ByteCursor } from "../core/byte-cursor.ts";
+import { EvidenceError } from "../core/errors.ts";
+import { parseTdReport, TD_REPORT_10_BYTES, TD_REPORT_15_BYTES, type TdReport } from "../tdx/td-report.ts";
+import { parseSgxReport, SGX_REPORT_BYTES, type SgxReport } from "./sgx-report.ts";
+
+/** A quote of Intel DCAP, version 3, 4 or 5, taken apart: nothing is verified. Byte fields are views into the quote. */
+export interface Quote {
+  readonly version: number;
+  readonly attestationKeyType: number;
+  readonly tee: "sgx" | "tdx";
+  readonly qeVendorId: Uint8Array;
+  /** 20 bytes; the first 16 name the quoting enclave's platform. */
+  readonly userData: Uint8Array;
+  readonly body: QuoteBody;
+  /** Header and body exactly as received: what the attestation key signed. */
+  readonly signedBytes: Uint8Array;
+  /** r and s. */
+  readonly signature: Uint8Array;
+  /** x and y of a P-256 point. */
+  readonly attestationKey: Uint8Array;
+  readonly qeReport: SgxReport;
+  readonly qeReportBytes: Uint8Array;
+  readonly qeReportSignature: Uint8Array;
+  readonly qeAuthenticationData: Uint8Array;
+  readonly certificationData: CertificationData;
+}
+
+export type QuoteBody =
+  | { readonly kind: "SgxEnclave"; readonly report: SgxReport }
+  | { readonly kind: "TD10" | "TD15"; readonly report: TdReport };
+
+export interface CertificationData {
+  /** 5: the PCK certificate chain in PEM. 1 to 3 name the platform only. */
+  readonly type: number;
+  readonly data: Uint8Array;
+}
+
+const QUOTE_MAX_BYTES = 256 * 1024;
+const ECDSA_P256 = 2;
+const TEE_TYPES = new Map<number, "sgx" | "tdx">([
+  [0x00, "sgx"],
+  [0x81, "tdx"],
+]);
+/** Body types of version 5. */
+const BODY_TYPES = new Map<number, { readonly kind: QuoteBody["kind"]; readonly tee: "sgx" | "tdx"; readonly bytes: number }>([
+  [1, { kind: "SgxEnclave", tee: "sgx", bytes: SGX_REPORT_BYTES }],
+  [2, { kind: "TD10", tee: "tdx", bytes: TD_REPORT_10_BYTES }],
+  [3, { kind: "TD15", tee: "tdx", bytes: TD_REPORT_15_BYTES }],
+]);
+const INTEL_QE_VENDOR = "939a7233f79c4ca9940a0db3957f0607";
+const QE_REPORT_CERTIFICATION = 6;
+const CERTIFICATION_TYPE_MAX = 7;
+
+const refuse = (reason: string, detail: string) => new EvidenceError("EVIDENCE_MALFORMED", `quote: ${detail}`, { reason });
+const malformed = (detail: string) => refuse("parse-error", detail);
+
+/**
+ * Splits a quote; zero bytes may follow it, as buffers of quoting libraries have them. Layout: Intel SGX ECDSA QuoteLibReference, appendix A
+ * (version 3), Intel TDX DCAP Quoting Library API, appendix A.3 (versions 4 and 5). Throws EVIDENCE_MALFORMED.
+ */
+export function parseQuote(bytes: Uint8Array): Quote {
+  if (bytes.length > QUOTE_MAX_BYTES) throw malformed(`${bytes.length} bytes, at most ${QUOTE_MAX_BYTES} allowed`);
+  const cursor = new ByteCursor(bytes, malformed);
+  const header = readHeader(cursor);
+  const body = readBody(cursor, header);
+  const signedBytes = bytes.subarray(0, bytes.length - cursor.left);
+  const signatureData = cursor.take(cursor.uint(4, "signature length"), "signature data");
+  if (cursor.take(cursor.left, "padding").some((octet) => octet !== 0))
+    throw refuse("trailing-data", "bytes that are not zero follow the signature");
+  return { ...header, body, signedBytes, ...readSignatureData(signatureData, header.version) };
+}
+
+function readHeader(cursor: ByteCursor) {
+  const version = cursor.uint(2, "version");
+  if (version < 3 || version > 5) throw refuse("unsupported-version", `version ${version} is not supported, only 3 to 5 are`);
+  const attestationKeyType = cursor.uint(2, "attestation key type");
+  const teeType = cursor.uint(4, "TEE type");
+  const tee = TEE_TYPES.get(teeType);
+  if (tee === undefined || (version === 3 && tee !== "sgx")) {
+    throw refuse("unsupported-tee", `TEE type 0x${teeType.toString(16)} is not supported in version ${version}`);
+  }
+  if (attestationKeyType !== ECDSA_P256) {
+    throw refuse("unsupported-algorithm", `attestation key type ${attestationKeyType}; only ECDSA P-256 (${ECDSA_P256}) is supported`);
+  }
+  cursor.take(4, "QE and PCE SVN"); // unsigned hints; the certificate and the QE report say it with a signature
+  const qeVendorId = cursor.take(16, "QE vendor id");
+  if (Buffer.from(qeVendorId).toString("hex") !== INTEL_QE_VENDOR)
+    throw refuse("unsupported-qe-vendor", "the quoting enclave is not Intel's");
+  return { version, attestationKeyType, tee, qeVendorId, userData: cursor.take(20, "user data") };
+}
+
+function readBody(cursor: ByteCursor, { version, tee }: { readonly version: number; readonly tee: "sgx" | "tdx" }): QuoteBody {
+  const type = version === 5 ? cursor.uint(2, "body type") : tee === "sgx" ? 1 : 2;
+  const body = BODY_TYPES.get(type);
+  if (body === undefined) throw refuse("unsupported-tee", `body type ${type} is not supported`);
+  if (body.tee !== tee) throw malformed(`body type ${type} does not belong to the TEE type in the header`);
+  if (version === 5) {
+    const length = cursor.uint(4, "body length");
+    if (length !== body.bytes) throw malformed(`body of ${length} bytes, type ${type} has ${body.bytes}`);
+  }
+  const bytes = cursor.take(body.bytes, "body");
+  return body.kind === "SgxEnclave"
+    ? { kind: body.kind, report: parseSgxReport(bytes) }
+    : { kind: body.kind, report: parseTdReport(bytes) };
+}
+
+function readSignatureData(bytes: Uint8Array, version: number) {
+  const outer = new ByteCursor(bytes, malformed);
+  const signature = outer.take(64, "signature");
+  const attestationKey = outer.take(64, "attestation key");
+  const cursor = version === 3 ? outer : openQeCertification(outer);
+  const qeReportBytes = cursor.take(SGX_REPORT_BYTES, "QE report");
+  const read = {
+    signature,
+    attestationKey,
+    qeReport: parseSgxReport(qeReportBytes),
+    qeReportBytes,
+    qeReportSignature: cursor.take(64, "QE report signature"),
+    qeAuthenticationData: cursor.take(cursor.uint(2, "length of the QE authentication data"), "QE authentication data"),
+    certificationData: readCertificationData(cursor),
+  };
+  assertZero(cursor, "certification data");
+  if (cursor !== outer) assertZero(outer, "QE report certification data");
+  return read;
+}
+
+/** From version 4 on, everything after the attestation key is wrapped once more. */
+function openQeCertification(outer: ByteCursor): ByteCursor {
+  const { type, data } = readCertificationData(outer);
+  if (type !== QE_REPORT_CERTIFICATION) {
+    throw refuse("unsupported-certification-data", `certification data of type ${type}, expected ${QE_REPORT_CERTIFICATION}`);
+  }
+  return new ByteCursor(data, malformed);
+}
+
+function readCertificationData(cursor: ByteCursor): CertificationData {
+  const type = cursor.uint(2, "certification data type");
+  if (type === 0 || type > CERTIFICATION_TYPE_MAX)
+    throw refuse("unsupported-certification-data", `certification data type ${type} is unknown`);
+  return { type, data: cursor.take(cursor.uint(4, "length of the certification data"), "certification data") };
+}
+
+function assertZero(cursor: ByteCursor, field: string): void {
+  const rest = cursor.take(cursor.left, "rest");
+  if (rest.some((octet) => octet !== 0)) throw refuse("trailing-data", `bytes that are not zero follow the ${field}`);
+}

@@ -1,0 +1,116 @@
+import { createPublicKey, hash, type KeyObject } from "node:crypto";
+import { assertNothingRevoked, missing, type VerifiedIntelCollateral, verifyIntelCollateral } from "../collateral/intel-collateral.ts";
+import type { IntelCollateral } from "../collateral/intel-documents.ts";
+import type { IsvTcbLevel } from "../collateral/tcb-info.ts";
+import { cached } from "../collateral/verification-cache.ts";
+import { EvidenceError } from "../core/errors.ts";
+import type { VerificationContext } from "../core/trust.ts";
+import { parseCertificate, parsePemCertificates, publicKeyOf } from "../x509/certificate.ts";
+import { assertWithinDates, type VerifiedPath, verifyCertificationPath } from "../x509/certification-path.ts";
+import { isSignedBy } from "../x509/signature-scheme.ts";
+import { type PckIdentity, readPckIdentity } from "./pck-certificate.ts";
+import { findQeLevel } from "./qe-appraisal.ts";
+import { parseQuote, type Quote } from "./quote.ts";
+
+/** A quote whose signatures hold from the report up to the trust anchor. What the platform is worth is not yet known. */
+export interface SignedQuote {
+  readonly quote: Quote;
+  readonly pckPath: VerifiedPath;
+  readonly pck: PckIdentity;
+}
+
+/** A signed quote together with what Intel says about its quoting enclave and its platform at this time. */
+export interface VerifiedQuote extends SignedQuote {
+  readonly collateral: VerifiedIntelCollateral | undefined;
+  readonly qeLevel: IsvTcbLevel | undefined;
+}
+
+const PCK_CHAIN_PEM = 5;
+const P256_SPKI_PREFIX = Buffer.from("3059301306072a8648ce3d020106082a8648ce3d030107034200 04".replace(" ", ""), "hex");
+const ES256 = { kind: "ecdsa", digest: "sha256" } as const;
+
+/**
+ * Verifies the chain of signatures: root, PCK CA, PCK certificate, QE report, attestation key, quote.
+ * `pckChain` (PEM) serves quotes that name their platform only. Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE, EVIDENCE_STALE.
+ */
+export function verifyQuoteSignatures(
+  bytes: Uint8Array,
+  anchors: readonly Uint8Array[],
+  { now, cache }: VerificationContext,
+  pckChain?: Uint8Array,
+): SignedQuote {
+  const quote = parseQuote(bytes);
+  const { type, data } = quote.certificationData;
+  const pem = type === PCK_CHAIN_PEM ? data : pckChain;
+  if (pem === undefined) {
+    throw new EvidenceError("EVIDENCE_MALFORMED", `quote: certification data of type ${type} does not hold the PCK certificate chain`, {
+      reason: "unsupported-certification-data",
+      remedy: "Let the quoting library use a PCK certificate from a provisioning cache.",
+    });
+  }
+  const { path, pck } = cached(cache, "pck", [pem, ...anchors], () => verifyPckChain(pem, anchors, now));
+  assertWithinDates(path, now);
+  assertQuoteSigned(quote, publicKeyOf(path.leaf));
+  return { quote, pckPath: path, pck };
+}
+
+/**
+ * Verifies everything that Intel's documents say about a signed quote: they are genuine, current and of this platform, nothing is revoked,
+ * the quoting enclave is Intel's. `collateral` is undefined for callers that asked for signatures alone.
+ */
+export function verifyQuoteCollateral(
+  signed: SignedQuote,
+  anchors: readonly Uint8Array[],
+  collateral: IntelCollateral | undefined,
+  context: VerificationContext,
+): VerifiedQuote {
+  if (collateral === undefined) {
+    if (context.insecure === "signature-chain-only") return { ...signed, collateral: undefined, qeLevel: undefined };
+    throw missing(`collateral for FMSPC ${Buffer.from(signed.pck.fmspc).toString("hex")}`);
+  }
+  const verified = verifyIntelCollateral(collateral, anchors, context);
+  if (context.insecure === undefined) assertNothingRevoked(collateral, signed.pckPath, verified.signers, context);
+  assertFits(verified, signed);
+  return { ...signed, collateral: verified, qeLevel: findQeLevel(signed.quote.qeReport, verified.qeIdentity) };
+}
+
+function verifyPckChain(pem: Uint8Array, anchors: readonly Uint8Array[], now: Date) {
+  const path = verifyCertificationPath(parsePemCertificates(pem), { anchors: anchors.map(parseCertificate), now });
+  return { path, pck: readPckIdentity(path.leaf) };
+}
+
+function assertQuoteSigned(quote: Quote, pckKey: KeyObject): void {
+  if (!isSignedBy(ES256, pckKey, quote.qeReportBytes, quote.qeReportSignature, "ieee-p1363")) {
+    throw refused("bad-qe-signature", "the QE report is not signed by the PCK certificate's key");
+  }
+  const bound = Buffer.alloc(64);
+  bound.set(hash("sha256", Buffer.concat([quote.attestationKey, quote.qeAuthenticationData]), "buffer"));
+  if (Buffer.compare(bound, quote.qeReport.reportData) !== 0) {
+    throw refused("qe-binding-mismatch", "the QE report does not name this attestation key and authentication data");
+  }
+  const key = importPoint(quote.attestationKey);
+  if (key === undefined || !isSignedBy(ES256, key, quote.signedBytes, quote.signature, "ieee-p1363")) {
+    throw refused("bad-signature", "header and body are not signed by the attestation key");
+  }
+}
+
+function importPoint(point: Uint8Array): KeyObject | undefined {
+  try {
+    return createPublicKey({ key: Buffer.concat([P256_SPKI_PREFIX, point]), format: "der", type: "spki" });
+  } catch {
+    return undefined; // not on the curve
+  }
+}
+
+function assertFits({ tcbInfo, qeIdentity }: VerifiedIntelCollateral, { quote, pck }: SignedQuote): void {
+  const isSame = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0;
+  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
+  const mismatch = (document: string, found: string, expected: string) =>
+    refused("collateral-mismatch", `${document} is for ${found}, the quote is of ${expected}`);
+  if (tcbInfo.tee !== quote.tee) throw mismatch("TCB Info", tcbInfo.tee, quote.tee);
+  if (qeIdentity.tee !== quote.tee) throw mismatch("QE Identity", qeIdentity.tee, quote.tee);
+  if (!isSame(tcbInfo.fmspc, pck.fmspc)) throw mismatch("TCB Info", `FMSPC ${hex(tcbInfo.fmspc)}`, hex(pck.fmspc));
+  if (!isSame(tcbInfo.pceId, pck.pceId)) throw mismatch("TCB Info", `PCE ${hex(tcbInfo.pceId)}`, hex(pck.pceId));
+}
+
+const refused = (reason: string, detail: string) => new EvidenceError("EVIDENCE_SIGNATURE", `quote: ${detail}`, { reason });

@@ -1,0 +1,55 @@
+import { type Claims, codeIdentity } from "../core/claims.ts";
+import { EvidenceError } from "../core/errors.ts";
+import type { Evidence } from "../core/evidence.ts";
+import type { VerificationContext } from "../core/trust.ts";
+import { assertUsable, converge, reachesSgxLevel } from "./platform-tcb.ts";
+import { isDebugEnclave } from "./sgx-report.ts";
+import { type VerifiedQuote, verifyQuoteCollateral, verifyQuoteSignatures } from "./verify-quote.ts";
+
+/** Endorsement with the PCK certificate chain (PEM) for quotes that do not carry it. */
+export const PCK_CHAIN = "pck-chain.pem";
+
+/** Verifies a quote of an SGX enclave (versions 3 to 5). Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE, EVIDENCE_STALE. */
+export function verifySgxEvidence({ bytes, endorsements }: Evidence, context: VerificationContext): Claims {
+  const anchors = context.trustAnchors.sgx ?? [];
+  const signed = verifyQuoteSignatures(bytes, anchors, context, endorsements?.get(PCK_CHAIN));
+  const { body, tee, userData } = signed.quote;
+  if (body.kind !== "SgxEnclave") {
+    throw new EvidenceError("EVIDENCE_MALFORMED", `quote: of a ${tee} guest, not of an SGX enclave`, { reason: "unsupported-tee" });
+  }
+  const verified = verifyQuoteCollateral(signed, anchors, findCollateral(signed, context), context);
+  const { report } = body;
+  const hex = (value: Uint8Array) => Buffer.from(value).toString("hex");
+  return {
+    kind: "sgx",
+    userData: report.reportData,
+    codeIdentity: codeIdentity("sgx", report.mrEnclave),
+    launchMeasurement: report.mrEnclave,
+    signer: { mrSigner: hex(report.mrSigner), isvProdId: report.isvProdId, isvSvn: report.isvSvn },
+    debug: isDebugEnclave(report),
+    platformId: `INTEL_QE_ID:${hex(userData.subarray(0, 16))}`,
+    tcb: appraiseTcb(verified),
+    details: {
+      mrEnclave: hex(report.mrEnclave),
+      attributes: hex(report.attributes),
+      miscSelect: hex(report.miscSelect),
+      cpuSvn: hex(report.cpuSvn),
+      configId: hex(report.configId),
+      configSvn: report.configSvn,
+      isvExtProdId: hex(report.isvExtProdId),
+      isvFamilyId: hex(report.isvFamilyId),
+      fmspc: hex(verified.pck.fmspc),
+    },
+  };
+}
+
+/** Asks for the collateral of the platform that the verified PCK certificate names. */
+export function findCollateral({ quote, pck }: Pick<VerifiedQuote, "quote" | "pck">, { collateral }: VerificationContext) {
+  return collateral.intel?.({ tee: quote.tee, fmspc: Buffer.from(pck.fmspc).toString("hex"), authority: pck.authority });
+}
+
+function appraiseTcb({ collateral, qeLevel, pck }: VerifiedQuote): Claims["tcb"] {
+  if (collateral === undefined || qeLevel === undefined) return { status: "Unknown", advisories: [] };
+  const level = collateral.tcbInfo.levels.find((candidate) => reachesSgxLevel(pck, candidate));
+  return converge(assertUsable(level, "platform"), [qeLevel]);
+}

@@ -1,0 +1,63 @@
+/**
+ * What the TDX module says about a trust domain: TDQUOTEBODY of TDX 1.0, and of 1.5 with the two last fields
+ * (Intel TDX DCAP Quoting Library API, appendix A.3.2 and A.3.3). Views, not copies.
+ */
+export interface TdReport {
+  /** SVNs of module, SEAM loader and microcode when the TD started. */
+  readonly teeTcbSvn: Uint8Array;
+  readonly mrSeam: Uint8Array;
+  readonly mrSignerSeam: Uint8Array;
+  readonly seamAttributes: Uint8Array;
+  readonly tdAttributes: Uint8Array;
+  readonly xfam: Uint8Array;
+  readonly mrTd: Uint8Array;
+  readonly mrConfigId: Uint8Array;
+  readonly mrOwner: Uint8Array;
+  readonly mrOwnerConfig: Uint8Array;
+  /** Four registers. */
+  readonly rtmrs: readonly Uint8Array[];
+  readonly reportData: Uint8Array;
+  /** SVNs now, after a module update that the TD lived through. */
+  readonly teeTcbSvn2: Uint8Array | undefined;
+  /** Measurement of the service TDs bound to this one; zero without any. */
+  readonly mrServiceTd: Uint8Array | undefined;
+}
+
+export const TD_REPORT_10_BYTES = 584;
+export const TD_REPORT_15_BYTES = 648;
+const RTMRS = 4;
+
+/** Bits of ATTRIBUTES (Intel TDX Module ABI, TD attributes). */
+const DEBUG = 1n << 0n;
+const SEPT_VE_DISABLE = 1n << 28n;
+
+/** Reads exactly one of the two lengths. A `TypeError` for another length: the format around it has checked that. */
+export function parseTdReport(bytes: Uint8Array): TdReport {
+  if (bytes.length !== TD_REPORT_10_BYTES && bytes.length !== TD_REPORT_15_BYTES) {
+    throw new TypeError(`a TD report body has ${TD_REPORT_10_BYTES} or ${TD_REPORT_15_BYTES} bytes`);
+  }
+  const isVersion15 = bytes.length === TD_REPORT_15_BYTES;
+  return {
+    teeTcbSvn: bytes.subarray(0, 16),
+    mrSeam: bytes.subarray(16, 64),
+    mrSignerSeam: bytes.subarray(64, 112),
+    seamAttributes: bytes.subarray(112, 120),
+    tdAttributes: bytes.subarray(120, 128),
+    xfam: bytes.subarray(128, 136),
+    mrTd: bytes.subarray(136, 184),
+    mrConfigId: bytes.subarray(184, 232),
+    mrOwner: bytes.subarray(232, 280),
+    mrOwnerConfig: bytes.subarray(280, 328),
+    rtmrs: Array.from({ length: RTMRS }, (_, index) => bytes.subarray(328 + 48 * index, 376 + 48 * index)),
+    reportData: bytes.subarray(520, 584),
+    teeTcbSvn2: isVersion15 ? bytes.subarray(584, 600) : undefined,
+    mrServiceTd: isVersion15 ? bytes.subarray(600, 648) : undefined,
+  };
+}
+
+const attributesOf = ({ tdAttributes }: TdReport): bigint => Buffer.from(tdAttributes).readBigUInt64LE();
+
+export const isDebugTd = (report: TdReport): boolean => (attributesOf(report) & DEBUG) !== 0n;
+
+/** Whether the host cannot raise #VE in the TD by taking pages away: every production guest sets it. */
+export const hasSeptVeDisabled = (report: TdReport): boolean => (attributesOf(report) & SEPT_VE_DISABLE) !== 0n;
