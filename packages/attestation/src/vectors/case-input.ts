@@ -24,6 +24,12 @@ export function nonceOf(vectorCase: VectorCase): Uint8Array | undefined {
   return typeof nonce === "string" ? Uint8Array.fromHex(nonce) : undefined;
 }
 
+/** A vendor's root of the collection, DER. Without it the case trusts nobody, and every chain is refused. */
+export function anchorOf({ roots }: VectorCase, file: string): readonly Uint8Array[] {
+  const pem = roots.get(file);
+  return pem === undefined ? [] : parsePemCertificates(pem).map(({ der }) => der);
+}
+
 /** The first certificate of a file, PEM or DER by its name. */
 export function certificateOf(vectorCase: VectorCase, file: string): Certificate {
   const bytes = fileOf(vectorCase, file);

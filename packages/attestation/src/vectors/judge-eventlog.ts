@@ -1,9 +1,14 @@
 import { assertLogExplainsPcrs, assertLogExplainsRtmrs } from "../eventlog/compare.ts";
 import { type DigestAlgorithm, type EventLog, parseEventLog } from "../eventlog/event-log.ts";
 import { replayPcrs, replayRtmrs } from "../eventlog/replay.ts";
+import { parseQuote } from "../sgx/quote.ts";
 import { type Answer, answerOf, judgeAnswer } from "./answer.ts";
 import { fileOf } from "./case-input.ts";
 import type { CaseVerdict, VectorCase } from "./vector-case.ts";
+
+const TD_REPORT_BYTES = 1024;
+/** RTMR 3 belongs to the running system, whose events no firmware logs. */
+const FIRMWARE_RTMRS = 3;
 
 /** Family `eventlog`: a firmware log, and registers that it has to lead to. */
 export function judgeEventLogCase(vectorCase: VectorCase): CaseVerdict {
@@ -18,13 +23,46 @@ function replayCase(vectorCase: VectorCase): Answer {
   const reference = registersOf(vectorCase.expected["reference"]);
   if (reference.rtmrs.length > 0) assertLogExplainsRtmrs(log, reference.rtmrs);
   for (const [bank, pcrs] of reference.banks) assertLogExplainsPcrs(log, bank, pcrs);
+  const guest = guestRegisters(vectorCase);
+  if (guest !== undefined) assertLogExplainsRtmrs(log, guest.rtmrs.slice(0, FIRMWARE_RTMRS));
   const expected = registersOf(vectorCase.expected["fields"]);
   const counts = { eventCount: log.events.length, trailingBytes: log.paddingBytes };
   if (vectorCase.expected["format"] === "ccel" || expected.rtmrs.length > 0) {
     const rtmrs = Object.fromEntries(replayRtmrs(log).map((value, index) => [`rtmr${index}`, value.toHex()]));
-    return { outcome: "ok", fields: { ...counts, ...rtmrs, digestAlgorithm: "sha384" } };
+    return { outcome: "ok", fields: { ...counts, ...rtmrs, digestAlgorithm: "sha384", ...guestFields(vectorCase, guest) } };
   }
   return { outcome: "ok", fields: { ...counts, pcrs: Object.fromEntries(log.algorithms.map((bank) => [bank, bankFields(log, bank)])) } };
+}
+
+interface GuestRegisters {
+  readonly rtmrs: readonly Uint8Array[];
+  readonly mrTd: Uint8Array;
+  readonly reportData: Uint8Array;
+}
+
+/** Registers of the guest that wrote the log, from its quote or its TDREPORT; neither is verified here. */
+function guestRegisters({ files }: VectorCase): GuestRegisters | undefined {
+  const quote = files.get("quote.bin");
+  if (quote !== undefined) {
+    const { body } = parseQuote(quote);
+    return body.kind === "SgxEnclave" ? undefined : body.report;
+  }
+  const report = files.get("tdreport.bin");
+  if (report === undefined || report.length < TD_REPORT_BYTES) return undefined;
+  // TDREPORT_STRUCT: REPORTMACSTRUCT with report data at 128, TDINFO_STRUCT at 512 (Intel TDX Module ABI)
+  const at = (offset: number, length: number) => report.subarray(offset, offset + length);
+  return { reportData: at(128, 64), mrTd: at(528, 48), rtmrs: [0, 1, 2, 3].map((index) => at(720 + 48 * index, 48)) };
+}
+
+function guestFields({ files }: VectorCase, guest: GuestRegisters | undefined): Record<string, unknown> {
+  if (guest === undefined) return {};
+  const nonce = files.get("nonce.bin");
+  return {
+    mrtd: guest.mrTd.toHex(),
+    quoteRtmr2: guest.rtmrs[2]?.toHex(),
+    quoteRtmr3: guest.rtmrs[3]?.toHex(),
+    ...(nonce === undefined ? {} : { reportDataEqualsNonce: Buffer.compare(guest.reportData.subarray(0, nonce.length), nonce) === 0 }),
+  };
 }
 
 const bankFields = (log: EventLog, bank: DigestAlgorithm): Record<string, string> =>

@@ -1,0 +1,77 @@
+import { hash } from "node:crypto";
+import { type Claims, type ClaimValue, codeIdentity } from "../core/claims.ts";
+import { findEndorsement, getEndorsement } from "../core/endorsement.ts";
+import type { Evidence, EvidenceKind } from "../core/evidence.ts";
+import type { VerificationContext } from "../core/trust.ts";
+import { assertWorkloadMeasured, parseWorkload } from "../core/workload.ts";
+import { parseCertificate } from "../x509/certificate.ts";
+import { parseRevocationList } from "../x509/revocation-list.ts";
+import { type SnpReport, splitSnpPolicy } from "./snp-report.ts";
+import { type VerifiedSnpReport, verifySnpReport } from "./verify-snp-report.ts";
+
+/**
+ * Kind `snp`: bytes are the report. Endorsements, DER: `endorsement-key` (VCEK or VLEK), `signer` (ASK or ASVK), optionally `amd-crl` and
+ * `workload`, whose SHA-256 the host must have put into HOST_DATA. Trust anchors are ARKs.
+ */
+export function verifySnpEvidence(evidence: Evidence, context: VerificationContext): Claims {
+  return verifySnpAs("snp", evidence, context);
+}
+
+/** The same under the trust anchors of another kind: simulated evidence differs in nothing else. */
+export function verifySnpAs(anchorKind: EvidenceKind, evidence: Evidence, context: VerificationContext): Claims {
+  const revocationList = findEndorsement(evidence, context, "amd-crl");
+  const verified = verifySnpReport({
+    report: evidence.bytes,
+    endorsementKey: parseCertificate(getEndorsement(evidence, context, "endorsement-key")),
+    signer: parseCertificate(getEndorsement(evidence, context, "signer")),
+    anchors: (context.trustAnchors[anchorKind] ?? []).map(parseCertificate),
+    now: context.now,
+    ...(revocationList === undefined ? {} : { revocationList: parseRevocationList(revocationList) }),
+  });
+  return claimsOf(verified, evidence.endorsements?.get("workload"));
+}
+
+function claimsOf({ report, endorsementKey, reportedTcb }: VerifiedSnpReport, descriptor: Uint8Array | undefined): Claims {
+  if (descriptor !== undefined) assertWorkloadMeasured("HOST_DATA", report.hostData, hash("sha256", descriptor, "buffer"));
+  const workload = descriptor === undefined ? undefined : parseWorkload(descriptor);
+  return {
+    kind: "snp",
+    userData: report.reportData,
+    codeIdentity: codeIdentity(
+      "snp",
+      report.measurement,
+      workload && { imageDigest: workload.imageDigest, fileSystemTag: workload.fileSystemTag },
+    ),
+    launchMeasurement: report.measurement,
+    debug: splitSnpPolicy(report.policy).debugAllowed,
+    platformId: endorsementKey.kind === "VCEK" ? `SNP_CHIP_ID:${report.chipId.toHex()}` : "SNP_VLEK",
+    tcb: { status: "UpToDate", advisories: [] },
+    ...(workload === undefined ? {} : { workload }),
+    instanceId: report.reportId.toHex(),
+    details: {
+      ...reportDetails(report),
+      product: endorsementKey.product,
+      signingKey: endorsementKey.kind,
+      ...prefixed("reportedTcb", reportedTcb),
+    },
+  };
+}
+
+function reportDetails(report: SnpReport): Record<string, ClaimValue> {
+  return {
+    version: report.version,
+    vmpl: report.vmpl,
+    guestSvn: report.guestSvn,
+    hostData: report.hostData.toHex(),
+    familyId: report.familyId.toHex(),
+    imageId: report.imageId.toHex(),
+    idKeyDigest: report.idKeyDigest.toHex(),
+    authorKeyDigest: report.authorKeyDigest.toHex(),
+    reportIdMa: report.reportIdMa.toHex(),
+    platformInfo: `0x${report.platformInfo.toString(16)}`,
+    ...prefixed("policy", splitSnpPolicy(report.policy)),
+  };
+}
+
+const prefixed = (prefix: string, values: object): Record<string, ClaimValue> =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}.${name}`, value as ClaimValue])); // numbers and booleans only
