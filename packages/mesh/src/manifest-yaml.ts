@@ -251,7 +251,7 @@ function syntaxMessage(text: string, error: YAMLError): string {
 
 function syntaxHint(text: string, error: YAMLError): Finding {
   if (error.code === "TAB_AS_INDENT") return { expected: "blanks" };
-  if (/[^\s:]:[^\s:]*:\s*$/.test(lineAt(text, error.pos[0]))) {
+  if (/:\s.*\S:\s*$/.test(lineAt(text, error.pos[0]))) {
     return { hint: "the text after the last colon is empty: a shell variable of the template was likely empty when it was rendered" };
   }
   return {};

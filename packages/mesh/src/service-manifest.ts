@@ -7,6 +7,7 @@ import { type ManifestNode, parseManifestYaml } from "./manifest-yaml.ts";
 import { splitPlaceholders } from "./placeholder.ts";
 import { checkRuntimeSetting } from "./runtime-setting.ts";
 import { readSecretDefinition, readSecretImport, type SecretDefinition, type SecretImport } from "./secret-definition.ts";
+import { checkSecretGraph, checkSecretUses, type UsableSecret } from "./secret-graph.ts";
 import { findSecretReferences } from "./secret-reference.ts";
 
 /** A service manifest: how to build one confidential image (manifests section 3). */
@@ -70,7 +71,21 @@ function readTop(fields: FieldReader, file: string, options: ServiceReadOptions,
   const secrets = readSecrets(fields, options, findings);
   const injectionFiles = readInjectionFiles(fields, options, findings);
   if (build === undefined) return undefined;
+  checkSecrets({ file, build, environment, secrets, injectionFiles }, findings);
   return { file, build, environment, secrets, injectionFiles };
+}
+
+/** What can be said of secrets before the mesh is known: an imported name may be of any kind, a name with a placeholder may be any name. */
+function checkSecrets({ build, environment, secrets, injectionFiles }: ServiceManifest, findings: Findings): void {
+  const usable = new Map<string, UsableSecret>();
+  for (const { name } of secrets.imports) usable.set(name.text, { name: name.text, kind: undefined });
+  for (const definition of secrets.definitions) usable.set(definition.name, { name: definition.name, kind: definition.kind, definition });
+  if ([...usable.keys()].some((name) => name.includes("{{"))) return;
+  const service = build.name.text;
+  checkSecretGraph(service, secrets.definitions, usable, findings);
+  for (const { value } of environment.local) checkSecretUses(service, value, false, usable, findings);
+  for (const { content } of injectionFiles) if (content !== undefined) checkSecretUses(service, content, true, usable, findings);
+  for (const word of build.command) checkSecretUses(service, { text: word, at: build.commandAt }, false, usable, findings);
 }
 
 function readEnvironment(fields: FieldReader, options: ServiceReadOptions, findings: Findings): ServiceManifest["environment"] {
