@@ -104,9 +104,12 @@ function describeEntry(entry: AccessEntry): string {
 }
 
 function platformFacts({ security }: Session, add: Add): void {
-  if (isPlaceholder(security)) return add(`platforms are judged by ${security.text}`);
-  if (isPlaceholder(security.attestation)) return add(`platforms are judged by ${security.attestation.text}`);
-  const { mode, tolerate, ignoreAdvisories, evidence } = security.attestation;
+  const rules = isPlaceholder(security) ? security : security.attestation;
+  if (isPlaceholder(rules)) {
+    add(`platforms are judged by ${rules.text}`);
+    return;
+  }
+  const { mode, tolerate, ignoreAdvisories, evidence } = rules;
   const shown = (item: unknown) => (isPlaceholder(item) ? item.text : String(item));
   if (mode !== "hardware") add(`programs are attested with mode ${shown(mode)}`);
   for (const item of tolerate) add(`platforms with ${shown(item)} are tolerated`);
@@ -134,7 +137,10 @@ function secretsOf(service: Session["services"][number], session: Session): Set<
 }
 
 function sharingFacts(secret: Secret, add: Add): void {
-  if (secret.origin === "imported") return add(`secret ${secret.name} comes from session ${secret.import.session}`);
+  if (secret.origin === "imported") {
+    add(`secret ${secret.name} comes from session ${secret.import.session}`);
+    return;
+  }
   if (secret.kind === "jwt" || secret.kind === "aad-token") return;
   for (const { scope, target, sessionHash, cas } of secret.exports) {
     const pinned = sessionHash === undefined ? "" : ` while its hash is ${sessionHash.slice(0, 8)}…`;

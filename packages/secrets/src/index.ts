@@ -1,5 +1,6 @@
 export { type CertificateRequest, type IssuedCertificate, type Issuer, issueCertificate } from "./certificate.ts";
 export { type FormatOptions, type Formatted, formatSecret } from "./format-secret.ts";
+export { type JwtOptions, signJsonWebToken } from "./json-web-token.ts";
 export {
   certificatesToRenew,
   completeCertificates,
