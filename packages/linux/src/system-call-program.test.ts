@@ -7,8 +7,9 @@ import { test } from "node:test";
 import { openSystemCallProgram, renderSystemCallProgram, type Step, step } from "./index.ts";
 
 function start(steps: readonly Step[]): { child: ChildProcess; socket: Duplex } {
-  using program = openSystemCallProgram(steps);
+  const program = openSystemCallProgram(steps);
   const child = spawn(program.path, [], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  program[Symbol.dispose]();
   const socket = child.stdio[3];
   assert(socket instanceof Duplex);
   return { child, socket };

@@ -29,8 +29,9 @@ export async function startProgram(
   meetings: Meetings,
   stdio: Extract<StdioOptions, readonly unknown[]>,
 ): Promise<ChildProcess> {
-  using program = openSystemCallProgram(steps);
+  const program = openSystemCallProgram(steps);
   const child = spawn(program.path, [], { stdio: [...stdio, "pipe"], env: {} });
+  program[Symbol.dispose](); // the child has executed it, or never will
   const socket = child.stdio[3];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   child.once("error", (cause) => reject(new LocalError("L-NAMESPACE", "a program cannot be started from memory", { cause })));
