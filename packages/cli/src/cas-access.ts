@@ -2,7 +2,6 @@ import { lookup } from "node:dns/promises";
 import type { MeshPlan } from "@vouchsafe/mesh";
 import { CasClient, CasProblemError, ProtocolError } from "@vouchsafe/protocol";
 import { CliError } from "./cli-error.ts";
-import type { ClientIdentity } from "./client-identity.ts";
 import type { ActivePolicy, PolicyDocument } from "./policy-documents.ts";
 import type { Shell } from "./shell.ts";
 
@@ -10,7 +9,7 @@ const LOOKUP_MS = 2000;
 const UPLOAD_MS = 30_000;
 
 /** What the CAS has under the names of the plan's policies; nothing where it cannot be reached from here (MF-100). */
-export async function activePolicies(plan: MeshPlan, _identity: ClientIdentity, shell: Shell): Promise<ReadonlyMap<string, ActivePolicy>> {
+export async function activePolicies(plan: MeshPlan, shell: Shell): Promise<ReadonlyMap<string, ActivePolicy>> {
   const address = await findAddress(plan, shell);
   if (address === undefined) return new Map();
   using client = new CasClient({ ...address, pin: { casKeyHash: plan.cas.key }, timeoutMs: LOOKUP_MS });
@@ -29,12 +28,7 @@ export async function activePolicies(plan: MeshPlan, _identity: ClientIdentity, 
 }
 
 /** Uploads the signed policies in order (mode `Upload`). Throws E-CAS-CONNECT, E-CAS-KEY-MISMATCH, E-CAS-DENIED. */
-export async function uploadDocuments(
-  plan: MeshPlan,
-  documents: readonly PolicyDocument[],
-  _identity: ClientIdentity,
-  shell: Shell,
-): Promise<void> {
+export async function uploadDocuments(plan: MeshPlan, documents: readonly PolicyDocument[], shell: Shell): Promise<void> {
   const { cas } = plan;
   const address = (await findAddress(plan, shell)) ?? { host: cas.host, port: cas.port };
   const retries = /^\d{1,2}$/.test(shell.environment["SCONE_CLI_RETRIES"] ?? "") ? Number(shell.environment["SCONE_CLI_RETRIES"]) : 3;
@@ -71,8 +65,11 @@ export async function uploadDocuments(
   }
 }
 
-/** Where the CAS of the plan can be reached from here: by name, or as this machine's own CAS, which its key identifies. */
-async function findAddress({ cas }: MeshPlan, _shell: Shell): Promise<{ host: string; port: number } | undefined> {
+/** Where the CAS of the plan can be reached from here: as this machine's own CAS, which its key identifies, or by its name. */
+async function findAddress({ cas }: MeshPlan, { environment }: Shell): Promise<{ host: string; port: number } | undefined> {
+  const { defaultStateDir, findEmbeddedCas } = await import("@vouchsafe/local");
+  const embedded = findEmbeddedCas(defaultStateDir(environment));
+  if (embedded !== undefined && embedded.casKeyHash === cas.key) return embedded.client;
   const { promise, resolve } = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => resolve(undefined), LOOKUP_MS);
   const found = await Promise.race([lookup(cas.host).catch(() => undefined), promise]); // an unknown name is an answer

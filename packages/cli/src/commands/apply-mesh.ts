@@ -96,7 +96,7 @@ async function carryOut(
   const { shell, options } = context;
   const isDryRun = hasFlag(options, "dry-run");
   const encryptionKey = plan.cas.encryptionKey ?? identity.encryptionKeyOf(plan.cas);
-  const active = isDryRun ? new Map() : await activePolicies(plan, identity, shell);
+  const active = isDryRun ? new Map() : await activePolicies(plan, shell);
   const documents: PolicyDocument[] = [];
   for (const policy of plan.policies) {
     const name = `session_files/signed_${policyFileName(policy.name)}.json`;
@@ -119,8 +119,7 @@ async function carryOut(
     if (body !== undefined) await target.write(`policies/${prepared.name}.yaml`, readablePolicy(body));
     await target.replace(`templates/${prepared.name}`, images.get(prepared.name)?.files ?? new Map());
   }
-  if (plan.cas.mode === "Upload" && !isDryRun)
-    await progress.run("Policies uploaded", () => uploadDocuments(plan, documents, identity, shell));
+  if (plan.cas.mode === "Upload" && !isDryRun) await progress.run("Policies uploaded", () => uploadDocuments(plan, documents, shell));
   await target.replace("helm", chart);
   if (givenValue(options, "output") === "yaml")
     await target.replace("manifests", await renderManifests(target.file("helm"), plan.release ?? "release-name"));
