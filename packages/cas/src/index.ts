@@ -1,5 +1,14 @@
 export { CasError, type CasErrorCode } from "./cas-error.ts";
 export { type AvailabilityConfig, type ListenAddress, parseAvailabilityConfig, parseListenAddress } from "./config/availability-config.ts";
 export { type OwnerConfig, parseOwnerConfig } from "./config/owner-config.ts";
+export {
+  type CasProcessOptions,
+  CasProcessStatus,
+  casLogFile,
+  casStatusFile,
+  findCasProcess,
+  startCasProcess,
+  stopCasProcess,
+} from "./process/cas-process.ts";
 export { type CasOptions, type RunningCas, startCas } from "./start-cas.ts";
 export { CAS_VERSION } from "./version.ts";

@@ -5,7 +5,9 @@ import { parseArgs } from "node:util";
 import { keyHashOf } from "@vouchsafe/policy";
 import { CasError } from "./cas-error.ts";
 import { parseAvailabilityConfig, parseListenAddress } from "./config/availability-config.ts";
-import { type CasOptions, startCas } from "./start-cas.ts";
+import { type CasProcessStatus, startTicksOf } from "./process/cas-process.ts";
+import { writeDurably } from "./sealing/durable-file.ts";
+import { type CasOptions, type RunningCas, startCas } from "./start-cas.ts";
 
 const HELP = `Usage: cas [options]
 
@@ -18,14 +20,16 @@ Runs the configuration and attestation service.
   --platform-key FILE                 seals the database key; made on first start
   --owner-config FILE                 provision yourself at start with this owner configuration. Its price: whoever starts the CAS can
                                       read and replace the configuration, ownership can be taken, an old instance can pass as new
-  --owner-identity FILE               owner's certificate (PEM) for --owner-config
+  --self-provision                    the same with the default configuration
+  --owner-identity FILE               owner's certificate (PEM) for self-provisioning
   --skip-if-already-provisioned       do not fail when there is an owner already
   --enrol-node-key FILE               trust node statements signed by this public key (PEM); repeatable
+  --status-file FILE                  write addresses, key hash and process number here once it serves (JSON)
   --name NAME                         further name or address for the TLS certificate; repeatable
 `;
 
 /** Reads the options of the process. Throws CasError CONFIGURATION. */
-function readOptions(argv: readonly string[]): CasOptions | "help" {
+function readOptions(argv: readonly string[]): (CasOptions & { readonly statusFile: string | undefined }) | "help" {
   const { values } = parseArgs({
     args: [...argv],
     options: {
@@ -36,6 +40,8 @@ function readOptions(argv: readonly string[]): CasOptions | "help" {
       "platform-key": { type: "string" },
       "owner-config": { type: "string" },
       "owner-identity": { type: "string" },
+      "self-provision": { type: "boolean" },
+      "status-file": { type: "string" },
       "skip-if-already-provisioned": { type: "boolean" },
       "enrol-node-key": { type: "string", multiple: true },
       name: { type: "string", multiple: true },
@@ -49,8 +55,10 @@ function readOptions(argv: readonly string[]): CasOptions | "help" {
     throw new CasError("CONFIGURATION", "neither --config nor --state was given", { remedy: "Run with --help." });
   const listen = (text: string | undefined, fallback: string) => parseListenAddress(text ?? fallback);
   const owner = values["owner-identity"] === undefined ? undefined : readCertificate(values["owner-identity"]);
-  const config = values["owner-config"] === undefined ? undefined : readFileSync(values["owner-config"], "utf8");
+  const ownerConfig = values["owner-config"] === undefined ? undefined : readFileSync(values["owner-config"], "utf8");
+  const config = ownerConfig ?? (values["self-provision"] === true ? "" : undefined);
   return {
+    statusFile: values["status-file"],
     databasePath,
     platformKeyPath: values["platform-key"] ?? join(values.state ?? "/var/lib/vouchsafe", "platform.key"),
     clientListen:
@@ -77,6 +85,7 @@ async function main(): Promise<void> {
     return;
   }
   const cas = await startCas(options);
+  if (options.statusFile !== undefined) writeDurably(options.statusFile, `${JSON.stringify(statusOf(cas))}\n`);
   const stop = (): void => {
     process.off("SIGTERM", stop).off("SIGINT", stop);
     cas[Symbol.asyncDispose]().then(
@@ -85,6 +94,11 @@ async function main(): Promise<void> {
     );
   };
   process.on("SIGTERM", stop).on("SIGINT", stop);
+}
+
+function statusOf({ clientAddress, serviceAddress, casKeyHash, sessionEncryptionKey }: RunningCas): CasProcessStatus {
+  const startTicks = startTicksOf(process.pid) ?? "";
+  return { pid: process.pid, startTicks, client: clientAddress, service: serviceAddress, casKeyHash, sessionEncryptionKey };
 }
 
 function fail(error: unknown): void {
