@@ -192,7 +192,9 @@ function basicConstraintsValue(isCa: boolean, maxPathLength: number | undefined)
 
 function extensions(request: CertificateRequest, publicKey: KeyObject, ownId: Uint8Array, issuerId: Uint8Array | undefined): Uint8Array[] {
   const { isCa, endpoint, control } = request;
-  const leafUsages = publicKey.asymmetricKeyType === "rsa" ? ["digitalSignature", "keyEncipherment"] : ["digitalSignature"];
+  // A key that encrypts keys does not go with a purpose of client authentication alone (RFC 5280 §4.2.1.12).
+  const encrypts = publicKey.asymmetricKeyType === "rsa" && endpoint !== "client";
+  const leafUsages = encrypts ? ["digitalSignature", "keyEncipherment"] : ["digitalSignature"];
   const usages = control?.keyUsage ?? (isCa ? ["keyCertSign", "cRLSign"] : leafUsages);
   const purposes = control?.extKeyUsage ?? (endpoint === undefined ? [] : [endpoint === "server" ? "serverAuth" : "clientAuth"]);
   const names: SubjectAltName[] = [...request.san, ...(control?.uris ?? []).map((value) => ({ kind: "uri", value }) as const)];
