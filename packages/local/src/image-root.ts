@@ -83,14 +83,15 @@ function giveTo(path: string, owner: number): void {
 }
 
 /**
- * Digest over name, type, mode, owner, size, inode and times of everything below a directory. The change time cannot be set by anybody, so an equal
- * seal says that nobody touched the tree since; reading all content again at each start would say no more.
+ * Digest over name, type, mode, size, inode and change time of everything below a directory. The change time cannot be set by anybody, so an equal
+ * seal says that nobody touched the tree since; reading all content again at each start would say no more. Owners are left out because they look
+ * different from inside a user namespace; to change one changes the change time.
  */
 export function sealTree(directory: string): string {
   const hash = createHash("sha256");
   const visit = (path: string, name: string): void => {
     const status = lstatSync(path, { bigint: true });
-    hash.update(`${name}\0${status.mode} ${status.uid} ${status.gid} ${status.size} ${status.ino} ${status.ctimeNs}\0`);
+    hash.update(`${name}\0${status.mode} ${status.size} ${status.ino} ${status.ctimeNs}\0`);
     if (status.isDirectory()) for (const child of readdirSync(path).sort()) visit(join(path, child), `${name}/${child}`);
   };
   visit(directory, "");
