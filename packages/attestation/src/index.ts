@@ -8,6 +8,7 @@ export { EvidenceError, OperationalError } from "./core/errors.ts";
 export { decodeEvidence, type Evidence, type EvidenceJson, type EvidenceKind, encodeEvidence, type Workload } from "./core/evidence.ts";
 export type { Collateral, TrustAnchors, VerificationContext } from "./core/trust.ts";
 export { verifyEvidence } from "./core/verify.ts";
+export { encodeWorkload, parseWorkload } from "./core/workload.ts";
 export { type DstackClaims, type DstackEvent, parseDstackEventLog, verifyDstackEventLog } from "./dstack/dstack-event-log.ts";
 export {
   AttestationResultError,
@@ -31,6 +32,13 @@ export { NODE_AGENT_MEASUREMENT, type NodeStatement } from "./node/node-statemen
 export { type NodeTrust, type VerifiedNodeStatement, verifyNodeStatement } from "./node/verify-node-statement.ts";
 export { parseQuote, type Quote } from "./sgx/quote.ts";
 export { type SignedQuote, verifyQuoteSignatures } from "./sgx/verify-quote.ts";
+export {
+  createSimulatedPlatform,
+  type SimulatedGuest,
+  type SimulatedPlatform,
+  type SimulatedPlatformKeys,
+  simulateSnpEvidence,
+} from "./simulated/simulated-platform.ts";
 export {
   parseSnpReport,
   type SnpPolicy,

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { type Claims, type ClaimValue, codeIdentity } from "../core/claims.ts";
 import { findEndorsement, getEndorsement } from "../core/endorsement.ts";
-import type { Evidence, EvidenceKind } from "../core/evidence.ts";
+import type { Evidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { assertWorkloadMeasured, parseWorkload } from "../core/workload.ts";
 import { parseCertificate } from "../x509/certificate.ts";
@@ -14,17 +14,12 @@ import { type VerifiedSnpReport, verifySnpReport } from "./verify-snp-report.ts"
  * `workload`, whose SHA-256 the host must have put into HOST_DATA. Trust anchors are ARKs.
  */
 export function verifySnpEvidence(evidence: Evidence, context: VerificationContext): Claims {
-  return verifySnpAs("snp", evidence, context);
-}
-
-/** The same under the trust anchors of another kind: simulated evidence differs in nothing else. */
-export function verifySnpAs(anchorKind: EvidenceKind, evidence: Evidence, context: VerificationContext): Claims {
   const revocationList = findEndorsement(evidence, context, "amd-crl");
   const verified = verifySnpReport({
     report: evidence.bytes,
     endorsementKey: parseCertificate(getEndorsement(evidence, context, "endorsement-key")),
     signer: parseCertificate(getEndorsement(evidence, context, "signer")),
-    anchors: (context.trustAnchors[anchorKind] ?? []).map(parseCertificate),
+    anchors: (context.trustAnchors.snp ?? []).map(parseCertificate),
     now: context.now,
     ...(revocationList === undefined ? {} : { revocationList: parseRevocationList(revocationList) }),
   });

@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { EvidenceError } from "../core/errors.ts";
+import { chipId, mintSnp, type SnpMint } from "../testing/mint-snp.ts";
+import { parseSnpReport, snpProduct, splitSnpPolicy, splitSnpTcb } from "./snp-report.ts";
+import { verifySnpReport } from "./verify-snp-report.ts";
+
+const refusedFor = (reason: string) => (error: unknown) => error instanceof EvidenceError && error.reason === reason;
+const turin = {
+  certificate: {
+    product: "Turin" as const,
+    tcb: { fmc: 1, bootLoader: 2, tee: 3, snp: 4, microcode: 81 },
+    hardwareId: chipId.subarray(0, 8),
+  },
+};
+const turinChip = Uint8Array.from([...chipId.subarray(0, 8), ...new Uint8Array(56)]);
+const turinReport = { version: 5, family: 0x1a, model: 0x02, tcb: 0x5100000004030201n, chipId: turinChip };
+
+test("a report of each version and product line verifies under its own key, chip and security versions", () => {
+  for (const version of [2, 3, 4, 5]) assert.equal(verifySnpReport(mintSnp({ report: { version } })).report.version, version);
+  assert.deepEqual(verifySnpReport(mintSnp({ ...turin, report: turinReport })).reportedTcb, turin.certificate.tcb);
+  const genoa = { certificate: { product: "Genoa" as const }, report: { family: 0x19, model: 0x11 } };
+  assert.equal(verifySnpReport(mintSnp(genoa)).endorsementKey.product, "Genoa");
+});
+
+test("a VLEK vouches for a report whose chip id is masked", () => {
+  const vlek: SnpMint = {
+    certificate: { kind: "VLEK" },
+    withoutHardwareId: true,
+    report: { signerInfo: 1 << 2, chipId: new Uint8Array(64) },
+  };
+  assert.equal(verifySnpReport(mintSnp(vlek)).endorsementKey.kind, "VLEK");
+});
+
+const refused: readonly { readonly rule: string; readonly mint: SnpMint; readonly reason: string }[] = [
+  { rule: "hazard A10: signed by another key", mint: { reportKey: "stranger" }, reason: "bad-signature" },
+  { rule: "hazard A10: VCEK of another chip", mint: { report: { chipId: new Uint8Array(64).fill(1) } }, reason: "chip-id-mismatch" },
+  { rule: "hazard A10: chip id masked, though a VCEK signs", mint: { report: { chipId: new Uint8Array(64) } }, reason: "chip-id-mismatch" },
+  { rule: "hazard A10: another product line", mint: { report: { family: 0x1a, model: 2 } }, reason: "bad-chain" },
+  { rule: "hazard A10: an unknown processor", mint: { report: { family: 0x19, model: 0x50 } }, reason: "bad-chain" },
+  { rule: "hazard A10: report version 1", mint: { report: { version: 1 } }, reason: "unsupported-version" },
+  { rule: "hazard A10: report version 6", mint: { report: { version: 6 } }, reason: "unsupported-version" },
+  { rule: "hazard A11: boot loader is older than certified", mint: { report: { tcb: 0x7308000000000002n } }, reason: "tcb-mismatch" },
+  { rule: "hazard A11: microcode is newer than certified", mint: { report: { tcb: 0x7408000000000003n } }, reason: "tcb-mismatch" },
+  {
+    rule: "hazard A11: FMC of a Turin differs",
+    mint: { ...turin, report: { ...turinReport, tcb: 0x5100000004030202n } },
+    reason: "tcb-mismatch",
+  },
+  {
+    rule: "hazard A11: a VLEK where the report names a VCEK",
+    mint: { certificate: { kind: "VLEK" }, withoutHardwareId: true },
+    reason: "bad-chain",
+  },
+  { rule: "hazard A11: a VCEK where the report names a VLEK", mint: { report: { signerInfo: 1 << 2 } }, reason: "bad-chain" },
+  { rule: "hazard A11: a report that nobody signed", mint: { report: { signerInfo: 7 << 2 } }, reason: "bad-chain" },
+  { rule: "hazard A8: signer under another root of the same name", mint: { rootKey: "stranger" }, reason: "untrusted-root" },
+  { rule: "hazard A8: signer is no CA", mint: { signerIsCa: false }, reason: "bad-chain" },
+  { rule: "hazard A7: the signer is revoked", mint: { revoked: ["signer"] }, reason: "cert-revoked" },
+  { rule: "hazard A7: the CRL is of another issuer", mint: { revoked: [], listIssuer: "ARK-Other" }, reason: "crl-mismatch" },
+  { rule: "hazard A7: the CRL is signed by another key", mint: { revoked: [], listKey: "stranger" }, reason: "crl-bad-signature" },
+  {
+    rule: "C-49: the endorsement key has expired",
+    mint: { certificate: { notAfter: new Date("2026-05-01T00:00:00Z") } },
+    reason: "cert-expired",
+  },
+  {
+    rule: "C-49: the endorsement key is not yet valid",
+    mint: { certificate: { notBefore: new Date("2026-07-01T00:00:00Z") } },
+    reason: "cert-not-yet-valid",
+  },
+];
+for (const { rule, mint, reason } of refused) {
+  test(`${rule} → ${reason}`, () => {
+    assert.throws(() => verifySnpReport(mintSnp(mint)), refusedFor(reason));
+  });
+}
+
+test("hazard A7: an expired CRL is refused, a current one that names others is not", () => {
+  verifySnpReport(mintSnp({ revoked: ["stranger"] }));
+  const input = mintSnp({ revoked: ["stranger"] });
+  assert.throws(() => verifySnpReport({ ...input, now: new Date("2026-08-01T00:00:00Z") }), refusedFor("crl-expired"));
+});
+
+test("without an anchor nobody is trusted", () => {
+  assert.throws(() => verifySnpReport({ ...mintSnp(), anchors: [] }), EvidenceError);
+});
+
+test("hazard A1: no bit of a report may change", () => {
+  const input = mintSnp();
+  for (let at = 0; at < input.report.length; at++) {
+    const report = Uint8Array.from(input.report);
+    report[at] = (report[at] ?? 0) ^ (1 << (at % 8));
+    assert.throws(() => verifySnpReport({ ...input, report }), EvidenceError, `byte ${at}`);
+  }
+});
+
+test("hazard A2: shorter is cut off, longer has trailing data", () => {
+  const { report } = mintSnp();
+  for (let length = 0; length < report.length; length += 7)
+    assert.throws(() => parseSnpReport(report.subarray(0, length)), refusedFor("parse-error"));
+  assert.throws(() => parseSnpReport(Uint8Array.of(...report, 0)), refusedFor("trailing-data"));
+});
+
+test("security versions lie elsewhere in a Turin", () => {
+  assert.deepEqual(splitSnpTcb(0x5100000004030201n, "Turin"), { fmc: 1, bootLoader: 2, tee: 3, snp: 4, microcode: 0x51 });
+  assert.deepEqual(splitSnpTcb(0xdb18000000000004n, "Milan"), { bootLoader: 4, tee: 0, snp: 0x18, microcode: 0xdb });
+});
+
+test("the processor signature names the product line", () => {
+  const products = [0xa00f11, 0xa10f11, 0xaa0f02, 0xb00f21, 0x800f12, undefined].map((cpuid1Eax) => snpProduct({ cpuid1Eax }));
+  assert.deepEqual(products, ["Milan", "Genoa", "Genoa", "Turin", undefined, undefined]);
+});
+
+test("guest policy bits have their names", () => {
+  const policy = splitSnpPolicy(0xb001fn);
+  assert.deepEqual([policy.abiMinor, policy.smtAllowed, policy.debugAllowed, policy.migrationAgentAllowed], [0x1f, true, true, false]);
+});
+
+test("parseSnpReport accepts or says EVIDENCE_MALFORMED, whatever the input", () => {
+  const valid = mintSnp().report;
+  const nearlyValid = fc.tuple(fc.nat(valid.length - 1), fc.nat(255)).map(([at, value]) => Uint8Array.from(valid).fill(value, at, at + 1));
+  fc.assert(
+    fc.property(fc.oneof(fc.uint8Array({ maxLength: 1300 }), nearlyValid), (bytes) => {
+      try {
+        parseSnpReport(bytes);
+      } catch (error) {
+        assert(error instanceof EvidenceError && error.code === "EVIDENCE_MALFORMED", String(error));
+      }
+    }),
+  );
+});
