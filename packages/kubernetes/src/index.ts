@@ -1,5 +1,6 @@
 export { type PolicyResource, planApplicationChart, policyObject } from "./chart/application-chart.ts";
 export { Cluster, ClusterError } from "./cluster/cluster.ts";
+export { loadKubeconfig } from "./cluster/load-kubeconfig.ts";
 export { CUSTOM_RESOURCE_DEFINITIONS, type CustomResourceDefinition } from "./custom-resources/definitions.ts";
 export { installPlatform } from "./install/install-platform.ts";
 export { KubernetesError, type KubernetesErrorCode } from "./kubernetes-error.ts";
@@ -9,3 +10,15 @@ export { planLas } from "./objects/las-objects.ts";
 export { type PlatformSettings, planNodes, planOperator, planPlatform } from "./objects/operator-objects.ts";
 export type { PlatformObject } from "./objects/platform-object.ts";
 export { PLATFORM_VERSION } from "./platform-version.ts";
+export { type CasTunnel, openCasTunnel } from "./provision/cas-tunnel.ts";
+export {
+  type Attested,
+  assertCasName,
+  assertNamespace,
+  attestCas,
+  type CasName,
+  type ClientCredentials,
+  findCas,
+  withCasClient,
+} from "./provision/inspect-cas.ts";
+export { type ProvisionOptions, provisionCas, untilHealthy } from "./provision/provision-cas.ts";

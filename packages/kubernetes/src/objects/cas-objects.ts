@@ -94,7 +94,12 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string)
     name: "cas",
     image: spec.image ?? releaseImage,
     imagePullPolicy: spec.imagePullPolicy,
-    args: ["--config", `${CONFIGURATION_DIRECTORY}/cas.toml`],
+    args: [
+      ...["--config", `${CONFIGURATION_DIRECTORY}/cas.toml`],
+      // Without a TEE nothing on the node could keep this key from whoever reads the volume: both share its fate.
+      ...["--platform-key", `${spec.persistence.mountPath}/platform.key`],
+      ...[name, `${name}.${cas.metadata.namespace ?? "default"}`].flatMap((host) => ["--name", host]),
+    ],
     ports: [
       { name: "client", containerPort: CAS_POD_PORTS.client, protocol: "TCP" },
       { name: "enclave", containerPort: CAS_POD_PORTS.enclave, protocol: "TCP" },

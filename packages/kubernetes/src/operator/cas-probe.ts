@@ -15,6 +15,9 @@ export type CasProbe =
     }
   | { readonly kind: "untrustworthy"; readonly message: string };
 
+/** What a signature covers before the text itself: no other document can be taken for a statement. */
+const STATEMENT_LABEL = "vouchsafe/cas-statement/1\0";
+
 /** Asks a CAS for a fresh statement, and verifies chain, signature and nonce. Nothing secret is sent. */
 export async function probeCas(client: CasClient, now: Date): Promise<CasProbe> {
   const nonce = randomBytes(32).toString("base64url");
@@ -24,7 +27,12 @@ export async function probeCas(client: CasClient, now: Date): Promise<CasProbe> 
     const identity = verifyCasChainPem(statement.chain, { casKeyHash: client.identity?.casKeyHash }, now);
     const [leaf] = statement.chain;
     if (leaf === undefined) return { kind: "untrustworthy", message: "the statement has no certificate" };
-    const isSigned = verify("sha256", Buffer.from(signedStatement), new X509Certificate(leaf).publicKey, Buffer.from(signature, "base64"));
+    const isSigned = verify(
+      "sha256",
+      Buffer.from(`${STATEMENT_LABEL}${signedStatement}`),
+      new X509Certificate(leaf).publicKey,
+      Buffer.from(signature, "base64"),
+    );
     if (!isSigned) return { kind: "untrustworthy", message: "the statement is not signed by the CAS" };
     if (Buffer.from(statement.nonce, "base64").toString("base64url") !== nonce && statement.nonce !== nonce) {
       return { kind: "untrustworthy", message: "the statement answers another question: its nonce differs" };

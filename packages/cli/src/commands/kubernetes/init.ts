@@ -1,0 +1,50 @@
+import { Cluster, installPlatform, loadKubeconfig, type PlatformSettings, planPlatform } from "@vouchsafe/kubernetes";
+import { stringify } from "yaml";
+import { CliError } from "../../cli-error.ts";
+import { givenValue, hasFlag, type ParsedOptions } from "../../command-spec.ts";
+import { ExitCode, type Shell } from "../../shell.ts";
+import { VERSION } from "../../version.ts";
+
+const TIMEOUT_MS = 180_000;
+
+/** `sconectl init`: installs the cluster side; repeating it is harmless. */
+export async function init(options: ParsedOptions, shell: Shell): Promise<number> {
+  const settings = platformSettings(options, shell);
+  if (hasFlag(options, "dry-run")) {
+    shell.out(
+      planPlatform(settings)
+        .map((object) => stringify(object, { aliasDuplicateObjects: false }))
+        .join("---\n")
+        .trimEnd(),
+    );
+    return ExitCode.ok;
+  }
+  await installPlatform(new Cluster(loadKubeconfig(shell.environment)), settings, {
+    isWaiting: !hasFlag(options, "no-wait"),
+    timeoutMs: TIMEOUT_MS,
+    log: shell.note,
+    signal: shell.signal,
+  });
+  shell.out(`The platform is installed in the namespace ${settings.namespace}. Next: kubectl provision cas cas -n ${settings.namespace}`);
+  return ExitCode.ok;
+}
+
+function platformSettings(options: ParsedOptions, { environment }: Shell): PlatformSettings {
+  const registry = givenValue(options, "image-registry") ?? environment["SCONECTL_REPO"];
+  if (registry === undefined || registry === "") {
+    throw new CliError("E-OPTION-VALUE", "no repository of the platform images is named", {
+      remedy: "Publish them (vouchsafe publish REPOSITORY), and set SCONECTL_REPO or give --image-registry.",
+    });
+  }
+  const version = givenValue(options, "set-version") ?? environment["VERSION"] ?? VERSION;
+  const image = (name: string): string => `${registry}/${name}:${version === "" ? VERSION : version}`;
+  return {
+    namespace: givenValue(options, "namespace") ?? "scone-system",
+    images: { operator: image("operator"), cas: image("cas"), las: image("las") },
+    imagePullSecrets: [givenValue(options, "image-pull-secret") ?? "sconeapps"],
+    imagePullPolicy: "Always",
+    containerRuntime: givenValue(options, "container-runtime") ?? "/run/containerd/containerd.sock",
+    kubeletRoot: givenValue(options, "kubelet-root") ?? "/var/lib/kubelet",
+    withSgxPlugin: !hasFlag(options, "no-sgxplugin"),
+  };
+}

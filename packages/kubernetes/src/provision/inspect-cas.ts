@@ -1,0 +1,97 @@
+import { CasClient } from "@vouchsafe/protocol";
+import { type Cluster, ClusterError } from "../cluster/cluster.ts";
+import { CasResource } from "../custom-resources/resources.ts";
+import { KubernetesError } from "../kubernetes-error.ts";
+import { CAS_POD_PORTS } from "../objects/cas-objects.ts";
+import { type CasProbe, probeCas } from "../operator/cas-probe.ts";
+import { openCasTunnel } from "./cas-tunnel.ts";
+
+/** Which CAS, and how it is reached. */
+export interface CasName {
+  readonly name: string;
+  readonly namespace: string;
+  /** Address given by the user instead of a tunnel. */
+  readonly address?: { readonly host: string; readonly port: number } | undefined;
+}
+
+export interface ClientCredentials {
+  readonly certificate: string;
+  readonly privateKey: string;
+}
+
+const NAME_MAX_CHARACTERS = 15;
+const CALL_TIMEOUT_MS = 15_000;
+const API_VERSION = "services.scone.cloud/v1beta1";
+
+export const casHeader = ({ name, namespace }: CasName) => ({ apiVersion: API_VERSION, kind: "CAS", metadata: { name, namespace } });
+
+/** CL-43. Throws E-CAS-NAME. */
+export function assertCasName(name: string): void {
+  if (/^[a-z](?:[a-z0-9-]*[a-z0-9])?$/.test(name) && name.length <= NAME_MAX_CHARACTERS) return;
+  throw new KubernetesError("E-CAS-NAME", `the name of the CAS is ${JSON.stringify(name)}`, {
+    remedy: `Use at most ${NAME_MAX_CHARACTERS} lower-case letters, digits and hyphens, beginning with a letter.`,
+  });
+}
+
+/** Throws E-NAMESPACE-MISSING. Who may not look at namespaces is believed. */
+export async function assertNamespace(cluster: Cluster, namespace: string): Promise<void> {
+  try {
+    if ((await cluster.find({ apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } })) !== undefined) return;
+  } catch (error) {
+    if (error instanceof ClusterError && error.status === 403) return;
+    throw error;
+  }
+  throw new KubernetesError("E-NAMESPACE-MISSING", `the namespace ${namespace} does not exist`, {
+    remedy: `Create it (kubectl create namespace ${namespace}), or name another with -n.`,
+  });
+}
+
+/** Undefined where there is no such resource, or no such kind. */
+export async function findCas(cluster: Cluster, cas: CasName): Promise<CasResource | undefined> {
+  const found = await cluster.find(casHeader(cas));
+  return found === undefined ? undefined : CasResource.parse(found);
+}
+
+/**
+ * Talks to a CAS of the cluster. `pin` is the CAS key hash that must be found; without it any CAS answers, and the caller shows whose key it saw.
+ */
+export async function withCasClient<T>(
+  cluster: Cluster,
+  cas: CasName,
+  options: { readonly pin: string | undefined; readonly credentials?: ClientCredentials | undefined },
+  talk: (client: CasClient) => Promise<T>,
+): Promise<T> {
+  const tunnel =
+    cas.address === undefined
+      ? await openCasTunnel(cluster, cas.namespace, `${cas.name}-0`, CAS_POD_PORTS.client)
+      : { ...cas.address, close: () => undefined };
+  const client = new CasClient({
+    host: tunnel.host,
+    port: tunnel.port,
+    pin: { casKeyHash: options.pin },
+    clientIdentity: options.credentials,
+    timeoutMs: CALL_TIMEOUT_MS,
+  });
+  try {
+    return await talk(client);
+  } finally {
+    client.close();
+    tunnel.close();
+  }
+}
+
+export type Attested = Extract<CasProbe, { kind: "answered" }>;
+
+/** Attests a CAS: chain, signature, freshness. Throws E-CAS-UNHEALTHY when it does not answer, E-CAS-ATTESTATION when it is not to be trusted. */
+export async function attestCas(cluster: Cluster, cas: CasName, pin: string | undefined): Promise<Attested> {
+  const probe = await withCasClient(cluster, cas, { pin }, (client) => probeCas(client, new Date()));
+  if (probe.kind === "answered") return probe;
+  if (probe.kind === "unreachable") {
+    throw new KubernetesError("E-CAS-UNHEALTHY", `the CAS ${cas.name} in ${cas.namespace} does not answer: ${probe.message}`, {
+      remedy: `See: kubectl describe cas ${cas.name} -n ${cas.namespace}`,
+    });
+  }
+  throw new KubernetesError("E-CAS-ATTESTATION", `the CAS ${cas.name} in ${cas.namespace} is not trustworthy: ${probe.message}`, {
+    remedy: "If its operator made it anew on purpose, remove its entry from the client's config.json and attest it again.",
+  });
+}
