@@ -6,11 +6,12 @@ import { judgeNitroCase } from "./judge-nitro.ts";
 import { judgeSnpCase } from "./judge-snp.ts";
 import { judgeLogCase } from "./judge-tlog.ts";
 import { judgeTpmCase } from "./judge-tpm.ts";
+import { judgeWycheproofCase } from "./judge-wycheproof.ts";
 import { judgeLimboCase } from "./limbo-case.ts";
 import type { CaseVerdict, VectorCase } from "./vector-case.ts";
 
 /** `now` stands in where a case has no time of its own; nothing else of the present matters. */
-type CaseJudge = (vectorCase: VectorCase, now: Date) => CaseVerdict;
+type CaseJudge = (vectorCase: VectorCase, now: Date) => CaseVerdict | Promise<CaseVerdict>;
 
 const JUDGES = new Map<string, CaseJudge>([
   ["azure-vtpm", judgeAzureCase],
@@ -22,6 +23,7 @@ const JUDGES = new Map<string, CaseJudge>([
   ["tdx", judgeIntelCase],
   ["tlog", judgeLogCase],
   ["tpm-quote", judgeTpmCase],
+  ["wycheproof", judgeWycheproofCase],
   ["x509-limbo", judgeLimboCase],
 ]);
 
@@ -29,12 +31,12 @@ const JUDGES = new Map<string, CaseJudge>([
 export const vectorFamilies: readonly string[] = [...JUDGES.keys()];
 
 /** Runs one case of a vector collection through the library. A family that nobody knows is answered wrong, not skipped. */
-export function judgeCase(vectorCase: VectorCase, now: Date): CaseVerdict {
+export async function judgeCase(vectorCase: VectorCase, now: Date): Promise<CaseVerdict> {
   const judge = JUDGES.get(vectorCase.family);
   const expected = String(vectorCase.expected["expect"]);
   if (judge === undefined) return { isRight: false, expected, found: "nothing", reason: `family ${vectorCase.family} is not known` };
   try {
-    return judge(vectorCase, now);
+    return await judge(vectorCase, now);
   } catch (error) {
     // An unexpected failure in one case is a wrong answer of that case, and the others are still to be judged.
     return {

@@ -1,5 +1,6 @@
 import { constants, createPublicKey, type KeyObject, verify } from "node:crypto";
 import { DER, type DerReader, DerReader as Reader } from "./der-reader.ts";
+import { isRocaModulus } from "./rsa-modulus.ts";
 
 /**
  * Algorithms and keys that a signature on Evidence or a certificate may have. Everything else is refused: SHA-1, MD5, DSA, short RSA keys,
@@ -125,6 +126,7 @@ function findRsaFault(outer: DerReader, key: Uint8Array): string | undefined {
   const significant = modulus[0] === 0 ? modulus.subarray(1) : modulus;
   const bits = significant.length * 8 - Math.clz32(significant[0] ?? 0) + 24;
   if ((modulus[0] ?? 0) >= 0x80 || bits < RSA_BITS_MIN || bits > RSA_BITS_MAX || bits % 8 !== 0) return `is an RSA key of ${bits} bits`;
+  if (isRocaModulus(BigInt(`0x${Buffer.from(significant).toString("hex")}`))) return "is an RSA key that can be factored (CVE-2017-15361)";
   return exponent >= 65537 && exponent % 2 === 1 ? undefined : "is an RSA key with a small or even exponent";
 }
 
