@@ -130,8 +130,8 @@ function formatProblem({ format }: PlaceholderMeaning, secret: Secret, bytesAllo
     };
   }
   const known = SECRET_FORMATS[kind].get(format ?? "");
-  const names = formatNames(kind);
   if (known === undefined) {
+    const names = formatNames(kind);
     if (format === undefined) return { rule: "SL-117", message: `\`${kind}\` has no default format`, expected: names.join(", ") };
     const message = `format \`${format.slice(0, 40)}\` does not exist for \`${kind}\``;
     return {

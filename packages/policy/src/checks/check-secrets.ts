@@ -53,12 +53,12 @@ function checkReferences(secret: Secret, secrets: SecretTable, context: Context)
 
 function referenceProblem(name: string, kinds: readonly SecretKind[], secrets: SecretTable): Issue | undefined {
   const target = secrets.get(name);
+  if (target !== undefined && (target.kind === undefined || kinds.includes(target.kind))) return undefined;
   const wanted = `${/^[aeiox]/.test(kinds[0] ?? "") ? "an" : "a"} \`${kinds[0]}\``;
   const candidates = [...secrets.values()].filter(({ kind }) => kind !== undefined && kinds.includes(kind)).map((secret) => secret.name);
   const expected = `${wanted} (${candidates.length === 0 ? "none defined" : candidates.slice(0, 12).join(", ")})`;
   if (target === undefined)
     return { rule: "SL-105", message: `secret \`${name}\` is not defined`, expected, hint: didYouMean(name, candidates) };
-  if (target.kind === undefined || kinds.includes(target.kind)) return undefined;
   return { rule: "SL-105", message: `\`${name}\` is \`${target.kind}\``, expected };
 }
 

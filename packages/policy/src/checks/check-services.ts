@@ -1,17 +1,19 @@
 import { isPlaceholder } from "../normal-parts.ts";
 import { type Context, child } from "../reader.ts";
-import type { Image, Security, Service, Session } from "../session.ts";
+import type { Image, Secret, Security, Service, Session } from "../session.ts";
 import { didYouMean } from "../spelling.ts";
 import { undefinedSecret } from "./check-placeholders.ts";
 import { checkShieldVariables } from "./check-shield-variables.ts";
 
 export function checkServices(session: Session, context: Context): void {
-  const images = session.images.map(({ name }) => name);
+  const images = new Set(session.images.map(({ name }) => name));
+  const volumes = new Set(session.volumes.map(({ name }) => name));
+  const secrets = new Map(session.secrets.map((secret) => [secret.name, secret]));
   for (const service of session.services) {
     const place = context.placeOf(service);
-    if (service.imageName !== undefined && !images.includes(service.imageName)) {
-      const expected = `one of \`images\` (${images.length === 0 ? "none defined" : images.join(", ")})`;
-      const hint = didYouMean(service.imageName, images);
+    if (service.imageName !== undefined && !images.has(service.imageName)) {
+      const expected = `one of \`images\` (${listed(images)})`;
+      const hint = didYouMean(service.imageName, [...images]);
       context.error(child(place, "image_name"), {
         rule: "SL-61",
         message: `image \`${service.imageName}\` is not defined`,
@@ -20,10 +22,12 @@ export function checkServices(session: Session, context: Context): void {
       });
     }
     checkAttestationMode(service, session, context);
-    checkShieldVariables(service, session, context);
+    checkShieldVariables(service, secrets, context);
   }
-  for (const image of session.images) checkImage(image, session, context);
+  for (const image of session.images) checkImage(image, volumes, secrets, context);
 }
+
+const listed = (names: ReadonlySet<string>) => (names.size === 0 ? "none defined" : [...names].slice(0, 12).join(", "));
 
 const rulesOf = (security: Session["security"]) =>
   isPlaceholder(security) || isPlaceholder(security.attestation) ? undefined : security.attestation;
@@ -75,16 +79,14 @@ function checkStricter(own: Security, service: Service, session: Session, contex
 }
 
 /** SL-166, SL-170. */
-function checkImage(image: Image, session: Session, context: Context): void {
+function checkImage(image: Image, volumes: ReadonlySet<string>, secrets: ReadonlyMap<string, Secret>, context: Context): void {
   const place = context.placeOf(image);
-  const volumes = session.volumes.map(({ name }) => name);
   for (const [index, { name }] of image.volumes.entries()) {
-    if (volumes.includes(name)) continue;
-    const expected = `one of \`volumes\` (${volumes.length === 0 ? "none defined" : volumes.join(", ")})`;
+    if (volumes.has(name)) continue;
+    const expected = `one of \`volumes\` (${listed(volumes)})`;
     const at = child(child(child(place, "volumes"), index), "name");
-    context.error(at, { rule: "SL-166", message: `volume \`${name}\` is not defined`, expected, hint: didYouMean(name, volumes) });
+    context.error(at, { rule: "SL-166", message: `volume \`${name}\` is not defined`, expected, hint: didYouMean(name, [...volumes]) });
   }
-  const secrets = new Map(session.secrets.map((secret) => [secret.name, secret]));
   for (const [index, name] of (image.provideSecrets ?? []).entries()) {
     if (!secrets.has(name)) context.error(child(child(place, "provide_secrets"), index), undefinedSecret(name, secrets, "SL-170"));
   }

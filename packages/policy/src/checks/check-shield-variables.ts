@@ -2,7 +2,7 @@
 import { scanPlaceholders } from "../placeholder-syntax.ts";
 import { type Context, child, quote } from "../reader.ts";
 import { placeholderMeaning } from "../render-placeholders.ts";
-import type { Secret, Service, Session } from "../session.ts";
+import type { Secret, Service } from "../session.ts";
 
 const PREFIX = "SCONE_NETWORK_SHIELD";
 const MODES = ["unprotected", "protected", "refuse"];
@@ -28,12 +28,11 @@ interface Group {
   mode: string | undefined;
 }
 
-export function checkShieldVariables(service: Service, session: Session, context: Context): void {
+export function checkShieldVariables(service: Service, secrets: ReadonlyMap<string, Secret>, context: Context): void {
   const environment = service.environment.filter(({ name, fromHost }) => !fromHost && name.startsWith("SCONE_"));
   if (environment.length === 0) return;
   const place = child(context.placeOf(service), "environment");
   const error = (key: string, message: string, expected: string) => context.errorAtKey(place, key, { rule: "SL-197", message, expected });
-  const secrets = new Map(session.secrets.map((secret) => [secret.name, secret]));
   const groups = new Map<string, Group>();
   for (const { name, value } of environment) {
     const allowed = FIXED.get(name);
