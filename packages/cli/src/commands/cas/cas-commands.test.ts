@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import type { CommandSpec } from "../../command-spec.ts";
+import { parseOptions } from "../../parse-options.ts";
+import type { Shell } from "../../shell.ts";
+import { SESSION_COMMANDS } from "../session/session-spec.ts";
+import { CAS_COMMANDS } from "./cas-spec.ts";
+
+interface Run {
+  readonly code: number;
+  readonly out: string;
+  readonly notes: string;
+}
+
+/** Runs commands in this process against an empty home of their own. */
+function commandLine(t: TestContext): { readonly run: (...argv: string[]) => Promise<Run>; readonly home: string } {
+  const home = mkdtempSync(join(tmpdir(), "vouchsafe-cli-"));
+  const run = async (...argv: string[]): Promise<Run> => {
+    const out: string[] = [];
+    const notes: string[] = [];
+    const shell: Shell = {
+      program: "vouchsafe",
+      out: (text) => out.push(text),
+      note: (text) => notes.push(text),
+      environment: { HOME: home },
+      directory: home,
+      casConfig: join(home, ".cas"),
+      readInput: async () => new Uint8Array(),
+      colour: false,
+      isTerminal: false,
+      signal: new AbortController().signal,
+    };
+    const all: readonly CommandSpec[] = [...CAS_COMMANDS, ...SESSION_COMMANDS];
+    const spec = all.find(({ name }) => name === argv.slice(0, 2).join(" "));
+    assert(spec !== undefined);
+    const { minOperands = 0, maxOperands = 0 } = spec;
+    const code = await (await spec.load())(parseOptions(spec.options, argv.slice(2), { minOperands, maxOperands }), shell);
+    return { code, out: out.join("\n"), notes: notes.join("\n") };
+  };
+  t.after(async () => {
+    await run("cas", "stop");
+    rmSync(home, { recursive: true, force: true });
+  });
+  writeFileSync(join(home, "s.yml"), 'version: "0.3"\nname: $APP\nsecrets: [{name: a, kind: ascii}]\n');
+  return { run, home };
+}
+
+test("an embedded CAS is started, shown, used for sessions and stopped", async (t) => {
+  const { run, home } = commandLine(t);
+  const file = join(home, "s.yml");
+  assert.equal((await run("cas", "status")).code, 1);
+  const started = await run("cas", "start", "--client-listen", "127.0.0.1:0", "--service-listen", "127.0.0.1:0", "--json");
+  assert.equal(started.code, 0, started.notes);
+  const { casKeyHash, client } = JSON.parse(started.out);
+  assert.equal((await run("cas", "show-identification", "-c")).out, casKeyHash);
+  assert.equal((await run("cas", "status")).code, 0);
+  assert.match((await run("cas", "list")).out, /^\* local: https:\/\/127\.0\.0\.1:\d+\/$/);
+  const mode = statSync(join(home, ".cas", "config.json")).mode & 0o777;
+  assert.equal(mode, 0o600);
+
+  const created = await run("session", "create", "-e", "APP=shop", file);
+  assert.match(created.out, /^[0-9a-f]{64}$/, created.notes);
+  assert.equal((await run("session", "verify", "-e", "APP=shop", file)).out, created.out);
+  writeFileSync(file, 'version: "0.3"\nname: $APP\nsecrets: [{name: b, kind: ascii}]\n');
+  const updated = await run("session", "update", "-e", "APP=shop", file);
+  assert.match(updated.out, /^[0-9a-f]{64}$/, updated.notes);
+  assert.notEqual(updated.out, created.out);
+  assert.match((await run("session", "read", "shop")).out, /name: b/);
+  const missing = await run("session", "read", "nothing");
+  assert.deepEqual([missing.code, missing.out], [1, ""]);
+  assert.match(missing.notes, /^Error: session nothing was not read\nCaused by: /);
+
+  const unproven = await run("cas", "attest", `127.0.0.1:${client.port}`);
+  assert.match(unproven.notes, /Caused by: the CAS gave no evidence/);
+  const wrong = await run("cas", "attest", `127.0.0.1:${client.port}`, "-c", "wrong");
+  assert.match(wrong.notes, /CAS key hash is .*, expected wrong/);
+  const testing = ["--only_for_testing-trust-any", "--only_for_testing-debug"];
+  const attested = await run("cas", "attest", `127.0.0.1:${client.port}`, "-c", casKeyHash, ...testing);
+  assert.match(attested.out, /is trustworthy\nVersion of attested CAS: /, attested.notes);
+  assert.equal((await run("cas", "stop")).code, 0);
+  assert.equal((await run("cas", "status")).code, 1);
+});

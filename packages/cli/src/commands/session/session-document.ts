@@ -1,0 +1,44 @@
+import { readFile } from "node:fs/promises";
+import { isEncryptedSession, isSignedSession, parseSession, renderDiagnostics, type Session } from "@vouchsafe/policy";
+import { CliError } from "../../cli-error.ts";
+import { givenValue, givenValues, hasFlag, type ParsedOptions } from "../../command-spec.ts";
+import type { Shell } from "../../shell.ts";
+
+/** A session file as the commands use it: plain text with its variables replaced, or a document that is not to be touched (SL-28). */
+export type SessionDocument =
+  | { readonly kind: "plain"; readonly text: string; readonly session: Session; readonly hasWarnings: boolean }
+  | { readonly kind: "signed" | "encrypted"; readonly text: string };
+
+/** Reads and checks the file; diagnostics go to standard error. Undefined when it has errors. Throws CliError. */
+export async function readSessionDocument(options: ParsedOptions, shell: Shell): Promise<SessionDocument | undefined> {
+  const [file = ""] = options.operands;
+  const text = await readFile(file, "utf8").catch((cause: unknown) => {
+    throw new CliError("E-FILE", `${file} cannot be read`, { cause });
+  });
+  const name = givenValue(options, "name");
+  if (isSignedSession(text) || isEncryptedSession(text)) {
+    if (name !== undefined) throw new CliError("E-OPTION-VALUE", "--name cannot change a signed or encrypted session", { isUsage: true });
+    return { kind: isSignedSession(text) ? "signed" : "encrypted", text };
+  }
+  const values = variables(options, shell);
+  const { session, diagnostics } = parseSession(text, { file, variables: values, ...(name === undefined ? {} : { name }) });
+  if (diagnostics.length > 0) {
+    shell.note(renderDiagnostics(diagnostics, { source: text, json: hasFlag(options, "json"), colour: shell.colour }).trimEnd());
+  }
+  if (session === undefined) return undefined;
+  return { kind: "plain", text, session, hasWarnings: diagnostics.some(({ severity }) => severity === "warning") };
+}
+
+/** SL-24: `-e` wins over the environment, which counts with `--use-env` only. */
+function variables(options: ParsedOptions, { environment }: Shell): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  if (hasFlag(options, "use-env")) {
+    for (const [name, value] of Object.entries(environment)) if (value !== undefined) found.set(name, value);
+  }
+  for (const definition of givenValues(options, "e")) {
+    const equals = definition.indexOf("=");
+    if (equals < 1) throw new CliError("E-OPTION-VALUE", `-e ${JSON.stringify(definition)} is not VAR=VALUE`, { isUsage: true });
+    found.set(definition.slice(0, equals), definition.slice(equals + 1));
+  }
+  return found;
+}

@@ -1,0 +1,83 @@
+import { parseSession, type Session, sessionHash } from "@vouchsafe/policy";
+import { reportCasFailure } from "../../cas-config/cas-failure.ts";
+import { openCasSession } from "../../cas-config/cas-session.ts";
+import { CliError } from "../../cli-error.ts";
+import { hasFlag, type ParsedOptions } from "../../command-spec.ts";
+import { ExitCode, type Shell } from "../../shell.ts";
+import { readSessionDocument } from "./session-document.ts";
+
+/** `session read NAME`: the normalised document with its creator. */
+export async function sessionRead(options: ParsedOptions, shell: Shell): Promise<number> {
+  const [name = ""] = options.operands;
+  using session = await openCasSession(options, shell);
+  try {
+    const { text, hash } = await session.retry(() => session.client.readSession(name));
+    shell.out(hasFlag(options, "json") ? JSON.stringify({ name, hash, text }) : text.trimEnd());
+    return ExitCode.ok;
+  } catch (error) {
+    return reportCasFailure(error, `session ${name} was not read`, shell);
+  }
+}
+
+/** `session list [NAMESPACE]`: one name per line. */
+export async function sessionList(options: ParsedOptions, shell: Shell): Promise<number> {
+  const [namespace = "/"] = options.operands;
+  using session = await openCasSession(options, shell);
+  try {
+    const found: { name: string; updated: string }[] = [];
+    for (let after: string | undefined; ; ) {
+      const page = await session.retry(() =>
+        session.client.listSessions(namespace, { ...(after === undefined ? {} : { after }), limit: 1000 }),
+      );
+      found.push(...page.sessions);
+      if (page.next === undefined) break;
+      after = page.next;
+    }
+    if (hasFlag(options, "json")) shell.out(JSON.stringify(found));
+    else for (const { name } of found) shell.out(name);
+    return ExitCode.ok;
+  } catch (error) {
+    return reportCasFailure(error, `the sessions of ${namespace} were not listed`, shell);
+  }
+}
+
+/** `session verify FILE`: does the CAS have exactly this session? Prints the hash; on a difference tells which parts differ (C-31). */
+export async function sessionVerify(options: ParsedOptions, shell: Shell): Promise<number> {
+  const document = await readSessionDocument(options, shell);
+  if (document === undefined) return ExitCode.failed;
+  if (document.kind !== "plain") throw new CliError("E-FILE", "only a plain session file can be verified", { isUsage: true });
+  const local = document.session;
+  using session = await openCasSession(options, shell);
+  try {
+    const { text, hash } = await session.retry(() => session.client.readSession(local.name));
+    const stored = parseSession(text, { file: local.name }).session;
+    if (stored === undefined)
+      throw new CliError("E-CAS-SESSION", "the session that the CAS has cannot be read", { remedy: "Update this program." });
+    // The file need not name what the upload filled in.
+    const expected = { ...local, predecessor: local.predecessor ?? stored.predecessor };
+    if (sessionHash(expected, { creator: stored.creator }) === hash) {
+      shell.out(hash);
+      return ExitCode.ok;
+    }
+    shell.note(`Error: session ${local.name} differs from the one in CAS ${session.name}`);
+    for (const part of differentParts(expected, stored)) shell.note(`Caused by: ${part} differs`);
+    return ExitCode.failed;
+  } catch (error) {
+    return reportCasFailure(error, `session ${local.name} was not verified`, shell);
+  }
+}
+
+/** Names of what differs, never the values: they may be secret. */
+function differentParts(local: Session, stored: Session): string[] {
+  const parts: string[] = [];
+  const compare = (path: string, a: unknown, b: unknown): void => {
+    if (JSON.stringify(a) === JSON.stringify(b)) return;
+    const isList = Array.isArray(a) && Array.isArray(b);
+    if (!isList || a.length !== b.length) parts.push(path);
+    else for (const [index, item] of a.entries()) compare(`${path}[${index}]`, item, b[index]);
+  };
+  for (const [key, value] of Object.entries(local)) {
+    if (key !== "creator") compare(key, value, (stored as unknown as Record<string, unknown>)[key]); // both are sessions: same keys
+  }
+  return parts;
+}
