@@ -24,12 +24,15 @@ export {
 export { assertLogExplainsPcrs, assertLogExplainsRtmrs } from "./eventlog/compare.ts";
 export { type DigestAlgorithm, type EventLog, type LoggedEvent, parseEventLog } from "./eventlog/event-log.ts";
 export { extendRegister, replayPcrs, replayRtmrs, zeroRegister } from "./eventlog/replay.ts";
+export { type Described, type Description, inspectEvidence } from "./inspect/describe.ts";
+export { type Recognised, type RecognisedFormat, recogniseEvidence } from "./inspect/recognise.ts";
 export { type NitroDocument, parseNitroDocument } from "./nitro/nitro-document.ts";
 export { type NitroTrust, type VerifiedNitroDocument, verifyNitroDocument } from "./nitro/verify-nitro-document.ts";
 export { createNodeStatement } from "./node/create-node-statement.ts";
 export { nodeKeyHash } from "./node/key-hash.ts";
 export { NODE_AGENT_MEASUREMENT, type NodeStatement } from "./node/node-statement.ts";
 export { type NodeTrust, type VerifiedNodeStatement, verifyNodeStatement } from "./node/verify-node-statement.ts";
+export { VENDOR_TRUST_ANCHORS } from "./roots/vendor-roots.ts";
 export { parseQuote, type Quote } from "./sgx/quote.ts";
 export { type SignedQuote, verifyQuoteSignatures } from "./sgx/verify-quote.ts";
 export {

@@ -1,0 +1,108 @@
+import { parseHclReport, readRuntimeData } from "../azure-vtpm/hcl-report.ts";
+import { parseDstackEventLog } from "../dstack/dstack-event-log.ts";
+import { parseEventLog } from "../eventlog/event-log.ts";
+import { replayPcrs, replayRtmrs } from "../eventlog/replay.ts";
+import { parseNitroDocument } from "../nitro/nitro-document.ts";
+import { parseNodeStatement } from "../node/node-statement.ts";
+import { parseQuote } from "../sgx/quote.ts";
+import { parseSnpReport, snpProduct, snpSigningKey, splitSnpPolicy, splitSnpTcb } from "../snp/snp-report.ts";
+import { parseTpmQuote } from "../tpm/tpm-quote.ts";
+import { type Recognised, recogniseEvidence } from "./recognise.ts";
+
+/** A value for display: bytes as hex, integers beyond 2^53 as text. */
+export type Described = string | number | boolean | null | readonly Described[] | { readonly [name: string]: Described };
+
+export interface Description {
+  readonly format: Recognised["format"];
+  readonly bytes: number;
+  /** Names and lengths of what came along. */
+  readonly endorsements: Readonly<Record<string, number>>;
+  readonly fields: Described;
+}
+
+/** Takes a file apart for a reader. Everything in the answer is claimed by the file, nothing is verified. Throws EVIDENCE_MALFORMED. */
+export function inspectEvidence(file: Uint8Array): Description {
+  const { format, bytes, endorsements = new Map<string, Uint8Array>() } = recogniseEvidence(file);
+  return {
+    format,
+    bytes: bytes.length,
+    endorsements: Object.fromEntries([...endorsements].map(([name, value]) => [name, value.length])),
+    fields: describe(fieldsOf(format, bytes)),
+  };
+}
+
+function fieldsOf(format: Recognised["format"], bytes: Uint8Array): unknown {
+  switch (format) {
+    case "sgx":
+    case "tdx": {
+      const { signedBytes: _signed, qeReportBytes: _report, ...quote } = parseQuote(bytes);
+      return quote;
+    }
+    case "snp":
+      return snpFields(bytes);
+    case "nitro": {
+      const { cose: _cose, certificate, caBundle, ...document } = parseNitroDocument(bytes);
+      return { ...document, certificateBytes: certificate.length, caBundleCertificates: caBundle.length };
+    }
+    case "tpm":
+      return parseTpmQuote(bytes);
+    case "node": {
+      const { statement, keyId } = parseNodeStatement(bytes);
+      return { ...statement, keyId };
+    }
+    case "simulated":
+      return {
+        imitates: Buffer.from(bytes.subarray(1, 1 + (bytes[0] ?? 0))).toString("latin1"),
+        evidence: bytes.subarray(1 + (bytes[0] ?? 0)),
+      };
+    case "azure-hcl": {
+      const hcl = parseHclReport(bytes);
+      const { userData, attestationKey } = readRuntimeData(hcl);
+      const key = attestationKey.export({ type: "spki", format: "der" });
+      return { ...hcl, runtimeData: Buffer.from(hcl.runtimeData).toString("utf8"), userData, attestationKey: key };
+    }
+    case "event-log":
+      return logFields(bytes);
+    case "dstack-event-log":
+      return parseDstackEventLog(bytes);
+    default:
+      return format satisfies never;
+  }
+}
+
+function snpFields(bytes: Uint8Array): unknown {
+  const { signedBytes: _signed, ...report } = parseSnpReport(bytes);
+  const product = snpProduct(report);
+  return {
+    ...report,
+    signingKey: snpSigningKey(report),
+    policyBits: splitSnpPolicy(report.policy),
+    ...(product === undefined ? {} : { product, reportedVersions: splitSnpTcb(report.reportedTcb, product) }),
+  };
+}
+
+function logFields(bytes: Uint8Array): unknown {
+  const log = parseEventLog(bytes);
+  const pcrs = Object.fromEntries(log.algorithms.map((bank) => [bank, replayPcrs(log, bank)]));
+  const isCcel =
+    log.algorithms.includes("sha384") && log.events.every(({ register, type }) => type === 3 || (register >= 1 && register <= 4));
+  return {
+    format: log.format,
+    events: log.events.map(({ register, type, data }) => ({ register, type: `0x${type.toString(16)}`, dataBytes: data.length })),
+    paddingBytes: log.paddingBytes,
+    registers: pcrs,
+    ...(isCcel ? { rtmrs: replayRtmrs(log) } : {}),
+  };
+}
+
+function describe(value: unknown): Described {
+  if (value instanceof Uint8Array) return value.toHex();
+  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Map) return Object.fromEntries([...value].map(([key, item]) => [String(key), describe(item)]));
+  if (Array.isArray(value)) return value.map(describe);
+  if (typeof value === "bigint") return `0x${value.toString(16)}`;
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(Object.entries(value).flatMap(([key, item]) => (item === undefined ? [] : [[key, describe(item)]])));
+  }
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : null;
+}

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { test } from "node:test";
+import fc from "fast-check";
+import { EvidenceError } from "../core/errors.ts";
+import { encodeEvidence } from "../core/evidence.ts";
+import { createNodeStatement } from "../node/create-node-statement.ts";
+import { NODE_AGENT_MEASUREMENT } from "../node/node-statement.ts";
+import { eventLogBytes } from "../testing/mint-event-log.ts";
+import { mintSnp } from "../testing/mint-snp.ts";
+import { inspectEvidence } from "./describe.ts";
+
+const { report } = mintSnp({ report: { measurement: new Uint8Array(48).fill(0xaa) } });
+const base64 = Buffer.from(report).toString("base64");
+const node = createNodeStatement(
+  {
+    userData: new Uint8Array(64),
+    agentMeasurement: NODE_AGENT_MEASUREMENT,
+    imageDigest: `sha256:${"ab".repeat(32)}`,
+    fileSystemTag: "",
+    program: "/usr/bin/redis-server",
+    service: "patients-7/redis",
+    instanceCounter: 1n,
+    issuedAt: new Date(0),
+  },
+  generateKeyPairSync("ed25519").privateKey,
+);
+
+const spellings = {
+  bytes: report,
+  hex: Buffer.from(report.toHex()),
+  "hex with 0x and line ends": Buffer.from(`0x${report.toHex().replace(/.{64}/g, "$&\n")}\n`),
+  base64: Buffer.from(base64),
+  base64url: Buffer.from(Buffer.from(report).toString("base64url")),
+  PEM: Buffer.from(`-----BEGIN SNP REPORT-----\n${base64}\n-----END SNP REPORT-----\n`),
+  "wire JSON": Buffer.from(JSON.stringify(encodeEvidence({ kind: "snp", bytes: report, endorsements: new Map([["signer", report]]) }))),
+};
+for (const [name, file] of Object.entries(spellings)) {
+  test(`evidence is recognised as ${name}`, () => {
+    const { format, fields } = inspectEvidence(file);
+    assert.equal(format, "snp");
+    assert.match(JSON.stringify(fields), /"measurement":"(?:aa){48}"/);
+  });
+}
+
+test("node statements and event logs are recognised", () => {
+  assert.match(JSON.stringify(inspectEvidence(node.bytes)), /"format":"node".*redis-server/);
+  assert.match(JSON.stringify(inspectEvidence(eventLogBytes(["sha384"], []))), /"format":"event-log".*"rtmrs"/);
+});
+
+test("inspectEvidence describes or says EVIDENCE_MALFORMED, whatever the input", () => {
+  const seeds = [
+    report,
+    node.bytes,
+    eventLogBytes(["sha384"], []),
+    Buffer.from("[]"),
+    Buffer.from("{}"),
+    Buffer.from("ff5443478018", "hex"),
+  ];
+  const nearlyValid = fc
+    .tuple(fc.constantFrom(...seeds), fc.nat(2000), fc.nat(255))
+    .map(([seed, at, value]) => Uint8Array.from(seed).fill(value, at % seed.length, (at % seed.length) + 1));
+  fc.assert(
+    fc.property(fc.oneof(fc.uint8Array({ maxLength: 300 }), nearlyValid), (bytes) => {
+      try {
+        inspectEvidence(bytes);
+      } catch (error) {
+        assert(error instanceof EvidenceError, String(error));
+      }
+    }),
+  );
+});

@@ -1,0 +1,75 @@
+import { EvidenceError } from "../core/errors.ts";
+import type { Evidence, EvidenceKind } from "../core/evidence.ts";
+import { decodeEvidence } from "../core/evidence.ts";
+import { SNP_REPORT_BYTES } from "../snp/snp-report.ts";
+
+/** Formats that can be told apart by their first bytes. Not all are Evidence by themselves: logs and HCL reports are parts of some. */
+export type RecognisedFormat = EvidenceKind | "azure-hcl" | "event-log" | "dstack-event-log";
+
+export interface Recognised {
+  readonly format: RecognisedFormat;
+  readonly bytes: Uint8Array;
+  readonly endorsements?: ReadonlyMap<string, Uint8Array>;
+}
+
+const TEXT_MAX_BYTES = 8 * 1024 * 1024;
+const NODE_LABEL = "vouchsafe/node-statement/";
+const unknown = (detail: string) =>
+  new EvidenceError("EVIDENCE_MALFORMED", `evidence: ${detail}`, {
+    reason: "parse-error",
+    remedy: "Give a quote, report or document as bytes, hex or base64, or Evidence as JSON.",
+  });
+
+/**
+ * Finds out what a file holds, for people who look at it: raw bytes, hex, base64, a PEM block, or the JSON that goes over the wire. A guess that
+ * decides nothing; the service that releases secrets goes by the wire type alone. Throws EVIDENCE_MALFORMED.
+ */
+export function recogniseEvidence(file: Uint8Array): Recognised {
+  const format = formatOf(file);
+  if (format !== undefined) return { format, bytes: file };
+  if (file.length > TEXT_MAX_BYTES) throw unknown("not a format that is known here");
+  const text = Buffer.from(file).toString("latin1").trim();
+  if (text.startsWith("{") || text.startsWith("[")) return recogniseJson(file);
+  const decoded = decodeText(text);
+  const inner = decoded === undefined ? undefined : formatOf(decoded);
+  if (decoded === undefined || inner === undefined) throw unknown("not a format that is known here");
+  return { format: inner, bytes: decoded };
+}
+
+function recogniseJson(file: Uint8Array): Recognised {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(file));
+  } catch (cause) {
+    throw new EvidenceError("EVIDENCE_MALFORMED", "evidence: begins like JSON, but is not", { reason: "parse-error", cause });
+  }
+  if (Array.isArray(json)) return { format: "dstack-event-log", bytes: file };
+  const { kind, bytes, endorsements }: Evidence = decodeEvidence(json);
+  return { format: kind, bytes, ...(endorsements === undefined ? {} : { endorsements }) };
+}
+
+function formatOf(bytes: Uint8Array): RecognisedFormat | undefined {
+  const head = Buffer.from(bytes.subarray(0, 64));
+  if (head.length < 16) return undefined;
+  const [first, tee] = [head.readUInt16LE(0), head.readUInt32LE(4)];
+  if (head.readUInt32BE(0) === 0xff544347) return "tpm";
+  if (head.toString("latin1", 0, 4) === "HCLA") return "azure-hcl";
+  if (head.toString("latin1", 2, 2 + NODE_LABEL.length) === NODE_LABEL) return "node";
+  if (bytes.length === SNP_REPORT_BYTES && head.readUInt32LE(0) <= 8) return "snp";
+  if (first >= 3 && first <= 5 && (tee === 0 || tee === 0x81)) return tee === 0 ? "sgx" : "tdx";
+  if ((head[0] === 0x84 && head[1] === 0x44) || (head[0] === 0xd2 && head[1] === 0x84)) return "nitro";
+  if (/^.(?:sgx|tdx|snp|nitro|tpm)/s.test(head.toString("latin1", 0, 8)) && (head[0] ?? 0) <= 5) return "simulated";
+  const isLogHeader = head.readUInt32LE(4) === 3 && head.subarray(8, 28).every((byte) => byte === 0);
+  return isLogHeader ? "event-log" : undefined;
+}
+
+function decodeText(text: string): Uint8Array | undefined {
+  const body = text.replace(/-----(?:BEGIN|END) [A-Z0-9 ]{1,40}-----/g, "").replace(/\s+/g, "");
+  const hex = body.replace(/^0x/, "");
+  if (hex.length % 2 === 0 && /^[0-9a-fA-F]+$/.test(hex)) return Uint8Array.fromHex(hex);
+  try {
+    return Uint8Array.fromBase64(body, { alphabet: /[-_]/.test(body) ? "base64url" : "base64" });
+  } catch {
+    return undefined; // not base64 either: the caller says so
+  }
+}
