@@ -108,17 +108,19 @@ export function accessEntryForm(entry: AccessEntry): JsonValue {
   }
 }
 
-function accessPolicyForm(policy: AccessPolicy): Form {
+function accessPolicyForm(policy: AccessPolicy): Form | undefined {
   const read = rule(policy.read);
   const update = rule(policy.update);
   const createSessions = rule(policy.createSessions);
   const listSessions = rule(policy.listSessions);
-  return form({
-    read: sameOr(read, ["CREATOR"]),
-    update: sameOr(update, ["CREATOR"]),
-    create_sessions: sameOr(createSessions, update ?? ["CREATOR"]),
-    list_sessions: sameOr(listSessions, read ?? ["CREATOR"]),
-  });
+  return nonEmpty(
+    form({
+      read: sameOr(read, ["CREATOR"]),
+      update: sameOr(update, ["CREATOR"]),
+      create_sessions: sameOr(createSessions, update ?? ["CREATOR"]),
+      list_sessions: sameOr(listSessions, read ?? ["CREATOR"]),
+    }),
+  );
 }
 
 const rule = (entries: readonly AccessEntry[] | undefined): JsonValue[] | undefined => entries?.map(accessEntryForm);
@@ -232,7 +234,9 @@ function platformRulesForm(rules: PlatformRules): Form | undefined {
   );
 }
 
-const nonEmpty = (value: Form): Form | undefined => (Object.keys(value).length === 0 ? undefined : value);
+function nonEmpty(value: Form): Form | undefined {
+  return Object.keys(value).length === 0 ? undefined : value;
+}
 
 // --- volumes, images ----------------------------------------------------------------------------------------------------------------
 
