@@ -2,12 +2,13 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type MeshRecord, parseMeshRecord } from "@vouchsafe/mesh";
-import { CasClient } from "@vouchsafe/protocol";
+import { CasClient, CasProblemError } from "@vouchsafe/protocol";
 import { readLogTail, startDetached, waitUntilGone, waitWhileAlive } from "./detached-process.ts";
 import { type EmbeddedCas, startEmbeddedCas } from "./embedded-cas.ts";
 import type { EngineOrder } from "./engine-order.ts";
 import { type EngineStatus, readEngineStatus } from "./engine-status.ts";
 import { LocalError } from "./local-error.ts";
+import { agentPublicKey, readAgentKey } from "./node-agent.ts";
 import { identifyProcess, isAlive, type ProcessIdentity, signalProcess } from "./process-identity.ts";
 import { agentKeyFile, applicationPaths, applicationsDir } from "./state-paths.ts";
 import { uploadPolicies, writePublicValues } from "./upload-policies.ts";
@@ -24,8 +25,8 @@ export interface UpOptions {
   readonly stateDir: string;
   /** How long all services together may take until they are ready; 155 s unless given (CL-80). */
   readonly timeoutMs?: number | undefined;
-  /** Owner of the machine's CAS, where it has to be provisioned. */
-  readonly owner?: { readonly keyHash: string; readonly pem: string } | undefined;
+  /** The owner of the machine's CAS: enrols the node agent. Not needed where `startEmbeddedCas` started the CAS. */
+  readonly owner?: { readonly certificate: string; readonly privateKey: string } | undefined;
   /** Told in words what happens. */
   readonly progress?: ((line: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -58,8 +59,8 @@ export async function startApplication(options: UpOptions): Promise<Application>
     });
   }
   await stopApplication(release, stateDir);
-  const cas = await startEmbeddedCas(stateDir, { agentKeyFile: agentKeyFile(stateDir), owner: options.owner, signal: options.signal });
-  await prepareCas(record, targetDir, cas, progress);
+  const cas = await startEmbeddedCas(stateDir);
+  await prepareCas(record, targetDir, cas, options, progress);
   return await startEngine(record, release, targetDir, cas, options);
 }
 
@@ -75,19 +76,36 @@ function readRecord(targetDir: string): MeshRecord {
   }
 }
 
-async function prepareCas(record: MeshRecord, targetDir: string, cas: EmbeddedCas, progress: (line: string) => void): Promise<void> {
+async function prepareCas(
+  record: MeshRecord,
+  targetDir: string,
+  cas: EmbeddedCas,
+  { owner, stateDir }: UpOptions,
+  progress: (line: string) => void,
+): Promise<void> {
   if (record.cas.key !== null && record.cas.key !== cas.casKeyHash) {
     throw new LocalError("L-CAS", `the application was made for the CAS ${record.cas.key}, the CAS of this machine is ${cas.casKeyHash}`, {
       remedy: "Apply the mesh again with the key of this CAS: vouchsafe cas show-identification -c",
     });
   }
-  const client = new CasClient({ ...cas.client, pin: { casKeyHash: cas.casKeyHash } });
+  const client = new CasClient({ ...cas.client, pin: { casKeyHash: cas.casKeyHash }, clientIdentity: owner });
   try {
+    if (owner !== undefined) await enrolAgent(client, stateDir, progress);
     const uploaded = await uploadPolicies(record, targetDir, client);
     progress(`${uploaded} of ${record.policies.length} policies are new and were uploaded to the CAS`);
     for (const file of await writePublicValues(record, targetDir, client)) progress(`wrote ${file}`);
   } finally {
     client.close();
+  }
+}
+
+/** A CAS with another owner may know the agent's key already; if not, it will refuse the services and say why. */
+async function enrolAgent(client: CasClient, stateDir: string, progress: (line: string) => void): Promise<void> {
+  try {
+    await client.enrolNodeKey(agentPublicKey(readAgentKey(agentKeyFile(stateDir))));
+  } catch (error) {
+    if (!(error instanceof CasProblemError)) throw error;
+    progress(`the node agent of this machine was not enrolled: ${error.message}`);
   }
 }
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { meshNamespaceSteps } from "./container-steps.ts";
+import { findEmbeddedCas } from "./embedded-cas.ts";
 import { type EngineOrder, type HostOrder, socketPaths } from "./engine-order.ts";
 import { type EngineStatus, type PublishedPort, writeEngineStatus } from "./engine-status.ts";
 import { type ImageRoot, unpackRoot } from "./image-root.ts";
@@ -87,8 +88,13 @@ export class Engine {
     const runDir = mkdtempSync("/tmp/vouchsafe-");
     this.#write({ phase: "starting", runDir });
     const sockets = socketPaths(runDir);
-    this.#servers.push(await relay({ path: sockets.casService }, () => ({ host: cas.host, port: cas.servicePort })));
-    this.#servers.push(await relay({ path: sockets.casClient }, () => ({ host: cas.host, port: cas.clientPort })));
+    // Asked for at each connection: a CAS that was started again may have other ports.
+    this.#servers.push(
+      await relay({ path: sockets.casService }, () => findEmbeddedCas(stateDir)?.service ?? { host: cas.host, port: cas.servicePort }),
+    );
+    this.#servers.push(
+      await relay({ path: sockets.casClient }, () => findEmbeddedCas(stateDir)?.client ?? { host: cas.host, port: cas.clientPort }),
+    );
     const wanted = record.services.flatMap(({ name, ports }) =>
       ports.filter(({ publish }) => publish).map(({ port }) => ({ service: name, port })),
     );
