@@ -88,3 +88,18 @@ test("the same steps give the same bytes, and a program without an end is refuse
   assert.throws(() => renderSystemCallProgram([step.fork()]), TypeError);
   assert.throws(() => renderSystemCallProgram([step.execute("/bin/\0", [], {})]), TypeError);
 });
+
+test("an ordinary user of a user namespace keeps the named capabilities through execve", async () => {
+  const uid = process.getuid?.() ?? 0;
+  const { child, socket } = start([
+    step.unshare("user"),
+    step.meet("user"),
+    ...step.keepCapabilities(1, 21),
+    step.execute("/bin/sh", ["sh", "-c", "grep -E 'Cap(Prm|Amb)' /proc/self/status"], { PATH: "/bin:/usr/bin" }),
+  ]);
+  const output = collect(child);
+  await once(socket, "data");
+  writeFileSync(`/proc/${child.pid}/uid_map`, `1000 ${uid} 1`);
+  socket.write("g");
+  assert.equal(await output, "CapPrm:\t0000000000200002\nCapAmb:\t0000000000200002\n");
+});

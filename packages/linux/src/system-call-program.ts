@@ -11,8 +11,8 @@ import { NAMESPACE_FLAGS, type NamespaceKind } from "./namespaces.ts";
  * failure". Descriptor 3 is a socket to whoever starts it: the program reports there and waits there for a byte.
  */
 
-/** An argument: a number, or text that is passed as the address of its NUL-terminated bytes. */
-type Argument = number | bigint | string;
+/** An argument: a number, or text that is passed as the address of its NUL-terminated bytes, or the address of bytes as they are. */
+type Argument = number | bigint | string | Uint8Array;
 
 export type Step =
   | {
@@ -51,6 +51,7 @@ const NUMBERS = {
   setsid: 112,
   umask: 95,
   fcntl: 72,
+  capset: 126,
 } as const;
 
 const call = (syscall: keyof typeof NUMBERS, what: string, ...args: readonly Argument[]): Step => ({
@@ -66,6 +67,9 @@ const DETACH = 2;
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9;
 const F_SETFD = 2;
+const CAPABILITY_VERSION = 0x2008_0522;
+const PR_CAP_AMBIENT = 47;
+const PR_CAP_AMBIENT_RAISE = 2;
 
 /** The steps a program can consist of. */
 export const step = {
@@ -94,6 +98,21 @@ export const step = {
     call("setresgid", String(gid), gid, gid, gid),
     call("setresuid", String(uid), uid, uid, uid),
   ],
+  /**
+   * Keeps these capabilities (numbers of linux/capability.h, below 32) and no others, also for an ordinary user and through the next execve:
+   * they become permitted, effective, inheritable and ambient.
+   */
+  keepCapabilities: (...capabilities: readonly number[]): Step[] => {
+    const header = new Uint8Array(8);
+    new DataView(header.buffer).setUint32(0, CAPABILITY_VERSION, true);
+    const sets = new Uint8Array(24);
+    const bits = capabilities.reduce((all, one) => all | (1 << one), 0);
+    for (const offset of [0, 4, 8]) new DataView(sets.buffer).setUint32(offset, bits, true);
+    return [
+      call("capset", "", header, sets),
+      ...capabilities.map((one) => call("prctl", `PR_CAP_AMBIENT ${one}`, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, one, 0, 0)),
+    ];
+  },
   /** Ends with whoever started it, even if that was killed. */
   dieWithParent: (): Step => call("prctl", "PR_SET_PDEATHSIG", PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0),
   newSession: (): Step => call("setsid", ""),
@@ -182,6 +201,7 @@ function emitCall(code: Assembly, number: number, args: readonly Argument[]): vo
   for (const [index, argument] of args.entries()) {
     code.emit(ARGUMENT_MOVES[index] ?? "");
     if (typeof argument === "string") code.emitAddress(code.place(cString(argument)));
+    else if (argument instanceof Uint8Array) code.emitAddress(code.place(argument));
     else code.emitUint(BigInt(argument), 8);
   }
   code.emit("b8"); // mov eax, number

@@ -2,22 +2,25 @@ import { connect } from "node:net";
 import { decodeEvidence, type Evidence } from "@vouchsafe/attestation";
 import { AgentReply, encodeFrame, FrameDecoder } from "@vouchsafe/protocol";
 import { RuntimeError } from "./runtime-error.ts";
+import type { AgentAddress } from "./settings.ts";
 
 const ANSWER_TIMEOUT_MS = 20_000;
 
 /** Asks the node agent for evidence over this user data. The agent measures this container itself. Throws R-EVIDENCE. */
-export function askAgent(socketPath: string, userData: Uint8Array): Promise<Evidence> {
+export function askAgent(agent: AgentAddress, userData: Uint8Array): Promise<Evidence> {
   const { promise, resolve, reject } = Promise.withResolvers<Evidence>();
   const refuse = (message: string, cause?: unknown) =>
     reject(new RuntimeError("R-EVIDENCE", message, { cause, remedy: "See the log of the node agent; `vouchsafe doctor` checks it." }));
   const decoder = new FrameDecoder(AgentReply);
-  const socket = connect(socketPath);
+  const socket = connect(agent);
   socket.setTimeout(ANSWER_TIMEOUT_MS, () => {
     socket.destroy();
     refuse(`the node agent did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`);
   });
   socket.on("connect", () => socket.write(encodeFrame({ type: "evidence", userData: userData.toBase64() })));
-  socket.on("error", (cause) => refuse(`the node agent cannot be reached at ${socketPath}`, cause));
+  socket.on("error", (cause) =>
+    refuse(`the node agent cannot be reached at ${"path" in agent ? agent.path : `${agent.host}:${agent.port}`}`, cause),
+  );
   socket.on("close", () => refuse("the node agent closed the connection without an answer"));
   socket.on("data", (chunk: Buffer) => {
     try {

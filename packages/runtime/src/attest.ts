@@ -22,12 +22,12 @@ export interface AttestOptions {
 
 /** Attests once. Throws what `attestService` throws. */
 export function attestOnce(settings: RuntimeSettings, { runtimeVersion, reconnectWith }: AttestOptions): Promise<AttestedService> {
-  const { agentSocket } = settings;
+  const { agent } = settings;
   return attestService({
     ...settings.cas,
     casKeyHash: settings.casKeyHash,
     serviceId: settings.serviceId,
-    evidence: agentSocket === undefined ? undefined : (userData) => askAgent(agentSocket, userData),
+    evidence: agent === undefined ? undefined : (userData) => askAgent(agent, userData),
     accessToken: settings.accessToken,
     runtimeVersion,
     ...(reconnectWith === undefined ? {} : { instanceKey: reconnectWith, reconnect: true }),

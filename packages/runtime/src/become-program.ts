@@ -12,6 +12,7 @@ import {
 } from "@vouchsafe/linux";
 import type { Configuration } from "@vouchsafe/protocol";
 import type { ImageDescription } from "./image-description.ts";
+import { buildMirroredView } from "./mirrored-view.ts";
 import { repairHosts, repairResolvConf } from "./name-service.ts";
 import { buildView, enterPrivateNamespace, type InjectedFile, writeInjectedFile, writeTree } from "./private-view.ts";
 import { RuntimeError } from "./runtime-error.ts";
@@ -50,11 +51,14 @@ export function becomeProgram(): never {
 function execute({ configuration, image, hostArguments, hostEnvironment }: ProgramOrder): never {
   const isRoot = process.getuid?.() === 0;
   const owner = isRoot ? image.user : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-  enterPrivateNamespace();
+  // Without root this process was started in namespaces of its own (`startInUserNamespace`).
+  if (isRoot) enterPrivateNamespace();
   // Read before the view hides them.
   const code = readCode(configuration);
   const container = { resolvConf: readText("/etc/resolv.conf"), hosts: readText("/etc/hosts") };
-  buildView(image.diversions.map(({ path, original }) => ({ source: original, target: path })));
+  const bindings = image.diversions.map(({ path, original }) => ({ source: original, target: path }));
+  if (isRoot) buildView(bindings);
+  else buildMirroredView({ bindings, written: [...code.map(({ path }) => path), ...configuration.files.map(({ path }) => path)] });
   writeTree(code);
   for (const file of configuration.files) writeInjectedFile(injectedFile(file, configuration, container), owner);
   const environment = programEnvironment(configuration, image, hostEnvironment);

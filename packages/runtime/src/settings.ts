@@ -9,8 +9,8 @@ export interface RuntimeSettings {
   readonly cas: CasAddress;
   /** Pinned CAS key (C-36). */
   readonly casKeyHash: string | undefined;
-  /** Unix socket of the node agent, if there is one. */
-  readonly agentSocket: string | undefined;
+  /** Where the node agent is: a Unix socket made for this service alone, or a port of the node; undefined where there is none. */
+  readonly agent: AgentAddress | undefined;
   readonly accessToken: string | undefined;
   /** How long to wait for the CAS, the policy and the exporters of its imports (MF-125). */
   readonly waitMs: number;
@@ -18,7 +18,10 @@ export interface RuntimeSettings {
   readonly readyFile: string;
 }
 
+export type AgentAddress = { readonly path: string } | { readonly host: string; readonly port: number };
+
 const WAIT_SECONDS = 120;
+const AGENT_PORT = 18_766;
 
 /** Reads the container's environment. Throws R-SETTINGS. */
 export function readSettings(environment: Readonly<Record<string, string | undefined>>): RuntimeSettings {
@@ -46,9 +49,19 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     serviceId,
     cas,
     casKeyHash: value("VOUCHSAFE_CAS_KEY"),
-    agentSocket: value("VOUCHSAFE_AGENT_SOCKET"),
+    agent: agentAddress(value("VOUCHSAFE_AGENT_SOCKET"), value("SCONE_LAS_ADDR")),
     accessToken: value("SCONE_SERVICE_ACCESS_TOKEN"),
     waitMs: waitSeconds * 1000,
     readyFile: value("VOUCHSAFE_READY_FILE") ?? READY_FILE,
   };
+}
+
+function agentAddress(socket: string | undefined, host: string | undefined): AgentAddress | undefined {
+  if (socket !== undefined) return { path: socket };
+  if (host === undefined) return undefined;
+  const address = parseCasAddress(host, AGENT_PORT);
+  if (address !== undefined) return { host: address.host, port: address.port };
+  throw new RuntimeError("R-SETTINGS", `SCONE_LAS_ADDR is ${JSON.stringify(host)}; expected HOST or HOST:PORT`, {
+    remedy: "The chart sets it to the node's address.",
+  });
 }

@@ -14,6 +14,7 @@ import { replaceRenewedFiles } from "./renewed-files.ts";
 import { explainFailure, log } from "./report.ts";
 import { RuntimeError } from "./runtime-error.ts";
 import { type RuntimeSettings, readSettings } from "./settings.ts";
+import { startInUserNamespace, type UnprivilegedStart } from "./unprivileged-start.ts";
 import { RUNTIME_VERSION } from "./version.ts";
 
 /** Signals that a container's first process passes to the program. */
@@ -49,18 +50,19 @@ export async function supervise(
     const image = readImageDescription();
     log(`runtime ${RUNTIME_VERSION}, image platform ${image.platformVersion}, ${image.mode} mode`);
     log(
-      `service ${settings.serviceId.replace(/@.*/s, "@…")}, evidence ${settings.agentSocket === undefined ? "none" : "node (measured by the node agent; proves nothing about hardware)"}`,
+      `service ${settings.serviceId.replace(/@.*/s, "@…")}, evidence ${settings.agent === undefined ? "none" : "node (measured by the node agent; proves nothing about hardware)"}`,
     );
     if (settings.casKeyHash === undefined && settings.accessToken === undefined)
       log("warning: neither a CAS key nor an access token is known: the CAS is not authenticated (C-36)");
     // Starts while this process attests: both need the time that Node needs.
-    const program = startProgram();
+    const { child: program, isReady } = startProgram();
     const signals = forwardSignals(program);
     try {
       const attested = await attestPatiently(settings, { runtimeVersion: RUNTIME_VERSION });
       for (const warning of attested.configuration.warnings) log(`warning: ${warning}`);
       if (!attested.configuration.attested) log("warning: this service is not attested (mode: none)");
       const host = Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+      await isReady;
       await handOver(program, { configuration: attested.configuration, image, hostArguments, hostEnvironment: host });
       log(`started, session version ${attested.configuration.sessionHash}`);
       markReady(settings.readyFile);
@@ -76,7 +78,8 @@ export async function supervise(
   }
 }
 
-function startProgram(): ChildProcess {
+/** With root rights the process arranges its own namespaces; without, it must be started in them. */
+function startProgram(): UnprivilegedStart {
   const script = process.argv[1];
   if (script === undefined) throw new RuntimeError("R-SETTINGS", "the launcher was not started as a script");
   const { LD_LIBRARY_PATH } = process.env;
@@ -84,7 +87,9 @@ function startProgram(): ChildProcess {
   stdio[ORDER_FILE] = "pipe";
   stdio[OUTCOME_FILE] = "pipe";
   const environment = LD_LIBRARY_PATH === undefined ? {} : { LD_LIBRARY_PATH };
-  return spawn(process.execPath, [...process.execArgv, script, "--become-program"], { stdio, env: environment });
+  const argv = [...process.execArgv, script, "--become-program"];
+  if (process.getuid?.() !== 0) return startInUserNamespace(argv, environment, stdio);
+  return { child: spawn(process.execPath, argv, { stdio, env: environment }), isReady: Promise.resolve() };
 }
 
 /** Gives the order and waits until the process has become the program: its end of the outcome pipe closes at execve. */
