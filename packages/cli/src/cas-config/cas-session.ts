@@ -1,14 +1,15 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CAS_CLIENT_PORT, CasClient, ProtocolError, parseCasAddress } from "@vouchsafe/protocol";
+import { CAS_CLIENT_PORT, CasClient, type CasPin, ProtocolError, parseCasAddress } from "@vouchsafe/protocol";
 import { CliError } from "../cli-error.ts";
 import { givenValue, type ParsedOptions } from "../command-spec.ts";
 import type { Shell } from "../shell.ts";
 import { type CasConfig, findKnownCas, type KnownCas, openCasConfig } from "./cas-config-file.ts";
+import { reportCasFailure } from "./cas-failure.ts";
 
 /** A client for an attested CAS, its chain pinned (C-57), and what is known of both sides. */
-export interface CasSession extends Disposable {
+export interface CasSession {
   readonly client: CasClient;
   readonly name: string;
   readonly cas: KnownCas;
@@ -20,22 +21,44 @@ export interface CasSession extends Disposable {
 const DEFAULT_RETRIES = 3;
 const RETRY_DELAY_MS = 500;
 
-/** Opens the CAS of `--cas` (or the default) with the identity of `--identity` (or the own one). Throws CliError. */
-export async function openCasSession(options: ParsedOptions, shell: Shell): Promise<CasSession> {
-  const config = await openCasConfig(shell);
-  const { name, cas } = findKnownCas(config, givenValue(options, "cas"));
-  const identity = await clientIdentity(givenValue(options, "identity"), config);
-  const client = casClient(cas.address, { casKeyHash: cas.cas_key }, identity);
-  const retries = retryCount(givenValue(options, "retries") ?? shell.environment["SCONE_CLI_RETRIES"]);
-  return { client, name, cas, config, retry: (call) => withRetries(call, retries, shell), [Symbol.dispose]: () => client.close() };
+/**
+ * Works with the CAS of `--cas` (or the default) under the identity of `--identity` (or the own one). What fails is reported as C-59 says:
+ * `failure` names the command's purpose. Returns the exit code. Throws usage errors.
+ */
+export async function withCasSession(
+  options: ParsedOptions,
+  shell: Shell,
+  failure: string,
+  work: (session: CasSession) => Promise<number>,
+): Promise<number> {
+  try {
+    const config = await openCasConfig(shell);
+    const { name, cas } = findKnownCas(config, givenValue(options, "cas"));
+    const identity = await clientIdentity(givenValue(options, "identity"), config);
+    const retries = retryCount(givenValue(options, "retries") ?? shell.environment["SCONE_CLI_RETRIES"]);
+    const retry = <T>(call: () => Promise<T>) => withRetries(call, retries, shell);
+    return await withClient(cas.address, { casKeyHash: cas.cas_key }, identity, (client) => work({ client, name, cas, config, retry }));
+  } catch (error) {
+    return reportCasFailure(error, failure, shell);
+  }
 }
 
-/** A client for any address; `pin` is what is known of it. Throws E-CAS-ADDRESS. */
-export function casClient(
+/** Works with a client for any address; `pin` is what is known of it. Throws E-CAS-ADDRESS, and what the work throws. */
+export async function withClient<T>(
   address: string,
-  pin: { readonly casKeyHash?: string | undefined; readonly softwareKeyHash?: string | undefined },
-  clientIdentity?: CasConfig["identity"],
-): CasClient {
+  pin: CasPin,
+  identity: CasConfig["identity"] | undefined,
+  work: (client: CasClient) => Promise<T>,
+): Promise<T> {
+  const client = casClient(address, pin, identity);
+  try {
+    return await work(client);
+  } finally {
+    client.close();
+  }
+}
+
+function casClient(address: string, pin: CasPin, clientIdentity: CasConfig["identity"] | undefined): CasClient {
   const parsed = parseCasAddress(address, CAS_CLIENT_PORT);
   if (parsed === undefined) {
     throw new CliError("E-CAS-ADDRESS", `${JSON.stringify(address)} is no address of a CAS`, {

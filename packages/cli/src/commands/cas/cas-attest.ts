@@ -2,7 +2,7 @@ import { randomBytes, verify, X509Certificate } from "node:crypto";
 import { type CasClient, type CasIdentity, CasStatement, verifyCasChainPem } from "@vouchsafe/protocol";
 import { rememberCas } from "../../cas-config/cas-config-file.ts";
 import { reportCasFailure } from "../../cas-config/cas-failure.ts";
-import { casClient } from "../../cas-config/cas-session.ts";
+import { withClient } from "../../cas-config/cas-session.ts";
 import { CliError } from "../../cli-error.ts";
 import { givenValue, hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
@@ -29,10 +29,11 @@ const STATEMENT_LABEL = "vouchsafe/cas-statement/1\0";
 export async function casAttest(options: ParsedOptions, shell: Shell): Promise<number> {
   const [address = ""] = options.operands;
   const rules = attestRules(options);
-  using client = casClient(address, rules);
   try {
-    const { statement, identity } = await attestCas(client, rules, shell);
-    const version = await client.version();
+    const { statement, identity, version } = await withClient(address, rules, undefined, async (client) => ({
+      ...(await attestCas(client, rules, shell)),
+      version: await client.version(),
+    }));
     const [host = address] = address.replace(/^https:\/\//, "").split(/[:/]/);
     await rememberCas(shell, givenValue(options, "name") ?? host, {
       address: address.replace(/^https:\/\//, "").replace(/\/$/, ""),

@@ -52,7 +52,7 @@ test("an embedded CAS is started, shown, used for sessions and stopped", async (
   const { run, home } = commandLine(t);
   const file = join(home, "s.yml");
   assert.equal((await run("cas", "status")).code, 1);
-  const started = await run("cas", "start", "--client-listen", "127.0.0.1:0", "--service-listen", "127.0.0.1:0", "--json");
+  const started = await run("cas", "start", "--json");
   assert.equal(started.code, 0, started.notes);
   const { casKeyHash, client } = JSON.parse(started.out);
   assert.equal((await run("cas", "show-identification", "-c")).out, casKeyHash);

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { openCasConfig } from "../../cas-config/cas-config-file.ts";
 import { reportCasFailure } from "../../cas-config/cas-failure.ts";
-import { casClient, clientIdentity, openCasSession } from "../../cas-config/cas-session.ts";
+import { clientIdentity, withCasSession, withClient } from "../../cas-config/cas-session.ts";
 import { givenValue, hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { usage } from "../../parse-options.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
@@ -29,13 +29,14 @@ export async function casProvision(options: ParsedOptions, shell: Shell): Promis
   shell.note(
     "notice: the holder of this client's key becomes the owner of the CAS. Whoever loses it can never again change the configuration.",
   );
-  using client = casClient(address, rules, identity);
   try {
-    if (isUnattested) shell.note("warning: the CAS is not attested, only its key is verified");
-    else await attestCas(client, { ...rules, allowsUnprovisioned: true }, shell);
-    const { ownerKeyHash } = await client.provision(token, await readFile(file, "utf8"));
-    shell.out(`CAS ${address} is provisioned; its owner is ${ownerKeyHash}`);
-    return ExitCode.ok;
+    return await withClient(address, rules, identity, async (client) => {
+      if (isUnattested) shell.note("warning: the CAS is not attested, only its key is verified");
+      else await attestCas(client, { ...rules, allowsUnprovisioned: true }, shell);
+      const { ownerKeyHash } = await client.provision(token, await readFile(file, "utf8"));
+      shell.out(`CAS ${address} is provisioned; its owner is ${ownerKeyHash}`);
+      return ExitCode.ok;
+    });
   } catch (error) {
     return reportCasFailure(error, `provisioning of CAS ${address} failed`, shell);
   }
@@ -45,15 +46,12 @@ export async function casProvision(options: ParsedOptions, shell: Shell): Promis
 export async function casUpdateConfig(options: ParsedOptions, shell: Shell): Promise<number> {
   const file = givenValue(options, "config-file");
   if (file === undefined) throw usage("E-OPTION-MISSING", "--config-file FILE is needed");
-  using session = await openCasSession(options, shell);
-  try {
+  return withCasSession(options, shell, "the configuration of the CAS was not changed", async ({ client, name, retry }) => {
     const text = await readFile(file, "utf8");
-    await session.retry(() => session.client.updateConfig(text));
-    shell.out(`the configuration of CAS ${session.name} was updated`);
+    await retry(() => client.updateConfig(text));
+    shell.out(`the configuration of CAS ${name} was updated`);
     return ExitCode.ok;
-  } catch (error) {
-    return reportCasFailure(error, `the configuration of CAS ${session.name} was not changed`, shell);
-  }
+  });
 }
 
 /** `cas accept-rollback`: confirms, as the owner, that the CAS lost its newest changes (C-5). */
@@ -61,11 +59,8 @@ export async function casAcceptRollback(options: ParsedOptions, shell: Shell): P
   if (!hasFlag(options, "yes")) {
     throw usage("E-CONFIRM", "this makes the loss of the newest sessions, secrets and tags final", "Say --yes when you want that.");
   }
-  using session = await openCasSession(options, shell);
-  try {
-    shell.out(await session.client.acceptRollback());
+  return withCasSession(options, shell, "the roll-back of the CAS was not accepted", async ({ client }) => {
+    shell.out(await client.acceptRollback());
     return ExitCode.ok;
-  } catch (error) {
-    return reportCasFailure(error, `the roll-back of CAS ${session.name} was not accepted`, shell);
-  }
+  });
 }

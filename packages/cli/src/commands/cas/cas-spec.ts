@@ -2,7 +2,7 @@ import type { CommandSpec, OptionSpec } from "../../command-spec.ts";
 
 const HELP: OptionSpec = { long: "help", summary: "this text" };
 const JSON_OUTPUT: OptionSpec = { long: "json", summary: "print JSON" };
-const STATE: OptionSpec = { long: "state", value: "DIR", summary: "state of the embedded CAS (default: ~/.local/state/vouchsafe/cas)" };
+const STATE: OptionSpec = { long: "state", value: "DIR", summary: "state of the local engine (default: ~/.local/state/vouchsafe)" };
 const IDENTITY: OptionSpec = { long: "identity", value: "FILE", summary: "PEM key and certificate to use instead of the own identity" };
 const CAS: OptionSpec = { long: "cas", value: "CAS", summary: "an attested CAS, by name or address (default: the default one)" };
 const RETRIES: OptionSpec = { long: "retries", value: "N", summary: "repetitions after network errors (default: 3)" };
@@ -20,15 +20,8 @@ export const CAS_COMMANDS: readonly CommandSpec[] = [
   {
     name: "cas start",
     summary: "Starts the embedded CAS of this user, and makes this client its owner.",
-    options: [
-      STATE,
-      { long: "client-listen", value: "ADDRESS:PORT", summary: "client API (default: 127.0.0.1:8081)" },
-      { long: "service-listen", value: "ADDRESS:PORT", summary: "service interface (default: 127.0.0.1:18765)" },
-      { long: "owner-config", value: "FILE", summary: "owner configuration (TOML)" },
-      JSON_OUTPUT,
-      HELP,
-    ],
-    examples: ["cas start", "cas start --client-listen 127.0.0.1:0 --service-listen 127.0.0.1:0 --json"],
+    options: [STATE, JSON_OUTPUT, HELP],
+    examples: ["cas start", "cas start --json"],
     load: async () => (await import("./cas-start.ts")).casStart,
   },
   {

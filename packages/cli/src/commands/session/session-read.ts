@@ -1,6 +1,5 @@
 import { parseSession, type Session, sessionHash } from "@vouchsafe/policy";
-import { reportCasFailure } from "../../cas-config/cas-failure.ts";
-import { openCasSession } from "../../cas-config/cas-session.ts";
+import { withCasSession } from "../../cas-config/cas-session.ts";
 import { CliError } from "../../cli-error.ts";
 import { hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
@@ -9,26 +8,20 @@ import { readSessionDocument } from "./session-document.ts";
 /** `session read NAME`: the normalised document with its creator. */
 export async function sessionRead(options: ParsedOptions, shell: Shell): Promise<number> {
   const [name = ""] = options.operands;
-  using session = await openCasSession(options, shell);
-  try {
-    const { text, hash } = await session.retry(() => session.client.readSession(name));
+  return withCasSession(options, shell, `session ${name} was not read`, async ({ client, retry }) => {
+    const { text, hash } = await retry(() => client.readSession(name));
     shell.out(hasFlag(options, "json") ? JSON.stringify({ name, hash, text }) : text.trimEnd());
     return ExitCode.ok;
-  } catch (error) {
-    return reportCasFailure(error, `session ${name} was not read`, shell);
-  }
+  });
 }
 
 /** `session list [NAMESPACE]`: one name per line. */
 export async function sessionList(options: ParsedOptions, shell: Shell): Promise<number> {
   const [namespace = "/"] = options.operands;
-  using session = await openCasSession(options, shell);
-  try {
+  return withCasSession(options, shell, `the sessions of ${namespace} were not listed`, async ({ client, retry }) => {
     const found: { name: string; updated: string }[] = [];
     for (let after: string | undefined; ; ) {
-      const page = await session.retry(() =>
-        session.client.listSessions(namespace, { ...(after === undefined ? {} : { after }), limit: 1000 }),
-      );
+      const page = await retry(() => client.listSessions(namespace, { ...(after === undefined ? {} : { after }), limit: 1000 }));
       found.push(...page.sessions);
       if (page.next === undefined) break;
       after = page.next;
@@ -36,9 +29,7 @@ export async function sessionList(options: ParsedOptions, shell: Shell): Promise
     if (hasFlag(options, "json")) shell.out(JSON.stringify(found));
     else for (const { name } of found) shell.out(name);
     return ExitCode.ok;
-  } catch (error) {
-    return reportCasFailure(error, `the sessions of ${namespace} were not listed`, shell);
-  }
+  });
 }
 
 /** `session verify FILE`: does the CAS have exactly this session? Prints the hash; on a difference tells which parts differ (C-31). */
@@ -47,9 +38,8 @@ export async function sessionVerify(options: ParsedOptions, shell: Shell): Promi
   if (document === undefined) return ExitCode.failed;
   if (document.kind !== "plain") throw new CliError("E-FILE", "only a plain session file can be verified", { isUsage: true });
   const local = document.session;
-  using session = await openCasSession(options, shell);
-  try {
-    const { text, hash } = await session.retry(() => session.client.readSession(local.name));
+  return withCasSession(options, shell, `session ${local.name} was not verified`, async ({ client, retry, name }) => {
+    const { text, hash } = await retry(() => client.readSession(local.name));
     const stored = parseSession(text, { file: local.name }).session;
     if (stored === undefined)
       throw new CliError("E-CAS-SESSION", "the session that the CAS has cannot be read", { remedy: "Update this program." });
@@ -59,12 +49,10 @@ export async function sessionVerify(options: ParsedOptions, shell: Shell): Promi
       shell.out(hash);
       return ExitCode.ok;
     }
-    shell.note(`Error: session ${local.name} differs from the one in CAS ${session.name}`);
+    shell.note(`Error: session ${local.name} differs from the one in CAS ${name}`);
     for (const part of differentParts(expected, stored)) shell.note(`Caused by: ${part} differs`);
     return ExitCode.failed;
-  } catch (error) {
-    return reportCasFailure(error, `session ${local.name} was not verified`, shell);
-  }
+  });
 }
 
 /** Names of what differs, never the values: they may be secret. */

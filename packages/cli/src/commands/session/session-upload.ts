@@ -1,7 +1,6 @@
 import { type Creator, printSession } from "@vouchsafe/policy";
 import type { SessionUploaded } from "@vouchsafe/protocol";
-import { reportCasFailure } from "../../cas-config/cas-failure.ts";
-import { type CasSession, openCasSession } from "../../cas-config/cas-session.ts";
+import { type CasSession, withCasSession } from "../../cas-config/cas-session.ts";
 import { hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
 import { readSessionDocument, type SessionDocument } from "./session-document.ts";
@@ -29,16 +28,15 @@ async function upload(
   const document = await readSessionDocument(options, shell);
   if (document === undefined) return ExitCode.failed;
   if (document.kind === "plain" && document.hasWarnings && hasFlag(options, "fail-on-warning")) return ExitCode.refused;
-  using session = await openCasSession(options, shell);
-  try {
+  const failure = document.kind === "plain" ? `session ${document.session.name} ${what}` : `the ${document.kind} session ${what}`;
+  return withCasSession(options, shell, failure, async (session) => {
     const uploaded = await send(await prepare(document, session), session);
-    for (const { rule, path, message } of uploaded.warnings)
-      if (document.kind !== "plain" || rule === "SL-145") shell.note(`warning[${rule}]: ${path}: ${message}`);
+    // The check has told about a plain document's other warnings already.
+    const news = uploaded.warnings.filter(({ rule }) => document.kind !== "plain" || rule === "SL-145");
+    for (const { rule, path, message } of news) shell.note(`warning[${rule}]: ${path}: ${message}`);
     shell.out(uploaded.hash);
     return ExitCode.ok;
-  } catch (error) {
-    return reportCasFailure(error, `session ${document.kind === "plain" ? document.session.name : ""} ${what}`.replace("  ", " "), shell);
-  }
+  });
 }
 
 function send(document: SessionDocument, { client, config, retry }: CasSession): Promise<SessionUploaded> {
