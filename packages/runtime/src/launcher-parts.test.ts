@@ -5,10 +5,10 @@ import { programArgv } from "./become-program.ts";
 import { parseImageDescription } from "./image-description.ts";
 import { parseMountPoints } from "./mount-points.ts";
 import { repairHosts, repairResolvConf } from "./name-service.ts";
-import { topMountPoints } from "./private-view.ts";
 import { RuntimeError } from "./runtime-error.ts";
 import { readSettings } from "./settings.ts";
 import { fillTemplate } from "./template-file.ts";
+import { planView } from "./view-plan.ts";
 
 test("MF-49: search domains with an empty label go, the container's own are appended", () => {
   const injected = "nameserver 10.96.0.10\nsearch .svc.cluster.local svc.cluster.local\noptions ndots:5\n";
@@ -56,10 +56,37 @@ test("SL-66: the container's arguments stand only where the policy has a marker"
   assert.throws(() => programArgv({ arguments: [""], hostArguments: [{ at: 0, hostArgument: 3 }] }, ["a"]), { code: "R-PROGRAM" });
 });
 
-test("only the topmost mount points are carried over, escapes resolved", () => {
-  const text =
-    "1 0 0:1 / / rw - overlay o rw\n2 1 0:2 / /proc rw - proc p rw\n3 2 0:3 / /proc/sys ro - proc p ro\n4 1 0:4 / /a\\040b rw - tmpfs t rw\n5 1 0:5 / /vouchsafe rw - tmpfs t rw\n";
-  assert.deepEqual(topMountPoints(parseMountPoints(text)), ["/proc", "/a b"]);
+test("the view: mounts are taken over, directories above them are rebuilt, all others get a layer in memory", () => {
+  const tree: Record<string, readonly string[]> = {
+    "/": ["bin", "dev", "etc", "proc", "usr", "vouchsafe"],
+    "/etc": ["hosts", "passwd", "ssl"],
+  };
+  const kinds: Record<string, "link" | "file"> = { "/bin": "link", "/etc/hosts": "file", "/etc/passwd": "file" };
+  const steps = planView(["/", "/dev", "/dev/shm", "/proc", "/etc/hosts"], {
+    list: (path) => tree[path] ?? [],
+    kindOf: (path) => kinds[path] ?? "directory",
+  });
+  assert.deepEqual(
+    steps.map((step) => `${step.kind} ${step.path}`),
+    [
+      "link /bin",
+      "mount /dev",
+      "directory /etc",
+      "mount /etc/hosts",
+      "file /etc/passwd",
+      "overlay /etc/ssl",
+      "mount /proc",
+      "overlay /usr",
+    ],
+  );
+});
+
+test("mount points are read with their escapes resolved", () => {
+  const text = "1 0 0:1 / / rw - overlay o rw\n4 1 0:4 / /a\\040b rw - tmpfs t rw\n";
+  assert.deepEqual(
+    parseMountPoints(text).map(({ target }) => target),
+    ["/", "/a b"],
+  );
 });
 
 test("settings: what is missing or malformed is named with a remedy", () => {

@@ -2,10 +2,13 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  copyFileSync,
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -13,16 +16,17 @@ import {
 import { dirname, join } from "node:path";
 import type { TreeEntry } from "@vouchsafe/fileshield";
 import { bindMount, detachMount, makeMountsPrivate, mount, pivotRoot, unshare } from "@vouchsafe/linux";
-import { type MountPoint, parseMountPoints } from "./mount-points.ts";
+import { parseMountPoints } from "./mount-points.ts";
 import { RuntimeError } from "./runtime-error.ts";
+import { type EntryKind, planView, type ViewStep } from "./view-plan.ts";
 
 /*
- * The private view of one program. In a mount namespace of its own, a memory file system is laid over the container's root: the program sees
- * the image, what the policy injects, and what it writes itself; the container sees none of the latter two. Nothing reaches a disk.
+ * The private view of one program. In a mount namespace of its own, a new root in memory is put together from the image: the program sees the image,
+ * what the policy injects, and what it writes itself; the container sees none of the latter two. Nothing reaches a disk.
  */
 
-/** Any directory that every image has: the view is put together on a memory file system there. */
-const WORKSHOP = "/vouchsafe";
+/** A directory that every image of ours has, and that is read before: the view is put together on a memory file system over it. */
+const WORKSHOP = "/vouchsafe/mesh";
 
 /** Moves into a new mount namespace whose changes nobody else sees. Throws R-VIEW where the kernel forbids it. */
 export function enterPrivateNamespace(): void {
@@ -37,56 +41,79 @@ export function enterPrivateNamespace(): void {
   }
 }
 
-/** Mount points that must be carried over one by one; what lies below one of them comes with it. */
-export function topMountPoints(mountPoints: readonly MountPoint[]): readonly string[] {
-  const targets = [...new Set(mountPoints.map(({ target }) => target))].filter((target) => target !== "/" && target !== WORKSHOP);
-  return targets.filter((target) => !targets.some((other) => other !== target && target.startsWith(`${other}/`)));
-}
-
 /**
- * Lays a writable memory layer over the root and makes it the root. `bindings` put a file of the image at another place of the view.
- * Call after `enterPrivateNamespace`.
+ * Builds the view and makes it the root. `bindings` put a file of the image at another place of the view.
+ * Call after `enterPrivateNamespace`. Throws R-VIEW.
  */
 export function buildView(bindings: readonly { readonly source: string; readonly target: string }[]): void {
   try {
-    const mountPoints = topMountPoints(parseMountPoints(readFileSync("/proc/self/mountinfo", "utf8")));
+    const mountPoints = parseMountPoints(readFileSync("/proc/self/mountinfo", "utf8")).map(({ target }) => target);
+    const steps = planView(mountPoints, { list: (directory) => readdirSync(directory), kindOf });
     mount({ source: "view", target: WORKSHOP, type: "tmpfs", flags: ["noSetUserId", "noDevices"], options: "mode=0755" });
-    const [upper, work, root] = ["upper", "work", "root"].map((name) => join(WORKSHOP, name)) as [string, string, string];
-    for (const directory of [upper, work, root]) mkdirSync(directory);
-    mount({
-      source: "view",
-      target: root,
-      type: "overlay",
-      flags: ["noSetUserId", "noDevices"],
-      options: `lowerdir=/,upperdir=${upper},workdir=${work}`,
-    });
-    for (const target of mountPoints) {
-      bindMount(target, join(root, target));
-    }
-    // The sources lie below the workshop in the old root, and are reached through the lower layer of the new one.
-    for (const { source, target } of bindings) bindMount(join(root, source), join(root, target));
+    const root = join(WORKSHOP, "root");
+    mkdirSync(root, 0o755);
+    for (const [index, step] of steps.entries()) perform(step, root, index);
+    for (const { source, target } of bindings) bindMount(source, join(root, target));
+    bindMount(root, root);
     process.chdir(root);
     pivotRoot(".", ".");
     detachMount(".");
     process.chdir("/");
   } catch (cause) {
-    throw cause instanceof RuntimeError
-      ? cause
-      : new RuntimeError("R-VIEW", "the program's view of the file system cannot be made", { cause });
+    throw new RuntimeError("R-VIEW", "the program's view of the file system cannot be made", { cause });
   }
 }
 
-/** Makes a directory with its parents; those that exist stay as they are. */
-function makeDirectories(path: string, mode = 0o755): void {
-  mkdirSync(path, { recursive: true, mode });
+function kindOf(path: string): EntryKind {
+  const status = lstatSync(path);
+  if (status.isSymbolicLink()) return "link";
+  if (status.isDirectory()) return "directory";
+  return status.isFile() ? "file" : "other";
+}
+
+/** Makes a directory with the owner and mode that the image gives to `like`. */
+function makeDirectoryLike(directory: string, like: string): void {
+  mkdirSync(directory);
+  const { uid, gid, mode } = statSync(like);
+  chownSync(directory, uid, gid);
+  chmodSync(directory, mode & 0o7777);
+}
+
+function perform(step: ViewStep, root: string, index: number): void {
+  const { path } = step;
+  const target = join(root, path);
+  if (step.kind === "link") symlinkSync(readlinkSync(path), target);
+  else if (step.kind === "file")
+    copyFileSync(path, target); // few and small: what lies beside the container's name service files
+  else if (step.kind === "directory") makeDirectoryLike(target, path);
+  else if (step.kind === "mount") {
+    if (step.isDirectory) mkdirSync(target);
+    else closeSync(openSync(target, "w"));
+    bindMount(path, target);
+  } else {
+    const [upper, work] = [`${WORKSHOP}/upper${index}`, `${WORKSHOP}/work${index}`];
+    mkdirSync(target);
+    makeDirectoryLike(upper, path);
+    mkdirSync(work);
+    // A comma or a colon would end the option: such a directory is shown as it is, read-only or not.
+    if (/[,:\\]/.test(path)) bindMount(path, target);
+    else
+      mount({
+        source: "view",
+        target,
+        type: "overlay",
+        flags: ["noSetUserId", "noDevices"],
+        options: `lowerdir=${path},upperdir=${upper},workdir=${work}`,
+      });
+  }
 }
 
 /** Writes the decrypted tree into the view. Everything belongs to root and can be read by the program, as copied files of any image. */
 export function writeTree(entries: readonly TreeEntry[]): void {
   for (const entry of entries) {
-    makeDirectories(dirname(entry.path));
+    mkdirSync(dirname(entry.path), { recursive: true, mode: 0o755 });
     if (entry.kind === "directory") {
-      makeDirectories(entry.path);
+      mkdirSync(entry.path, { recursive: true });
       chmodSync(entry.path, entry.mode);
     } else if (entry.kind === "link") {
       symlinkSync(entry.target, entry.path);
@@ -109,7 +136,7 @@ export function writeInjectedFile(
   owner: { readonly uid: number; readonly gid: number },
 ): void {
   try {
-    makeDirectories(dirname(path));
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
     const existing = lstatSync(path, { throwIfNoEntry: false });
     if (existing !== undefined && isMountPoint(path)) detachMount(path);
     const file = openSync(path, "w", 0o600);
@@ -121,10 +148,8 @@ export function writeInjectedFile(
     chownSync(path, owner.uid, owner.gid);
     chmodSync(path, permission);
   } catch (cause) {
-    throw new RuntimeError("R-VIEW", `file ${path} cannot be injected`, {
-      cause,
-      remedy: "Choose a path that is no directory and not below /proc, /sys or /dev.",
-    });
+    const remedy = "Choose a path that is no directory and not below /proc, /sys or /dev.";
+    throw new RuntimeError("R-VIEW", `file ${path} cannot be injected`, { cause, remedy });
   }
 }
 
