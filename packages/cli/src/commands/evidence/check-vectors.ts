@@ -1,6 +1,6 @@
 import { glob, readdir, readFile } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
-import { type CaseVerdict, judgeCase, type VectorCase } from "@vouchsafe/attestation";
+import { type CaseVerdict, judgeCase, VENDOR_TRUST_ANCHORS, type VectorCase } from "@vouchsafe/attestation";
 import { CliError } from "../../cli-error.ts";
 import { hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
@@ -62,8 +62,12 @@ async function readRoots(directory: string): Promise<ReadonlyMap<string, Uint8Ar
     const roots = await readFiles(join(candidate, "roots"));
     if (roots.size > 0) return roots;
   }
-  return new Map();
+  const [intel = new Uint8Array(0)] = VENDOR_TRUST_ANCHORS.sgx ?? [];
+  return new Map([["intel-sgx-root-ca.pem", pemOf(intel)]]); // the one root that cases do not bring themselves
 }
+
+const pemOf = (der: Uint8Array): Uint8Array =>
+  Buffer.from(`-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString("base64")}\n-----END CERTIFICATE-----\n`);
 
 async function readFiles(folder: string): Promise<ReadonlyMap<string, Uint8Array>> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []); // a folder that is absent has no files

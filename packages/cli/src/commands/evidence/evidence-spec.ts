@@ -1,7 +1,37 @@
 import type { CommandSpec } from "../../command-spec.ts";
+import { VERIFY_OPTIONS } from "./verify-options.ts";
 
 /** The sub-commands of `evidence`. */
 export const EVIDENCE_COMMANDS: readonly CommandSpec[] = [
+  {
+    name: "evidence inspect",
+    summary: "Shows what a quote, report, document or event log says, without verifying it.",
+    operands: "FILE|-",
+    minOperands: 1,
+    maxOperands: 1,
+    options: [
+      { long: "json", summary: "print everything as JSON" },
+      { long: "help", summary: "this text" },
+    ],
+    examples: ["evidence inspect quote.bin", "base64 -d < report.b64 | vouchsafe evidence inspect - --json"],
+    notes:
+      "Reads raw bytes, hex, base64, PEM, and evidence as JSON; of SGX, TDX, SEV-SNP, TPM, Nitro, node agents, Azure's HCL, firmware logs.",
+    load: async () => (await import("./inspect.ts")).inspect,
+  },
+  {
+    name: "evidence verify",
+    summary: "Verifies evidence against the vendors' roots and prints what it proves.",
+    operands: "FILE|-",
+    minOperands: 1,
+    maxOperands: 1,
+    options: VERIFY_OPTIONS,
+    examples: [
+      "evidence verify report.bin --with endorsement-key=vcek.der --with signer=ask.pem",
+      "evidence verify quote.bin --collateral collateral/ --at 2026-08-20T00:00:00Z --json",
+    ],
+    notes: "Exits 3 when the evidence proves nothing.",
+    load: async () => (await import("./verify-evidence.ts")).verifyFile,
+  },
   {
     name: "evidence check-vectors",
     summary: "Runs every case of a vector collection through the verifier and compares the answers.",

@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { createNodeStatement, encodeEvidence, NODE_AGENT_MEASUREMENT } from "@vouchsafe/attestation";
+
+const directory = mkdtempSync(join(tmpdir(), "vouchsafe-evidence-"));
+after(() => rmSync(directory, { recursive: true }));
+const main = join(import.meta.dirname, "../../main.ts");
+const run = (...args: string[]) =>
+  new Promise<{ status: number; out: string; err: string }>((resolve) => {
+    execFile(process.execPath, [main, "evidence", ...args], { cwd: directory }, (error, out, err) => {
+      resolve({ status: typeof error?.code === "number" ? error.code : 0, out, err });
+    });
+  });
+
+const agent = generateKeyPairSync("ed25519");
+const statement = {
+  userData: new Uint8Array(64).fill(1),
+  agentMeasurement: NODE_AGENT_MEASUREMENT,
+  imageDigest: `sha256:${"ab".repeat(32)}`,
+  fileSystemTag: "",
+  program: "/usr/bin/redis-server",
+  service: "patients-7/redis",
+  instanceCounter: 1n,
+  issuedAt: new Date("2026-11-25T12:00:00Z"),
+};
+const evidence = createNodeStatement(statement, agent.privateKey);
+writeFileSync(join(directory, "node.json"), JSON.stringify(encodeEvidence(evidence)));
+writeFileSync(join(directory, "agent.pem"), agent.publicKey.export({ type: "spki", format: "pem" }));
+writeFileSync(join(directory, "garbage"), "neither quote nor report");
+const verified = ["verify", "node.json", "--root", "agent.pem", "--at", "2026-11-25T12:00:30Z"];
+
+test("evidence inspect shows what the file says, and says that nothing of it is verified", async () => {
+  const { status, out, err } = await run("inspect", "node.json");
+  assert.equal(status, 0);
+  assert.match(out, /^node, \d+ bytes\n(?:.*\n)* {2}program: \/usr\/bin\/redis-server\n/);
+  assert.match(err, /nothing of this is verified/);
+});
+
+test("evidence verify prints claims, and warns that node evidence proves nothing about hardware", async () => {
+  const { status, out, err } = await run(...verified, "--json");
+  assert.equal(status, 0, err);
+  assert.equal(JSON.parse(out).claims.workload.imageDigest, statement.imageDigest);
+  assert.match(err, /proves nothing about hardware/);
+});
+
+test("C-50: evidence verify exits 3 and names code and reason where nothing is proved", async () => {
+  const stale = await run("verify", "node.json", "--root", "agent.pem", "--at", "2026-11-26T12:00:00Z");
+  assert.deepEqual([stale.status, stale.out.split("\n")[0]], [3, "not verified: EVIDENCE_STALE, stale"]);
+  const unknown = await run("verify", "node.json");
+  assert.deepEqual([unknown.status, unknown.out.split("\n")[0]], [3, "not verified: EVIDENCE_SIGNATURE, bad-signature"]);
+  const garbage = await run("verify", "garbage");
+  assert.deepEqual([garbage.status, garbage.out.split("\n")[0]], [3, "not verified: EVIDENCE_MALFORMED, parse-error"]);
+});
+
+test("evidence check-vectors counts, prints one line for each deviation, and exits 1", async () => {
+  const vectors = process.env["VOUCHSAFE_VECTORS"] ?? join(import.meta.dirname, "../../../../../../shared/vectors");
+  if (!existsSync(join(vectors, "tlog"))) return; // what it prints for deviations is tested below
+  const { status, out } = await run("check-vectors", join(vectors, "tlog"));
+  assert.deepEqual([status, out], [0, "5 cases, 5 right\n"]);
+});
+
+test("evidence check-vectors answers a case that it does not know as wrong", async () => {
+  const folder = mkdtempSync(join(directory, "tarot-"));
+  writeFileSync(join(folder, "expected.json"), JSON.stringify({ family: "tarot", case: "x", expect: "ok" }));
+  const { status, out } = await run("check-vectors", folder);
+  assert.equal(status, 1);
+  assert.match(out, /expected ok, found nothing.*\n1 cases, 0 right\n$/);
+});

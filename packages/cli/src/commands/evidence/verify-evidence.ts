@@ -1,0 +1,52 @@
+import { type Claims, EvidenceError, verifyEvidence } from "@vouchsafe/attestation";
+import { hasFlag, type ParsedOptions } from "../../command-spec.ts";
+import { ExitCode, type Shell } from "../../shell.ts";
+import { readEvidenceInput } from "./evidence-input.ts";
+import { linesOf } from "./inspect.ts";
+
+/** `evidence verify FILE`: says what the evidence proves. Exits 3 when it proves nothing; whether a policy accepts it is another question. */
+export async function verifyFile(options: ParsedOptions, shell: Shell): Promise<number> {
+  try {
+    const { evidence, context } = await readEvidenceInput(options, shell);
+    const claims = verifyEvidence(evidence, context);
+    if (hasFlag(options, "json")) shell.out(JSON.stringify({ verified: true, claims: describeClaims(claims) }));
+    else {
+      shell.out(`verified: ${claims.kind} evidence${claims.debug ? ", DEBUG" : ""}, at ${context.now.toISOString()}`);
+      for (const line of linesOf(describeClaims(claims), "")) shell.out(line);
+    }
+    warn(claims, shell);
+    return ExitCode.ok;
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error;
+    const { code, reason, message, remedy } = error;
+    if (hasFlag(options, "json"))
+      shell.out(JSON.stringify({ verified: false, code, reason, message, ...(remedy === undefined ? {} : { remedy }) }));
+    else {
+      shell.out(`not verified: ${code}, ${reason}`);
+      shell.out(`  ${message}`);
+      if (remedy !== undefined) shell.note(`help: ${remedy}`);
+    }
+    return ExitCode.refused;
+  }
+}
+
+/** Evidence of these kinds, or in these states, must never pass unnoticed. */
+function warn({ kind, debug, tcb }: Claims, shell: Shell): void {
+  if (kind === "simulated") shell.note("warning: simulated evidence proves nothing about hardware");
+  if (kind === "node") shell.note("warning: node evidence proves nothing about hardware; it is worth what the agent's machine is worth");
+  if (debug) shell.note("warning: debug mode: whoever owns the machine can read and change everything inside");
+  if (tcb.status !== "UpToDate")
+    shell.note(`warning: the platform's TCB status is ${tcb.status}${tcb.advisories.length > 0 ? `: ${tcb.advisories.join(", ")}` : ""}`);
+}
+
+export function describeClaims(claims: Claims) {
+  const { userData, launchMeasurement, tcb, workload, signer, ...rest } = claims;
+  return {
+    ...rest,
+    userData: userData.toHex(),
+    launchMeasurement: launchMeasurement.toHex(),
+    tcb: { status: tcb.status, advisories: tcb.advisories, ...(tcb.date === undefined ? {} : { date: tcb.date.toISOString() }) },
+    ...(workload === undefined ? {} : { workload: { ...workload } }),
+    ...(signer === undefined ? {} : { signer: { ...signer } }),
+  };
+}
