@@ -1,4 +1,5 @@
 import type { KeyObject } from "node:crypto";
+import type { Collateral, TrustAnchors } from "@vouchsafe/attestation";
 import { sessionEncryptionKeyText } from "@vouchsafe/policy";
 import { AuditLog } from "./audit/audit-log.ts";
 import type { CasContext } from "./cas-context.ts";
@@ -37,6 +38,10 @@ export interface CasOptions {
   readonly failIfProvisioned?: boolean | undefined;
   /** Public keys of node agents to enrol at start. */
   readonly nodeKeys?: readonly KeyObject[] | undefined;
+  /** Roots of hardware vendors by kind; a kind without any is trusted from nobody. */
+  readonly trustAnchors?: TrustAnchors | undefined;
+  /** Endorsements that do not come with the Evidence. */
+  readonly collateral?: Collateral | undefined;
   /** Further names and addresses for the TLS certificate, besides those of the owner configuration. */
   readonly altNames?: readonly string[] | undefined;
   readonly uploadLimit?: RateLimit | undefined;
@@ -125,7 +130,12 @@ async function serve(
   const app = createClientServer(tls, log);
   const uploads = new RateLimiter("uploads", options.uploadLimit ?? DEFAULT_UPLOAD_LIMIT);
   started.defer(() => app.close());
-  const handlers = instanceHandlers(context, { nodeKeys: () => nodeKeys.keys, now }, instances, () => provisioning.state === "provisioned");
+  const handlers = instanceHandlers(
+    context,
+    { anchors: options.trustAnchors ?? {}, collateral: options.collateral ?? {}, nodeKeys: () => nodeKeys.keys, now },
+    instances,
+    () => provisioning.state === "provisioned",
+  );
   const service = started.use(await startServiceServer(options.serviceListen, tls, handlers, log));
   statusRoutes(app, () => ({ state: provisioning.state, problem: context.database.failure?.message }));
   app.register(async (guarded) => {

@@ -1,18 +1,22 @@
 import {
   type Claims,
-  codeIdentity,
+  type Collateral,
   decodeEvidence,
   EvidenceError,
-  NODE_AGENT_MEASUREMENT,
-  verifyNodeStatement,
+  type TrustAnchors,
+  VerificationCache,
+  verifyEvidence,
 } from "@vouchsafe/attestation";
 import type { EvidenceJson, RefusalCode } from "@vouchsafe/protocol";
 import { Refused } from "./refusal.ts";
 
-/** What this CAS trusts besides vendor roots. */
+/** What this CAS trusts. A kind without anchors is trusted from nobody. */
 export interface EvidenceTrust {
+  /** Roots of the vendors, by kind. */
+  readonly anchors: TrustAnchors;
   /** DER SubjectPublicKeyInfo of enrolled node agents. */
   readonly nodeKeys: () => readonly Uint8Array[];
+  readonly collateral: Collateral;
   readonly now: () => Date;
 }
 
@@ -22,30 +26,13 @@ const CODES: Readonly<Record<EvidenceError["code"], RefusalCode>> = {
   EVIDENCE_STALE: "evidence_stale",
 };
 
+/** Chains and documents that were verified before; verdicts are never kept. */
+const cache = new VerificationCache();
+
 /** Establishes what Evidence proves; says nothing about policy. Throws Refused at step "evidence" (C-50). */
-export function verifyServiceEvidence(json: EvidenceJson, trust: EvidenceTrust): Claims {
+export function verifyServiceEvidence(json: EvidenceJson, { anchors, nodeKeys, collateral, now }: EvidenceTrust): Claims {
   try {
-    const evidence = decodeEvidence(json);
-    if (evidence.kind !== "node") {
-      throw new EvidenceError("EVIDENCE_SIGNATURE", `this CAS has no trust anchor for evidence of kind ${evidence.kind}`);
-    }
-    const statement = verifyNodeStatement(evidence.bytes, { now: trust.now(), agentKeys: trust.nodeKeys() });
-    if (Buffer.compare(statement.agentMeasurement, NODE_AGENT_MEASUREMENT) !== 0) {
-      throw new EvidenceError("EVIDENCE_SIGNATURE", "node statement: the agent measures by a procedure that this CAS does not know");
-    }
-    const workload = { imageDigest: statement.imageDigest, fileSystemTag: statement.fileSystemTag };
-    return {
-      kind: "node",
-      userData: statement.userData,
-      codeIdentity: codeIdentity("node", statement.agentMeasurement, workload),
-      launchMeasurement: statement.agentMeasurement,
-      workload,
-      details: { program: statement.program, service: statement.service },
-      debug: false,
-      platformId: statement.platformId,
-      tcb: { status: "UpToDate", advisories: [] },
-      instanceId: statement.instanceId,
-    };
+    return verifyEvidence(decodeEvidence(json), { now: now(), trustAnchors: { ...anchors, node: nodeKeys() }, collateral, cache });
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error;
     throw new Refused(CODES[error.code], "evidence", error.message, error.remedy === undefined ? [] : [error.remedy]);
