@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { withFileLock } from "./file-lock.ts";
 import { ImageError } from "./image-error.ts";
 import { lastLines, runCommand } from "./run-command.ts";
 
@@ -15,6 +16,8 @@ export interface DebianPackage {
 /** Dependencies that only maintainer scripts need; we run none. */
 const SCRIPT_HELPERS =
   /^(?:adduser|debconf|debianutils|dpkg|gcc-\d+-base|init-system-helpers|libaudit.*|libcap-ng0|libpam.*|libsemanage.*|libsepol\d+|lsb-base|mawk|passwd|perl(?:-.*)?|libperl.*|lib.*-perl|libgdbm.*|sysvinit-utils|tar|ucf|usrmerge)$/;
+/** Longer than any download should take: the other build's packages are then there for us as well. */
+const LOCK_WAIT_MS = 15 * 60 * 1000;
 const LISTS_FRESH_MS = 24 * 60 * 60 * 1000;
 const PACKAGE_NAME = /^[a-z0-9][a-z0-9+.-]+$/;
 
@@ -41,7 +44,7 @@ async function openAptRoot(directory: string, signal: AbortSignal | undefined): 
     'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";',
     'Acquire::IndexTargets::deb::CNF::DefaultEnabled "false";',
     'Acquire::Retries "3";',
-    'Debug::NoLocking "true";',
+    'Debug::NoLocking "true";', // our own lock waits instead of failing
     "#clear DPkg::Post-Invoke;",
     "#clear APT::Update::Post-Invoke;",
     "#clear APT::Update::Post-Invoke-Success;",
@@ -66,6 +69,11 @@ async function openAptRoot(directory: string, signal: AbortSignal | undefined): 
  * against the signed lists. Files stay in `directory` for the next build. Throws E-IMAGE-BASE.
  */
 export async function downloadPackages(directory: string, names: readonly string[], signal?: AbortSignal): Promise<DebianPackage[]> {
+  await mkdir(directory, { recursive: true });
+  return withFileLock(join(directory, ".lock"), LOCK_WAIT_MS, () => download(directory, names, signal));
+}
+
+async function download(directory: string, names: readonly string[], signal: AbortSignal | undefined): Promise<DebianPackage[]> {
   for (const name of names)
     if (!PACKAGE_NAME.test(name)) throw new ImageError("E-IMAGE-BASE", `${JSON.stringify(name)} is no package name`);
   const configuration = await openAptRoot(directory, signal);

@@ -1,9 +1,9 @@
-import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { BlobStore } from "./blob-store.ts";
 import { type Descriptor, ImageConfig, ImageIndex, ImageManifest, MEDIA_TYPES } from "./descriptor.ts";
+import { withFileLock } from "./file-lock.ts";
 import { ImageError } from "./image-error.ts";
 import { formatImageReference, parseImageReference } from "./reference.ts";
 
@@ -87,7 +87,9 @@ export class LocalRepository {
   /** Makes `reference` name the manifest; its blobs must be in the store. */
   async name(reference: string, manifest: Descriptor): Promise<void> {
     const name = formatImageReference({ ...parseImageReference(reference), digest: undefined });
-    await this.#locked(async () => {
+    await mkdir(this.directory, { recursive: true });
+    // Two builds at once must not lose each other's entry.
+    await withFileLock(join(this.directory, ".lock"), LOCK_WAIT_MS, async () => {
       const index = await this.#readIndex();
       const others = index.manifests.filter(({ annotations }) => annotations?.[NAME_ANNOTATION] !== name);
       const entry = {
@@ -116,41 +118,6 @@ export class LocalRepository {
     const temporary = join(this.directory, `.${name}.new`);
     await writeFile(temporary, text);
     await rename(temporary, join(this.directory, name));
-  }
-  /** Two builds at once must not lose each other's entry. A lock whose process is gone is taken over. */
-  async #locked(action: () => Promise<void>): Promise<void> {
-    await mkdir(this.directory, { recursive: true });
-    const lock = join(this.directory, ".lock");
-    for (const deadline = Date.now() + LOCK_WAIT_MS; ; ) {
-      try {
-        const file = await open(lock, "wx");
-        await file.writeFile(String(process.pid));
-        await file.close();
-        break;
-      } catch {
-        const holder = Number(await readFile(lock, "utf8").catch(() => ""));
-        if (holder > 0 && !isAlive(holder)) await rm(lock, { force: true });
-        else if (Date.now() > deadline) {
-          throw new ImageError("E-IMAGE-PULL", `the image repository ${this.directory} is locked by process ${holder || "unknown"}`, {
-            remedy: `Wait for the other build, or remove ${lock}.`,
-          });
-        } else await sleep(20);
-      }
-    }
-    try {
-      await action();
-    } finally {
-      await rm(lock, { force: true });
-    }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
   }
 }
 

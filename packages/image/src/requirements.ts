@@ -219,7 +219,7 @@ async function install(request: RequirementsRequest, outDir: string): Promise<st
 
 /** Byte code that does not depend on times (PEP 552): the program's user cannot write it, and without it every start would compile again. */
 async function compile(root: string, outDir: string, { cacheDir, signal }: RequirementsRequest): Promise<void> {
-  await runInSandbox({
+  const { status, stderr } = await runInSandbox({
     root,
     changes: "dropped",
     network: false,
@@ -228,7 +228,7 @@ async function compile(root: string, outDir: string, { cacheDir, signal }: Requi
     command: [
       "/bin/sh",
       "-c",
-      `python3 -B -m compileall -q -f --invalidation-mode unchecked-hash -s ${INSTALLED} -p / ${INSTALLED} > /dev/null || true`,
+      `python3 -B -m compileall -q -f --invalidation-mode unchecked-hash -s ${INSTALLED} -p / ${INSTALLED} > /dev/null || [ $? = 1 ]`,
     ],
     environment: { LC_ALL: "C.UTF-8", PYTHONHASHSEED: "0" },
     workingDirectory: "/tmp",
@@ -236,6 +236,7 @@ async function compile(root: string, outDir: string, { cacheDir, signal }: Requi
     scratchDir: join(cacheDir, "scratch"),
     signal,
   });
+  if (status !== 0) throw new ImageError("E-REQUIREMENTS", `the requirements cannot be compiled:\n${lastLines(stderr)}`);
 }
 
 /** Installs the requirements in a sandbox and packs what was installed; without change of requirements, lock and base nothing is done. */

@@ -30,7 +30,7 @@ export async function runCommand(
     env: { ...environment },
     stdio: ["pipe", "pipe", "pipe"],
     ...(workingDirectory === undefined ? {} : { cwd: workingDirectory }),
-    ...(signal === undefined ? {} : { signal }),
+    ...(signal === undefined ? {} : { signal, killSignal: "SIGKILL" as const }),
   });
   child.stdin.on("error", () => {}); // the program may end without reading its input
   child.stdin.end(input ?? "");

@@ -44,7 +44,8 @@ elif ! mount -t overlay -o "lowerdir=$root,upperdir=$scratch/upper,workdir=$scra
 fi
 mkdir -p "$new/proc" "$new/dev" "$new/tmp"
 mount -t proc proc "$new/proc" 2>/dev/null || mount --rbind /proc "$new/proc" || fail "cannot mount /proc"
-mount -t tmpfs tmpfs "$new/tmp" && mount -t tmpfs tmpfs "$new/dev" || fail "cannot mount /tmp and /dev"
+# /dev must not be a directory for everybody: the kernel would refuse to open devices of others there for writing.
+mount -t tmpfs -o mode=1777 tmpfs "$new/tmp" && mount -t tmpfs -o mode=0755 tmpfs "$new/dev" || fail "cannot mount /tmp and /dev"
 for device in null zero full random urandom; do : > "$new/dev/$device"; mount --bind "/dev/$device" "$new/dev/$device" || fail "cannot bind /dev/$device"; done
 while [ "$1" != -- ]; do
   if [ -d "$1" ]; then mkdir -p "$new$2"; else mkdir -p "$(dirname "$new$2")"; [ -e "$new$2" ] || : > "$new$2"; fi

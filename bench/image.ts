@@ -1,0 +1,146 @@
+/**
+ * Time to build the example's image beside `buildah` with an equal Dockerfile: cold (base present), unchanged, one file changed; and the sizes.
+ * usage: node bench/image.ts [ROUNDS]       (default 5; the cold build is measured in 2 rounds)
+ * Needs: buildah, skopeo, network for pip. Ours encrypts the code and puts the runtime in; buildah does neither.
+ * Both sides are whole processes, measured from start to end, and start from the same files: buildah's base is the root in which ours runs pip.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type BuildPlan, buildImage, defaultCacheDir } from "@vouchsafe/image";
+import { measurePairs, report } from "./pairs.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const example = join(root, "examples/patient-records");
+const [command = "5", argument = ""] = process.argv.slice(2);
+
+function planOf(work: string): BuildPlan {
+  return {
+    name: "bench",
+    kind: "python",
+    reference: "vouchsafe.local/bench:1",
+    mode: "production",
+    base: { kind: "debian", packages: ["python3"] },
+    command: ["python3", "api.py"],
+    workingDirectory: "/srv",
+    copy: [{ source: join(work, "api.py"), target: "/srv/api.py" }],
+    copyRoot: work,
+    requirements: { text: process.env["BENCH_REQUIREMENTS"] ?? "" },
+    run: [],
+    encrypt: true,
+    runtimeSettings: {},
+    volumes: [],
+    aliases: [],
+    metadata: { policyTemplate: "", secretsTemplate: "[]", environment: "[]", chart: new Map() },
+  };
+}
+
+async function buildOurs(work: string): Promise<void> {
+  const settings = {
+    cacheDir: join(work, "cache"),
+    repositoryDir: join(work, "images"),
+    runtimeBundle: join(root, ".cache/runtime/main.js"),
+    signingKeyFile: join(work, "identity.pem"),
+    platformVersion: "bench",
+  };
+  const { bytes, unchanged } = await buildImage(planOf(work), settings);
+  console.log(JSON.stringify({ bytes, unchanged }));
+}
+
+/** Milliseconds of a whole process. */
+function time(program: string, args: readonly string[], environment: NodeJS.ProcessEnv = process.env): number {
+  const start = performance.now();
+  const { status, stderr, error } = spawnSync(program, args, { env: environment, encoding: "utf8" });
+  if (status !== 0) throw new Error(`${program} ${args.join(" ")} failed: ${error?.message ?? stderr.slice(-2000)}`);
+  return performance.now() - start;
+}
+
+/** buildah's base: the files of our base, with pip, as one layer. */
+function importBase(work: string): void {
+  const roots = join(work, "cache/roots");
+  const withPip = readdirSync(roots).find((name) => {
+    try {
+      return statSync(join(roots, name, "usr/bin/pip3")).isFile();
+    } catch {
+      return false;
+    }
+  });
+  if (withPip === undefined) throw new Error("the installer's root is not in the cache");
+  const container = execFileSync("buildah", [...STORE(work), "from", "scratch"], { encoding: "utf8" }).trim();
+  execFileSync("buildah", [...STORE(work), "add", "--quiet", container, join(roots, withPip), "/"]);
+  execFileSync("buildah", [...STORE(work), "commit", "--quiet", "--rm", container, "bench-base"]);
+}
+const STORE = (work: string): string[] => ["--root", join(work, "store"), "--runroot", join(work, "run"), "--storage-driver", "overlay"];
+
+async function compare(rounds: number): Promise<void> {
+  const work = mkdtempSync(join(tmpdir(), "bench-image-"));
+  try {
+    copyFileSync(join(example, "api.py"), join(work, "api.py"));
+    copyFileSync(join(example, "requirements.txt"), join(work, "requirements.txt"));
+    writeFileSync(join(work, ".dockerignore"), "cache\nimages\nstore\nrun\n");
+    const pip =
+      "python3 -m pip install --break-system-packages --root-user-action=ignore --no-cache-dir --ignore-installed -r /srv/requirements.txt";
+    writeFileSync(
+      join(work, "Dockerfile"),
+      `FROM localhost/bench-base\nWORKDIR /srv\nCOPY requirements.txt .\nRUN ${pip}\nCOPY api.py .\nCMD ["python3", "api.py"]\n`,
+    );
+    const requirements = execFileSync("cat", [join(work, "requirements.txt")], { encoding: "utf8" });
+    const environment = { ...process.env, BENCH_REQUIREMENTS: requirements };
+    const ours = async () => time(process.execPath, [fileURLToPath(import.meta.url), "build", work], environment);
+    const passed = Object.keys(process.env)
+      .filter((name) => /^PIP_|_CERT|CA_BUNDLE|_proxy$/i.test(name))
+      .flatMap((name) => ["--env", `${name}=${process.env[name] ?? ""}`]);
+    const mounts = ["/etc/ssl/certs", process.env["PIP_FIND_LINKS"] ?? "/etc/ssl/certs"].flatMap((path) => [
+      "--volume",
+      `${path}:${path}:ro`,
+    ]);
+    const build = [...STORE(work), "build", "--quiet", "--isolation", "chroot", ...passed, ...mounts, "--tag", "bench", "--layers"];
+    const peer = async (...more: string[]) => time("buildah", [...build, ...more, work]);
+
+    // The base and the runtime are made once, by whoever sets the machine up; the default cache serves if it is there.
+    mkdirSync(join(work, "cache"));
+    const cache = defaultCacheDir();
+    for (const part of ["apt", "bases"]) spawnSync("cp", ["-a", join(cache, part), join(work, "cache")]);
+    console.log(`first build of all, with base and runtime: ${(await ours()).toFixed(0)} ms`);
+    importBase(work);
+
+    const forgetRequirements = () => {
+      for (const name of readdirSync(join(work, "cache/layers")))
+        if (name.endsWith(".lock")) rmSync(join(work, "cache/layers", name.replace(".lock", ".json")));
+      appendFileSync(join(work, "api.py"), "\n# cold\n");
+    };
+    const cold = await measurePairs(
+      2,
+      async () => {
+        forgetRequirements();
+        return ours();
+      },
+      () => peer("--no-cache"),
+    );
+    console.log(report("cold, base present", "ms", cold));
+    await ours();
+    await peer();
+    console.log(report("unchanged", "ms", await measurePairs(rounds, ours, peer)));
+    const changed = (build: () => Promise<number>) => async () => {
+      appendFileSync(join(work, "api.py"), "# changed\n");
+      return build();
+    };
+    console.log(report("one file changed", "ms", await measurePairs(rounds, changed(ours), changed(peer))));
+
+    const { bytes } = JSON.parse(
+      execFileSync(process.execPath, [fileURLToPath(import.meta.url), "build", work], { encoding: "utf8", env: environment }),
+    );
+    execFileSync("buildah", [...STORE(work), "push", "--quiet", "bench", `oci:${join(work, "pushed")}:bench`]);
+    const blobs = join(work, "pushed/blobs/sha256");
+    const peerBytes = readdirSync(blobs).reduce((sum, name) => sum + statSync(join(blobs, name)).size, 0);
+    const megabytes = (size: number) => (size / 1e6).toFixed(1);
+    console.log(`compressed size: ours ${megabytes(bytes)} MB with runtime and launcher, peer ${megabytes(peerBytes)} MB (gzip)`);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+if (command === "build") await buildOurs(argument);
+else await compare(Number(command));
