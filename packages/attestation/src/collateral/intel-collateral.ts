@@ -1,5 +1,5 @@
 import { EvidenceError } from "../core/errors.ts";
-import type { VerificationContext } from "../core/trust.ts";
+import type { IntelFreshness, VerificationContext } from "../core/trust.ts";
 import { type Certificate, parseCertificate, parsePemCertificates } from "../x509/certificate.ts";
 import { assertNotRevoked, assertWithinDates, type VerifiedPath, verifyCertificationPath } from "../x509/certification-path.ts";
 import { findCommonName } from "../x509/distinguished-name.ts";
@@ -17,13 +17,14 @@ export interface VerifiedIntelCollateral {
   readonly signers: readonly VerifiedPath[];
 }
 
+const DAY_MS = 24 * 60 * 60 * 1000;
 const TCB_SIGNING = "Intel SGX TCB Signing";
 
 /** Verifies both documents: their signer's path, their signatures, their dates. Throws EVIDENCE_SIGNATURE, EVIDENCE_STALE, EVIDENCE_MALFORMED. */
 export function verifyIntelCollateral(
   { tcbInfo, qeIdentity, tcbSigningChain, qeIdentitySigningChain }: IntelCollateral,
   anchors: readonly Uint8Array[],
-  { now, cache }: VerificationContext,
+  { now, cache, intelFreshness = {} }: VerificationContext,
 ): VerifiedIntelCollateral {
   if (tcbInfo === undefined) throw missing("TCB Info");
   if (qeIdentity === undefined) throw missing("QE Identity");
@@ -38,8 +39,8 @@ export function verifyIntelCollateral(
   const info = readDocument("tcbInfo", tcbInfo, tcbSigningChain, readTcbInfo);
   const identity = readDocument("enclaveIdentity", qeIdentity, qeIdentitySigningChain ?? tcbSigningChain, readQeIdentity);
   for (const { signer } of [info, identity]) assertWithinDates(signer, now);
-  assertCurrent("TCB Info", info.value, now);
-  assertCurrent("QE Identity", identity.value, now);
+  assertCurrent("TCB Info", info.value, now, intelFreshness);
+  assertCurrent("QE Identity", identity.value, now, intelFreshness);
   return { tcbInfo: info.value, qeIdentity: identity.value, signers: [info.signer, identity.signer] };
 }
 
@@ -77,15 +78,22 @@ function verifySigningChain(pem: Uint8Array, anchors: readonly Uint8Array[], now
   return path;
 }
 
-function assertCurrent(name: string, { issueDate, nextUpdate }: { readonly issueDate: Date; readonly nextUpdate: Date }, now: Date): void {
-  const remedy = "Fetch fresh collateral from Intel's provisioning service or a cache of it.";
-  if (now < issueDate) {
-    throw new EvidenceError("EVIDENCE_STALE", `${name}: issued on ${issueDate.toISOString()}, which is not yet`, {
-      reason: "collateral-not-yet-valid",
+type DatedDocument = Pick<TcbInfo, "issueDate" | "nextUpdate" | "tcbEvaluationDataNumber">;
+
+function assertCurrent(name: string, document: DatedDocument, now: Date, { maxAgeDays, minEvaluationNumber }: IntelFreshness): void {
+  const { issueDate, nextUpdate, tcbEvaluationDataNumber } = document;
+  const stale = (reason: string, detail: string) =>
+    new EvidenceError("EVIDENCE_STALE", `${name}: ${detail}`, {
+      reason,
+      remedy: "Fetch fresh collateral from Intel's provisioning service or a cache of it.",
     });
+  if (now < issueDate) throw stale("collateral-not-yet-valid", `issued on ${issueDate.toISOString()}, which is not yet`);
+  if (now > nextUpdate) throw stale("collateral-expired", `ended on ${nextUpdate.toISOString()}`);
+  if (maxAgeDays !== undefined && now.getTime() - issueDate.getTime() > maxAgeDays * DAY_MS) {
+    throw stale("collateral-expired", `issued on ${issueDate.toISOString()}, more than ${maxAgeDays} days ago`);
   }
-  if (now > nextUpdate) {
-    throw new EvidenceError("EVIDENCE_STALE", `${name}: ended on ${nextUpdate.toISOString()}`, { reason: "collateral-expired", remedy });
+  if (minEvaluationNumber !== undefined && tcbEvaluationDataNumber < minEvaluationNumber) {
+    throw stale("collateral-expired", `evaluation ${tcbEvaluationDataNumber}, but ${minEvaluationNumber} has been seen`);
   }
 }
 

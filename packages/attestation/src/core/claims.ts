@@ -50,17 +50,20 @@ export interface Claims {
 }
 
 /**
- * The one code measurement that every kind can give (C 9.1): MRENCLAVE for `sgx`, otherwise the SHA-256 over kind, launch measurement
- * and workload, each with its length before it so that no two inputs coincide. Returns 64 hex digits.
+ * The one code measurement that every kind can give (C 9.1): MRENCLAVE for `sgx`, otherwise the SHA-256 over kind, launch measurement,
+ * image digest and file-system tag, each with its length before it so that no two inputs coincide. Returns 64 hex digits.
  */
-export function codeIdentity(kind: EvidenceKind, launchMeasurement: Uint8Array, workload?: Workload): string {
+export function codeIdentity(
+  kind: EvidenceKind,
+  launchMeasurement: Uint8Array,
+  workload?: Pick<Workload, "imageDigest" | "fileSystemTag">,
+): string {
   if (kind === "sgx") return Buffer.from(launchMeasurement).toString("hex");
   const fields = [
     Buffer.from(kind),
     launchMeasurement,
     Buffer.from(workload?.imageDigest ?? ""),
     Buffer.from(workload?.fileSystemTag ?? ""),
-    Buffer.from(workload?.program ?? ""),
   ];
   const parts = fields.flatMap((field) => {
     const length = Buffer.alloc(4);

@@ -16,11 +16,20 @@ export interface Collateral {
   readonly documents?: ReadonlyMap<string, Uint8Array>;
 }
 
+export interface IntelFreshness {
+  /** Days since a document was issued: a host that replays old but valid collateral hides newer findings (C-49). */
+  readonly maxAgeDays?: number;
+  /** The highest evaluation number seen so far: an older evaluation is refused. */
+  readonly minEvaluationNumber?: number;
+}
+
 /** Everything verification depends on besides the Evidence: no clock, no network, no settings elsewhere. */
 export interface VerificationContext {
   readonly now: Date;
   readonly trustAnchors: TrustAnchors;
   readonly collateral: Collateral;
+  /** What Intel's documents must satisfy besides their own dates; nothing unless told. */
+  readonly intelFreshness?: IntelFreshness;
   /**
    * Gives up a part of the proof, for looking at Evidence whose collateral is lost: `no-revocation-check`, or `signature-chain-only` where no
    * collateral is at hand (the TCB status is then `Unknown`). Never set by the service that releases secrets.

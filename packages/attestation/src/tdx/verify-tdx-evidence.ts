@@ -1,8 +1,10 @@
+import { hash } from "node:crypto";
 import type { TcbInfo, TcbLevel, TdxModuleIdentity } from "../collateral/tcb-info.ts";
 import { type Claims, codeIdentity } from "../core/claims.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
+import { assertWorkloadMeasured, parseWorkload } from "../core/workload.ts";
 import type { PckIdentity } from "../sgx/pck-certificate.ts";
 import { assertUsable, converge, isAtLeast, reachesSgxLevel } from "../sgx/platform-tcb.ts";
 import { fitsMasked } from "../sgx/qe-appraisal.ts";
@@ -12,7 +14,7 @@ import { hasSeptVeDisabled, isDebugTd, type TdReport } from "./td-report.ts";
 
 /**
  * Verifies a quote of a TDX guest (versions 4 and 5). The launch measurement is MRTD and RTMR 0 to 2 side by side: firmware, its configuration,
- * kernel. RTMR 3 belongs to the workload. Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE, EVIDENCE_STALE.
+ * kernel. RTMR 3 belongs to the workload. Endorsement `workload`: its SHA-384 must be MRCONFIGID. Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE, EVIDENCE_STALE.
  */
 export function verifyTdxEvidence({ bytes, endorsements }: Evidence, context: VerificationContext): Claims {
   const anchors = context.trustAnchors.tdx ?? [];
@@ -24,14 +26,18 @@ export function verifyTdxEvidence({ bytes, endorsements }: Evidence, context: Ve
   const verified = verifyQuoteCollateral(signed, anchors, findCollateral(signed, context), context);
   const { report } = body;
   const launchMeasurement = Buffer.concat([report.mrTd, ...report.rtmrs.slice(0, 3)]);
+  const descriptor = endorsements?.get("workload");
+  if (descriptor !== undefined) assertWorkloadMeasured("MRCONFIGID", report.mrConfigId, hash("sha384", descriptor, "buffer"));
+  const workload = descriptor === undefined ? undefined : parseWorkload(descriptor);
   return {
     kind: "tdx",
     userData: report.reportData,
-    codeIdentity: codeIdentity("tdx", launchMeasurement),
+    codeIdentity: codeIdentity("tdx", launchMeasurement, workload),
     launchMeasurement,
     debug: isDebugTd(report),
     platformId: `TDX_QE_ID:${Buffer.from(userData.subarray(0, 16)).toString("hex")}`,
     tcb: appraiseTcb(verified, report),
+    ...(workload === undefined ? {} : { workload }),
     details: { ...detailsOf(report), fmspc: Buffer.from(verified.pck.fmspc).toString("hex") },
   };
 }

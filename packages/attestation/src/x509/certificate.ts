@@ -167,8 +167,8 @@ export function publicKeyOf(certificate: Certificate): KeyObject {
 }
 
 /**
- * Certificates of a PEM text in their order, other blocks excluded; text between the blocks is ignored as RFC 7468 §2 allows, zero bytes
- * after the last one too. Throws EVIDENCE_MALFORMED, also when there is no certificate.
+ * Certificates of a PEM text in their order. Between and around the blocks only white space may stand, and zero bytes at the end, as quoting
+ * libraries write them: one chain has one spelling. Throws EVIDENCE_MALFORMED, also when there is no certificate.
  */
 export function parsePemCertificates(pem: Uint8Array): readonly Certificate[] {
   const blocks = splitPem(pem);
@@ -183,14 +183,22 @@ export function splitPem(pem: Uint8Array): readonly Uint8Array[] {
   const BEGIN = "-----BEGIN CERTIFICATE-----";
   const END = "-----END CERTIFICATE-----";
   let at = text.indexOf(BEGIN);
+  let last = 0;
   while (at >= 0) {
+    assertBlank(text.slice(last, at));
     const end = text.indexOf(END, at);
     if (end < 0) throw malformed("a PEM block does not end");
     if (blocks.length >= PEM_MAX_CERTIFICATES) throw malformed(`more than ${PEM_MAX_CERTIFICATES} PEM certificates`);
     blocks.push(decodePemBody(text.slice(at + BEGIN.length, end)));
-    at = text.indexOf(BEGIN, end);
+    last = end + END.length;
+    at = text.indexOf(BEGIN, last);
   }
+  assertBlank(text.slice(last));
   return blocks;
+}
+
+function assertBlank(text: string): void {
+  if (!/^[ \t\r\n\0]*$/.test(text)) throw malformed("text outside the PEM blocks");
 }
 
 function decodePemBody(body: string): Uint8Array {

@@ -145,7 +145,10 @@ function splitAtAnchor(chain: readonly Certificate[], anchors: readonly Certific
   }
   const last = chain.at(-1);
   if (last === undefined) throw badChain("the chain is empty");
-  const itself = anchors.find((anchor) => isSameKeyAndName(anchor, last));
+  // Another certificate for an anchor's name and key ends the path too, if that key signed it.
+  const itself = anchors.find(
+    (anchor) => isSameKeyAndName(anchor, last) && (Buffer.compare(anchor.der, last.der) === 0 || isIssuedBy(last, anchor)),
+  );
   if (itself !== undefined) return { path: chain.slice(0, -1), anchor: itself };
   const named = anchors.filter((anchor) => isSameName(anchor.subject, last.issuer));
   const anchor = named.find((candidate) => isIssuedBy(last, candidate));

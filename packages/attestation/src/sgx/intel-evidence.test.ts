@@ -1,0 +1,262 @@
+import assert from "node:assert/strict";
+import { createPublicKey, generateKeyPairSync, hash } from "node:crypto";
+import { test } from "node:test";
+import { VerificationCache } from "../collateral/verification-cache.ts";
+import type { Claims } from "../core/claims.ts";
+import type { VerificationContext } from "../core/trust.ts";
+import { verifyEvidence } from "../core/verify.ts";
+import { encodeWorkload } from "../core/workload.ts";
+import { issueCertificate } from "../simulated/issue-certificate.ts";
+import { FMSPC, type IntelMint, type JsonDocument, mintedNow, mintIntel, SERIALS } from "../testing/mint-intel.ts";
+
+const stranger = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+const lastYear = [new Date("2025-01-01T00:00:00Z"), new Date("2025-02-01T00:00:00Z")] as const;
+const nextYear = [new Date("2027-01-01T00:00:00Z"), new Date("2027-02-01T00:00:00Z")] as const;
+
+function verify(mint: IntelMint, change: Partial<VerificationContext> = {}): Claims {
+  const { quote, context } = mintIntel(mint);
+  return verifyEvidence({ kind: mint.tee ?? "sgx", bytes: quote }, { ...context, ...change });
+}
+
+const set = (members: JsonDocument) => (document: JsonDocument) => void Object.assign(document, members);
+const levelsOf = (document: JsonDocument): JsonDocument[] => document["tcbLevels"] as JsonDocument[];
+const tcbOf = (level: JsonDocument | undefined): JsonDocument => level?.["tcb"] as JsonDocument;
+
+test("an SGX quote of versions 3, 4 and 5 gives the claims of its report", () => {
+  for (const version of [3, 4, 5]) {
+    const claims = verify({ version });
+    assert.equal(claims.codeIdentity, "3e".repeat(32));
+    assert.deepEqual(claims.signer, { mrSigner: "ec".repeat(32), isvProdId: 7, isvSvn: 3 });
+    assert.equal(claims.platformId, `INTEL_QE_ID:${"0e".repeat(16)}`);
+    assert.deepEqual([claims.debug, claims.tcb.status, claims.tcb.advisories], [false, "UpToDate", []]);
+    assert.equal(Buffer.from(claims.userData).toString("hex"), "44".repeat(64));
+  }
+});
+
+test("a TDX quote of versions 4 and 5 gives the claims of its report, its workload bound by MRCONFIGID", () => {
+  for (const mint of [{ version: 4 }, { version: 5, bodyType: 2 }, { version: 5, bodyType: 3 }] as const) {
+    const claims = verify({ tee: "tdx", ...mint });
+    assert.equal(claims.details["mrTd"], "3d".repeat(48));
+    assert.equal(claims.tcb.status, "UpToDate");
+  }
+  const workload = encodeWorkload({ imageDigest: `sha256:${"ab".repeat(32)}`, fileSystemTag: "cd".repeat(16) });
+  const measured = hash("sha384", workload, "buffer");
+  const evidenceOf = (configId: Uint8Array) => {
+    const { quote, context } = mintIntel({ tee: "tdx", body: (body) => body.set(configId, 184) });
+    return () => verifyEvidence({ kind: "tdx", bytes: quote, endorsements: new Map([["workload", workload]]) }, context);
+  };
+  assert.equal(evidenceOf(measured)().workload?.fileSystemTag, "cd".repeat(16));
+  assert.throws(evidenceOf(measured.toReversed()), { code: "EVIDENCE_SIGNATURE", reason: "runtime-data-mismatch" });
+});
+
+const refusals: readonly { readonly rule: string; readonly mint: IntelMint; readonly reason: string; readonly now?: Date }[] = [
+  { rule: "hazard A3: a QE report signed by an own key", mint: { qeReportKey: stranger }, reason: "bad-qe-signature" },
+  {
+    rule: "hazard A3, field/2026-01-qe-identity: an own enclave as quoting enclave",
+    mint: { qeReport: (r) => r.fill(9, 128, 160) },
+    reason: "qe-identity-mismatch",
+  },
+  { rule: "hazard A3: a QE of another product", mint: { qeReport: (r) => void r.writeUInt16LE(9, 256) }, reason: "qe-identity-mismatch" },
+  { rule: "hazard A3: a QE in debug mode", mint: { qeReport: (r) => void r.writeUInt8(0x13, 48) }, reason: "qe-identity-mismatch" },
+  { rule: "hazard A3: a QE with other MISCSELECT", mint: { qeReport: (r) => void r.writeUInt8(1, 16) }, reason: "qe-identity-mismatch" },
+  { rule: "hazard A4: a QE older than every level", mint: { qeReport: (r) => void r.writeUInt16LE(5, 258) }, reason: "qe-tcb-unsupported" },
+  {
+    rule: "hazard A4: a revoked QE level",
+    mint: { qeIdentity: (d) => void Object.assign(levelsOf(d)[0] ?? {}, { tcbStatus: "Revoked" }) },
+    reason: "tcb-revoked",
+  },
+  {
+    rule: "hazard A4: a revoked platform level",
+    mint: { tcbInfo: (d) => void Object.assign(levelsOf(d)[0] ?? {}, { tcbStatus: "Revoked" }) },
+    reason: "tcb-revoked",
+  },
+  { rule: "hazard A4: a platform older than every level", mint: { pceSvn: 11 }, reason: "tcb-unsupported" },
+  {
+    rule: "hazard A4: an unknown status",
+    mint: { tcbInfo: (d) => void Object.assign(levelsOf(d)[0] ?? {}, { tcbStatus: "Fine" }) },
+    reason: "parse-error",
+  },
+  {
+    rule: "hazard A5: a short component list",
+    mint: { tcbInfo: (d) => void (tcbOf(levelsOf(d)[1])["sgxtcbcomponents"] as unknown[]).pop() },
+    reason: "parse-error",
+  },
+  {
+    rule: "hazard A5: a negative SVN",
+    mint: { tcbInfo: (d) => void Object.assign(tcbOf(levelsOf(d)[1]), { pcesvn: -1 }) },
+    reason: "parse-error",
+  },
+  {
+    rule: "hazard A5: a fractional SVN",
+    mint: { tcbInfo: (d) => void Object.assign(tcbOf(levelsOf(d)[1]), { pcesvn: 1.5 }) },
+    reason: "parse-error",
+  },
+  {
+    rule: "hazard A24: an SVN as text",
+    mint: { tcbInfo: (d) => void Object.assign(tcbOf(levelsOf(d)[1]), { pcesvn: "13" }) },
+    reason: "parse-error",
+  },
+  { rule: "hazard A6: collateral that has ended", mint: {}, now: new Date("2026-07-01T00:00:01Z"), reason: "collateral-expired" },
+  { rule: "hazard A6: collateral from the future", mint: {}, now: new Date("2026-05-31T23:59:59Z"), reason: "collateral-not-yet-valid" },
+  {
+    rule: "hazard A6: an old QE identity beside a fresh TCB info",
+    mint: { qeIdentity: set({ nextUpdate: "2026-06-10T00:00:00Z" }) },
+    reason: "collateral-expired",
+  },
+  { rule: "hazard A7: an expired PCK CRL", mint: { pckCrl: { validity: lastYear } }, reason: "crl-expired" },
+  { rule: "hazard A7: a root CRL of the future", mint: { rootCrl: { validity: nextYear } }, reason: "crl-expired" },
+  { rule: "hazard A7: a PCK CRL of another issuer", mint: { pckCrl: { issuer: "Intel SGX PCK Processor CA" } }, reason: "crl-mismatch" },
+  { rule: "hazard A7: a PCK CRL signed by a stranger", mint: { pckCrl: { key: stranger } }, reason: "crl-bad-signature" },
+  { rule: "hazard A7: a revoked PCK certificate", mint: { pckCrl: { revoked: [SERIALS.pck] } }, reason: "cert-revoked" },
+  { rule: "hazard A7: a revoked PCK CA", mint: { rootCrl: { revoked: [SERIALS.pckCa] } }, reason: "cert-revoked" },
+  { rule: "hazard A7: a revoked TCB signer", mint: { rootCrl: { revoked: [SERIALS.tcbSigning] } }, reason: "cert-revoked" },
+  { rule: "hazard A8: an expired PCK certificate", mint: { pckValidity: lastYear }, reason: "cert-expired" },
+  { rule: "hazard A8: an expired root", mint: { rootValidity: lastYear }, reason: "cert-expired" },
+  { rule: "a TCB signer issued by the CA of platforms", mint: { isTcbSignedByPckCa: true }, reason: "collateral-bad-chain" },
+  { rule: "a TCB signer of another name", mint: { tcbSigningName: "Intel SGX PCK Certificate" }, reason: "collateral-bad-chain" },
+  {
+    rule: "an edited TCB info",
+    mint: { editTcbInfo: (text) => text.replace("OutOfDate", "UpToDate") },
+    reason: "collateral-bad-signature",
+  },
+  {
+    rule: "hazard A16: a TCB info for the other TEE",
+    mint: {
+      tcbInfo: set({
+        id: "TDX",
+        tdxModule: { mrsigner: "00".repeat(48), attributes: "00".repeat(8), attributesMask: "00".repeat(8) },
+        tdxModuleIdentities: [],
+        tcbLevels: [],
+      }),
+    },
+    reason: "collateral-mismatch",
+  },
+  { rule: "a TCB info for another platform family", mint: { tcbInfo: set({ fmspc: "00606A000000" }) }, reason: "collateral-mismatch" },
+  { rule: "a TCB info for another PCE", mint: { tcbInfo: set({ pceId: "0001" }) }, reason: "collateral-mismatch" },
+  { rule: "hazard A16: a QE identity of the other TEE", mint: { qeIdentity: set({ id: "TD_QE" }) }, reason: "collateral-mismatch" },
+  { rule: "hazard A18: an unknown member in the TCB info", mint: { tcbInfo: set({ testPurpose: true }) }, reason: "parse-error" },
+  {
+    rule: "hazard A18: an unknown member in a TCB level",
+    mint: { tcbInfo: (d) => void Object.assign(levelsOf(d)[0] ?? {}, { jku: "x" }) },
+    reason: "parse-error",
+  },
+  { rule: "an unknown TCB type", mint: { tcbInfo: set({ tcbType: 1 }) }, reason: "parse-error" },
+  { rule: "a TCB info of an unknown version", mint: { tcbInfo: set({ version: 4 }) }, reason: "unsupported-collateral-version" },
+  { rule: "a quote signed by another key", mint: { quoteKey: stranger }, reason: "bad-signature" },
+  { rule: "QE authentication data that nobody bound", mint: { qeReport: (r) => r.fill(0, 320) }, reason: "qe-binding-mismatch" },
+  {
+    rule: "a QE report with something behind the binding",
+    mint: { qeReport: (r) => void r.writeUInt8(1, 383) },
+    reason: "qe-binding-mismatch",
+  },
+  { rule: "an unknown quote version", mint: { header: (h) => void h.writeUInt16LE(6, 0) }, reason: "unsupported-version" },
+  { rule: "another quoting vendor", mint: { header: (h) => h.fill(1, 12, 28) }, reason: "unsupported-qe-vendor" },
+  { rule: "an attestation key of another curve", mint: { header: (h) => void h.writeUInt16LE(3, 2) }, reason: "unsupported-algorithm" },
+  { rule: "an unknown TEE", mint: { header: (h) => void h.writeUInt32LE(0x82, 4), version: 4 }, reason: "unsupported-tee" },
+  {
+    rule: "hazard A12: a TDX module of another signer",
+    mint: { tee: "tdx", body: (b) => b.fill(1, 64, 112) },
+    reason: "tdx-module-mismatch",
+  },
+  {
+    rule: "hazard A12: a TDX module with other attributes",
+    mint: { tee: "tdx", body: (b) => b.fill(1, 112, 113) },
+    reason: "tdx-module-mismatch",
+  },
+  {
+    rule: "hazard A12: a TDX module that Intel does not list",
+    mint: { tee: "tdx", body: (b) => void b.writeUInt8(2, 1) },
+    reason: "tdx-module-mismatch",
+  },
+  {
+    rule: "hazard A12: a TDX module older than every level",
+    mint: { tee: "tdx", body: (b) => void b.writeUInt8(2, 0) },
+    reason: "tcb-unsupported",
+  },
+  {
+    rule: "hazard A12: an empty list of TDX modules",
+    mint: { tee: "tdx", tcbInfo: set({ tdxModuleIdentities: [] }) },
+    reason: "tdx-module-mismatch",
+  },
+  { rule: "hazard A4: an empty list of levels", mint: { tcbInfo: set({ tcbLevels: [] }) }, reason: "tcb-unsupported" },
+  { rule: "a TDX platform with old microcode", mint: { tee: "tdx", body: (b) => void b.writeUInt8(3, 2) }, reason: "tcb-unsupported" },
+];
+
+for (const { rule, mint, reason, now } of refusals) {
+  test(`refused: ${rule}`, () => {
+    for (const cache of [undefined, new VerificationCache()]) {
+      const context = { ...(now === undefined ? {} : { now }), ...(cache === undefined ? {} : { cache }) };
+      assert.throws(() => verify(mint, context), { name: "EvidenceError", reason });
+    }
+  });
+}
+
+test("hazard A8: an anchor with the same name and another key is refused, an empty list trusts nobody", () => {
+  const other = issuedRoot();
+  assert.throws(() => verify({}, { trustAnchors: { sgx: [other] } }), { reason: "untrusted-root" });
+  assert.throws(() => verify({}, { trustAnchors: {} }), { reason: "untrusted-root" });
+});
+
+test("hazard A21: a root that is trusted for simulated evidence alone makes no SGX evidence", () => {
+  const { quote, context } = mintIntel();
+  const trustAnchors = { simulated: context.trustAnchors.sgx ?? [] };
+  assert.throws(() => verifyEvidence({ kind: "sgx", bytes: quote }, { ...context, trustAnchors }), { reason: "untrusted-root" });
+});
+
+test("hazard A7, C-41: missing documents are named, and no collateral at all is refused", () => {
+  const { quote, context, collateral } = mintIntel();
+  for (const member of ["tcbInfo", "qeIdentity", "tcbSigningChain", "pckCrl", "rootCaCrl"] as const) {
+    const { [member]: _, ...rest } = collateral;
+    const withRest = { ...context, collateral: { intel: () => rest } };
+    assert.throws(() => verifyEvidence({ kind: "sgx", bytes: quote }, withRest), { reason: "collateral-missing" });
+  }
+  const without = { ...context, collateral: {} };
+  assert.throws(() => verifyEvidence({ kind: "sgx", bytes: quote }, without), { reason: "collateral-missing", message: new RegExp(FMSPC) });
+});
+
+test("hazard A16: evidence of one kind given as another is refused", () => {
+  const sgx = mintIntel();
+  const tdx = mintIntel({ tee: "tdx" });
+  const both = { ...sgx.context, trustAnchors: { sgx: [sgx.root, tdx.root], tdx: [sgx.root, tdx.root] } };
+  assert.throws(() => verifyEvidence({ kind: "tdx", bytes: sgx.quote }, both), { reason: "unsupported-tee" });
+  assert.throws(() => verifyEvidence({ kind: "sgx", bytes: tdx.quote }, both), { reason: "unsupported-tee" });
+});
+
+test("hazard A9: debug attributes are claims that a policy sees", () => {
+  assert.equal(verify({ body: (body) => void body.writeUInt8(0x07, 48) }).debug, true);
+  assert.equal(verify({ tee: "tdx", body: (body) => void body.writeUInt8(1, 120) }).debug, true);
+});
+
+test("hazard A5: the order of TCB levels does not matter", () => {
+  const reversed = (document: JsonDocument) => void levelsOf(document).reverse();
+  assert.deepEqual(verify({ tcbInfo: reversed, qeIdentity: reversed }).tcb, verify({}).tcb);
+});
+
+test("hazard A6, C-49: documents that are too old or of an earlier evaluation than one already seen are refused", () => {
+  assert.throws(() => verify({}, { intelFreshness: { maxAgeDays: 10 } }), { code: "EVIDENCE_STALE", reason: "collateral-expired" });
+  assert.throws(() => verify({}, { intelFreshness: { minEvaluationNumber: 21 } }), {
+    code: "EVIDENCE_STALE",
+    reason: "collateral-expired",
+  });
+  assert.equal(verify({}, { intelFreshness: { maxAgeDays: 30, minEvaluationNumber: 20 } }).tcb.status, "UpToDate");
+});
+
+test("hazard A6, B9: what was cached while valid is refused once its time is over", () => {
+  const cache = new VerificationCache();
+  const { quote, context } = mintIntel();
+  const at = (now: Date) => verifyEvidence({ kind: "sgx", bytes: quote }, { ...context, now, cache });
+  assert.equal(at(mintedNow).tcb.status, "UpToDate");
+  const entries = cache.size;
+  assert.equal(at(mintedNow).tcb.status, "UpToDate");
+  assert.equal(cache.size, entries);
+  assert.throws(() => at(new Date("2026-07-02T00:00:00Z")), { reason: "collateral-expired" });
+  assert.throws(() => at(new Date("2031-01-01T00:00:00Z")), { reason: "cert-expired" });
+  assert.throws(() => at(new Date("2025-01-01T00:00:00Z")), { reason: "cert-not-yet-valid" });
+});
+
+function issuedRoot(): Uint8Array {
+  const now = mintedNow.getTime();
+  const validity = { notBefore: new Date(now - 1000), notAfter: new Date(now + 1000) };
+  const names = { subject: "Intel SGX Root CA", issuer: "Intel SGX Root CA" };
+  return issueCertificate({ ...names, ...validity, publicKey: createPublicKey(stranger), issuerKey: stranger, serial: 1n, isCa: true });
+}

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { KnownTcbStatus, TcbLevel } from "../collateral/tcb-info.ts";
+import { converge, isAtLeast } from "./platform-tcb.ts";
+
+const level = (status: KnownTcbStatus, advisories: readonly string[] = [], date = "2024-01-01"): TcbLevel => ({
+  status,
+  advisories,
+  date: new Date(date),
+});
+
+/** Rows: status of the platform. Columns: of a part that is up to date, and one that is out of date (Intel's quote verification library). */
+const TABLE: readonly (readonly [platform: KnownTcbStatus, current: KnownTcbStatus, outdated: KnownTcbStatus])[] = [
+  ["UpToDate", "UpToDate", "OutOfDate"],
+  ["SWHardeningNeeded", "SWHardeningNeeded", "OutOfDate"],
+  ["ConfigurationNeeded", "ConfigurationNeeded", "OutOfDateConfigurationNeeded"],
+  ["ConfigurationAndSWHardeningNeeded", "ConfigurationAndSWHardeningNeeded", "OutOfDateConfigurationNeeded"],
+  ["OutOfDate", "OutOfDate", "OutOfDate"],
+  ["OutOfDateConfigurationNeeded", "OutOfDateConfigurationNeeded", "OutOfDateConfigurationNeeded"],
+];
+
+for (const [platform, current, outdated] of TABLE) {
+  test(`hazard A4: a platform that is ${platform} converges with module and quoting enclave`, () => {
+    assert.equal(converge(level(platform), [level("UpToDate"), level("UpToDate")]).status, current);
+    assert.equal(converge(level(platform), [level("OutOfDate"), level("UpToDate")]).status, outdated);
+    assert.equal(converge(level(platform), [level("UpToDate"), level("OutOfDate")]).status, outdated);
+  });
+}
+
+test("advisories of all levels are listed once and sorted, the date is the oldest", () => {
+  const { advisories, date } = converge(level("OutOfDate", ["INTEL-SA-2", "INTEL-SA-1"], "2025-01-01"), [
+    level("UpToDate", ["INTEL-SA-1"], "2023-01-01"),
+  ]);
+  assert.deepEqual(advisories, ["INTEL-SA-1", "INTEL-SA-2"]);
+  assert.equal(date?.toISOString(), "2023-01-01T00:00:00.000Z");
+});
+
+test("hazard A5: component lists of different length never compare", () => {
+  assert.equal(isAtLeast([1, 2], [1, 2]), true);
+  assert.equal(isAtLeast([1, 2], [1]), false);
+  assert.equal(isAtLeast([1], [1, 0]), false);
+  assert.equal(isAtLeast([], []), true);
+});

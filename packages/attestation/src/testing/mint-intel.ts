@@ -1,0 +1,277 @@
+import { createPublicKey, generateKeyPairSync, hash, type KeyObject, sign } from "node:crypto";
+import type { IntelCollateral } from "../collateral/intel-documents.ts";
+import type { VerificationContext } from "../core/trust.ts";
+import { integer, objectIdentifier, octetString, sequence, tlv } from "../simulated/der-writer.ts";
+import { certificatePem, issueCertificate, issueRevocationList } from "../simulated/issue-certificate.ts";
+
+/** Everything about minted SGX and TDX evidence that a test may want to be wrong. Left out: a platform that is up to date. */
+export interface IntelMint {
+  readonly tee?: "sgx" | "tdx";
+  /** 3 to 5; body type TD15 only in 5. */
+  readonly version?: number;
+  readonly bodyType?: 1 | 2 | 3;
+  /** Changes header, body or QE report before they are signed. */
+  readonly header?: (header: Buffer) => void;
+  readonly body?: (body: Buffer) => void;
+  readonly qeReport?: (report: Buffer) => void;
+  readonly authenticationData?: Uint8Array;
+  /** Signs the QE report in place of the PCK key. */
+  readonly qeReportKey?: KeyObject;
+  /** Signs the quote in place of the attestation key. */
+  readonly quoteKey?: KeyObject;
+  readonly sgxComponents?: readonly number[];
+  readonly pceSvn?: number;
+  readonly tcbInfo?: (document: JsonDocument) => void;
+  readonly qeIdentity?: (document: JsonDocument) => void;
+  /** Changes the text of a document after it was signed. */
+  readonly editTcbInfo?: (text: string) => string;
+  readonly pckValidity?: Validity;
+  readonly rootValidity?: Validity;
+  readonly pckCrl?: CrlMint;
+  readonly rootCrl?: CrlMint;
+  readonly pckName?: string;
+  readonly tcbSigningName?: string;
+  readonly isTcbSignedByPckCa?: boolean;
+}
+
+/** A document of Intel's service as JSON, to be changed freely. */
+export type JsonDocument = Record<string, unknown>;
+type Validity = readonly [notBefore: Date, notAfter: Date];
+
+export interface CrlMint {
+  readonly revoked?: readonly bigint[];
+  readonly validity?: Validity;
+  /** Signs in place of the issuer. */
+  readonly key?: KeyObject;
+  readonly issuer?: string;
+}
+
+export interface MintedIntel {
+  readonly quote: Uint8Array;
+  readonly root: Uint8Array;
+  readonly collateral: IntelCollateral;
+  readonly context: VerificationContext;
+}
+
+export const mintedNow = new Date("2026-06-15T12:00:00Z");
+export const FMSPC = "00906ed50000";
+export const SERIALS = { pckCa: 2n, pck: 3n, tcbSigning: 4n } as const;
+
+const YEARS: Validity = [new Date("2026-01-01T00:00:00Z"), new Date("2030-01-01T00:00:00Z")];
+const MONTH: Validity = [new Date("2026-06-01T00:00:00Z"), new Date("2026-07-01T00:00:00Z")];
+const ROOT = "Intel SGX Root CA";
+const PCK_CA = "Intel SGX PCK Platform CA";
+const SGX_EXTENSION = "1.2.840.113741.1.13.1";
+const COMPONENTS = [5, 5, 2, 2, 3, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0];
+const QE_SIGNER = Buffer.alloc(32, 0x8c);
+const QE_ATTRIBUTES = Buffer.from("11000000000000000000000000000000", "hex");
+const INTEL_QE_VENDOR = Buffer.from("939a7233f79c4ca9940a0db3957f0607", "hex");
+
+const newKey = () => generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+/** Made once: what varies between tests is what the keys sign. */
+const keys = { root: newKey(), pckCa: newKey(), pck: newKey(), tcbSigning: newKey(), attestation: newKey() };
+
+/** Mints a quote and collateral under a root of its own, byte for byte in Intel's formats. */
+export function mintIntel(mint: IntelMint = {}): MintedIntel {
+  const tee = mint.tee ?? "sgx";
+  const root = issue(ROOT, ROOT, keys.root, keys.root, 1n, true, mint.rootValidity);
+  const pckCa = issue(PCK_CA, ROOT, keys.pckCa, keys.root, SERIALS.pckCa, true);
+  const pck = issue(mint.pckName ?? "Intel SGX PCK Certificate", PCK_CA, keys.pck, keys.pckCa, SERIALS.pck, false, mint.pckValidity, [
+    { oid: SGX_EXTENSION, critical: false, value: sgxExtension(mint.sgxComponents ?? COMPONENTS, mint.pceSvn ?? 13) },
+  ]);
+  const tcbIssuer = mint.isTcbSignedByPckCa === true ? { name: PCK_CA, key: keys.pckCa } : { name: ROOT, key: keys.root };
+  const tcbName = mint.tcbSigningName ?? "Intel SGX TCB Signing";
+  const tcbSigning = issue(tcbName, tcbIssuer.name, keys.tcbSigning, tcbIssuer.key, SERIALS.tcbSigning, false);
+  const chain = [pck, pckCa, root].map(certificatePem).join("");
+  const signingChain = [tcbSigning, ...(mint.isTcbSignedByPckCa === true ? [pckCa] : []), root].map(certificatePem).join("");
+  const collateral = {
+    tcbInfo: Buffer.from((mint.editTcbInfo ?? String)(signDocument("tcbInfo", tcbInfo(tee), mint.tcbInfo))),
+    qeIdentity: Buffer.from(signDocument("enclaveIdentity", qeIdentity(tee), mint.qeIdentity)),
+    tcbSigningChain: Buffer.from(signingChain),
+    pckCrl: crl(PCK_CA, keys.pckCa, mint.pckCrl),
+    rootCaCrl: crl(ROOT, keys.root, mint.rootCrl),
+  };
+  const context: VerificationContext = {
+    now: mintedNow,
+    trustAnchors: { [tee]: [root] },
+    collateral: { intel: ({ fmspc }) => (fmspc === FMSPC ? collateral : undefined) },
+  };
+  return { quote: mintQuote(tee, mint, Buffer.from(chain)), root, collateral, context };
+}
+
+function issue(
+  subject: string,
+  issuer: string,
+  key: KeyObject,
+  issuerKey: KeyObject,
+  serial: bigint,
+  isCa: boolean,
+  [notBefore, notAfter]: Validity = YEARS,
+  extensions: Parameters<typeof issueCertificate>[0]["extensions"] = [],
+): Uint8Array {
+  return issueCertificate({ subject, issuer, publicKey: createPublicKey(key), issuerKey, serial, notBefore, notAfter, isCa, extensions });
+}
+
+function crl(issuer: string, issuerKey: KeyObject, mint: CrlMint = {}): Uint8Array {
+  const [thisUpdate, nextUpdate] = mint.validity ?? MONTH;
+  const revoked = (mint.revoked ?? []).map((serial) => ({ serial, at: thisUpdate }));
+  return issueRevocationList({ issuer: mint.issuer ?? issuer, issuerKey: mint.key ?? issuerKey, thisUpdate, nextUpdate, revoked });
+}
+
+function sgxExtension(components: readonly number[], pceSvn: number): Uint8Array {
+  const member = (arc: string, value: Uint8Array) => sequence(objectIdentifier(`${SGX_EXTENSION}.${arc}`), value);
+  const tcb = [...components, pceSvn].map((svn, index) => member(`2.${index + 1}`, integer(svn)));
+  return sequence(
+    member("1", octetString(Buffer.alloc(16, 0x01))),
+    member("2", sequence(...tcb, member("2.18", octetString(Uint8Array.from(components))))),
+    member("3", octetString(Buffer.from([0, 0]))),
+    member("4", octetString(Buffer.from(FMSPC, "hex"))),
+    member("5", tlv(0x0a, Uint8Array.of(0))),
+  );
+}
+
+const components = (svns: readonly number[]) => svns.map((svn) => ({ svn }));
+
+function tcbInfo(tee: "sgx" | "tdx"): JsonDocument {
+  const zeroModule = { mrsigner: "00".repeat(48), attributes: "00".repeat(8), attributesMask: "FF".repeat(8) };
+  const level = (lower: number, status: string, advisories: readonly string[]) => ({
+    tcb: {
+      sgxtcbcomponents: components(COMPONENTS.map((svn) => Math.max(0, svn - lower))),
+      pcesvn: 13 - lower,
+      ...(tee === "tdx" ? { tdxtcbcomponents: components([5, 0, 5 - lower, ...Array<number>(13).fill(0)]) } : {}),
+    },
+    tcbDate: lower === 0 ? "2026-03-01T00:00:00Z" : "2024-03-01T00:00:00Z",
+    tcbStatus: status,
+    ...(advisories.length > 0 ? { advisoryIDs: advisories } : {}),
+  });
+  return {
+    id: tee.toUpperCase(),
+    version: 3,
+    issueDate: isoSeconds(MONTH[0]),
+    nextUpdate: isoSeconds(MONTH[1]),
+    fmspc: FMSPC.toUpperCase(),
+    pceId: "0000",
+    tcbType: 0,
+    tcbEvaluationDataNumber: 20,
+    ...(tee === "tdx"
+      ? {
+          tdxModule: zeroModule,
+          tdxModuleIdentities: [
+            {
+              id: "TDX_01",
+              ...zeroModule,
+              tcbLevels: [
+                { tcb: { isvsvn: 5 }, tcbDate: "2026-03-01T00:00:00Z", tcbStatus: "UpToDate" },
+                { tcb: { isvsvn: 3 }, tcbDate: "2024-03-01T00:00:00Z", tcbStatus: "OutOfDate", advisoryIDs: ["INTEL-SA-01036"] },
+              ],
+            },
+          ],
+        }
+      : {}),
+    tcbLevels: [level(0, "UpToDate", []), level(1, "OutOfDate", ["INTEL-SA-00615"])],
+  };
+}
+
+function qeIdentity(tee: "sgx" | "tdx"): JsonDocument {
+  return {
+    id: tee === "sgx" ? "QE" : "TD_QE",
+    version: 2,
+    issueDate: isoSeconds(MONTH[0]),
+    nextUpdate: isoSeconds(MONTH[1]),
+    tcbEvaluationDataNumber: 20,
+    miscselect: "00000000",
+    miscselectMask: "FFFFFFFF",
+    attributes: QE_ATTRIBUTES.toString("hex").toUpperCase(),
+    attributesMask: "FBFFFFFFFFFFFFFF0000000000000000",
+    mrsigner: QE_SIGNER.toString("hex").toUpperCase(),
+    isvprodid: tee === "sgx" ? 1 : 2,
+    tcbLevels: [
+      { tcb: { isvsvn: 8 }, tcbDate: "2026-03-01T00:00:00Z", tcbStatus: "UpToDate" },
+      { tcb: { isvsvn: 6 }, tcbDate: "2024-03-01T00:00:00Z", tcbStatus: "OutOfDate", advisoryIDs: ["INTEL-SA-00477"] },
+    ],
+  };
+}
+
+const isoSeconds = (date: Date): string => date.toISOString().replace(/\.\d+Z$/, "Z");
+
+function signDocument(name: string, document: JsonDocument, change: (document: JsonDocument) => void = () => undefined): string {
+  change(document);
+  const text = JSON.stringify(document);
+  const signature = sign("sha256", Buffer.from(text), { key: keys.tcbSigning, dsaEncoding: "ieee-p1363" });
+  return `{"${name}":${text},"signature":"${signature.toString("hex")}"}`;
+}
+
+function mintQuote(tee: "sgx" | "tdx", mint: IntelMint, chain: Buffer): Uint8Array {
+  const version = mint.version ?? (tee === "sgx" ? 3 : 4);
+  const header = Buffer.alloc(48);
+  header.writeUInt16LE(version, 0);
+  header.writeUInt16LE(2, 2);
+  header.writeUInt32LE(tee === "sgx" ? 0 : 0x81, 4);
+  INTEL_QE_VENDOR.copy(header, 12);
+  header.fill(0x0e, 28, 44);
+  mint.header?.(header);
+  const signed = Buffer.concat([header, mintBody(tee, version, mint)]);
+  const attestationKey = rawPoint(keys.attestation);
+  const authenticationData = mint.authenticationData ?? Buffer.alloc(32, 0xa7);
+  const qeReport = mintQeReport(tee, mint, hash("sha256", Buffer.concat([attestationKey, authenticationData]), "buffer"));
+  const inner = Buffer.concat([
+    qeReport,
+    rawSign(qeReport, mint.qeReportKey ?? keys.pck),
+    uint(authenticationData.length, 2),
+    authenticationData,
+    uint(5, 2),
+    uint(chain.length, 4),
+    chain,
+  ]);
+  const wrapped = version === 3 ? inner : Buffer.concat([uint(6, 2), uint(inner.length, 4), inner]);
+  const signatureData = Buffer.concat([rawSign(signed, mint.quoteKey ?? keys.attestation), attestationKey, wrapped]);
+  return Buffer.concat([signed, uint(signatureData.length, 4), signatureData]);
+}
+
+function mintBody(tee: "sgx" | "tdx", version: number, mint: IntelMint): Buffer {
+  const type = mint.bodyType ?? (tee === "sgx" ? 1 : 2);
+  const body = type === 1 ? sgxReport(Buffer.alloc(32, 0xec), 0x05, 7, 3) : tdReport(type);
+  mint.body?.(body);
+  return version === 5 ? Buffer.concat([uint(type, 2), uint(body.length, 4), body]) : body;
+}
+
+function mintQeReport(tee: "sgx" | "tdx", mint: IntelMint, bound: Buffer): Buffer {
+  const report = sgxReport(QE_SIGNER, 0, tee === "sgx" ? 1 : 2, 8);
+  QE_ATTRIBUTES.copy(report, 48);
+  report.fill(0, 320);
+  bound.copy(report, 320);
+  mint.qeReport?.(report);
+  return report;
+}
+
+function sgxReport(mrSigner: Buffer, flags: number, isvProdId: number, isvSvn: number): Buffer {
+  const report = Buffer.alloc(384);
+  report[48] = flags;
+  report.fill(0x3e, 64, 96);
+  mrSigner.copy(report, 128);
+  report.writeUInt16LE(isvProdId, 256);
+  report.writeUInt16LE(isvSvn, 258);
+  report.fill(0x44, 320, 384);
+  return report;
+}
+
+function tdReport(type: 2 | 3): Buffer {
+  const report = Buffer.alloc(type === 2 ? 584 : 648);
+  Buffer.from([5, 1, 5]).copy(report, 0);
+  report[123] = 0x10; // SEPT_VE_DISABLE
+  report.fill(0x3d, 136, 184);
+  report.fill(0x44, 520, 584);
+  return report;
+}
+
+function rawPoint(key: KeyObject): Buffer {
+  return createPublicKey(key).export({ type: "spki", format: "der" }).subarray(-64);
+}
+
+const rawSign = (bytes: Uint8Array, key: KeyObject): Buffer => sign("sha256", bytes, { key, dsaEncoding: "ieee-p1363" });
+
+function uint(value: number, width: 2 | 4): Buffer {
+  const bytes = Buffer.alloc(width);
+  bytes.writeUIntLE(value, 0, width);
+  return bytes;
+}
