@@ -1,21 +1,18 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { mkdir, open, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { CasInstance } from "@vouchsafe/mesh";
 import { keyHashOf } from "@vouchsafe/policy";
 import { z } from "zod";
 import { CliError } from "./cli-error.ts";
 import type { Shell } from "./shell.ts";
 
-/** The client: its connection key, its session-signing key, what it knows of CAS instances. */
+/** The client: its connection key and its session-signing key. */
 export interface ClientIdentity {
   /** Hash of the connection key (C-19). */
   readonly keyHash: string;
   readonly signingKey: KeyObject;
   /** PEM of the public signing key. */
   readonly signer: string;
-  /** Encryption key of a CAS that this client attested. */
-  readonly encryptionKeyOf: (cas: CasInstance) => string | undefined;
 }
 
 const ClientKeys = z.looseObject({ identity_key: z.string(), signing_key: z.string() });
@@ -38,7 +35,6 @@ export async function obtainClientIdentity({ casConfig, environment }: Shell): P
     keyHash: keyHashOf(createPublicKey(createPrivateKey(keys.identity_key))),
     signingKey,
     signer: String(createPublicKey(signingKey).export({ type: "spki", format: "pem" })),
-    encryptionKeyOf: () => undefined,
   };
 }
 

@@ -48,5 +48,3 @@ export const givenValues = (options: ParsedOptions, name: string): readonly stri
 
 /** How an option is written in messages. */
 export const optionName = ({ long, short }: OptionSpec): string => (long === undefined ? `-${short}` : `--${long}`);
-
-export { givenValue as valueOf };

@@ -19,6 +19,7 @@ import {
 } from "@vouchsafe/mesh";
 import { parseSignedSession } from "@vouchsafe/policy";
 import { activePolicies, uploadDocuments } from "../cas-access.ts";
+import { openCasConfig } from "../cas-config/cas-config-file.ts";
 import { CliError } from "../cli-error.ts";
 import { type ClientIdentity, obtainClientIdentity } from "../client-identity.ts";
 import { givenValue, hasFlag } from "../command-spec.ts";
@@ -26,7 +27,7 @@ import { obtainMeshImages } from "../mesh-images.ts";
 import { usage } from "../parse-options.ts";
 import { makePolicyDocument, type PolicyDocument } from "../policy-documents.ts";
 import { Progress } from "../progress.ts";
-import { ExitCode } from "../shell.ts";
+import { ExitCode, type Shell } from "../shell.ts";
 import { TargetDirectory } from "../target-directory.ts";
 import type { ApplyContext } from "./apply-context.ts";
 import { renderManifests } from "./render-manifests.ts";
@@ -58,7 +59,7 @@ export async function applyMesh(context: ApplyContext): Promise<number> {
   if (mesh === undefined) return ExitCode.failed;
   const identity = await obtainClientIdentity(shell);
   const cas = mesh.cas.find(({ name, aliases }) => name === "cas" || aliases.includes("cas"));
-  if (cas !== undefined) checkCasMode(cas, given, identity);
+  if (cas !== undefined) await checkCasMode(cas, given, shell);
   await using target = await TargetDirectory.open(context.target);
   using progress = new Progress(shell, context.level);
   const images = await obtainMeshImages(mesh, target, hasFlag(options, "no-pull"), context, progress);
@@ -95,7 +96,7 @@ async function carryOut(
 ): Promise<number> {
   const { shell, options } = context;
   const isDryRun = hasFlag(options, "dry-run");
-  const encryptionKey = plan.cas.encryptionKey ?? identity.encryptionKeyOf(plan.cas);
+  const encryptionKey = plan.cas.encryptionKey ?? (await knownEncryptionKey(plan.cas, shell));
   const active = isDryRun ? new Map() : await activePolicies(plan, shell);
   const documents: PolicyDocument[] = [];
   for (const policy of plan.policies) {
@@ -166,8 +167,17 @@ function evidenceKinds(text: string): EvidenceKindName[] {
     });
 }
 
+/** Encryption key of a CAS that this client attested before (C-57). */
+async function knownEncryptionKey(cas: CasInstance, shell: Shell): Promise<string | undefined> {
+  const { known } = await openCasConfig(shell);
+  const found = [...known.values()].find(({ cas_key, address }) =>
+    cas.key === undefined ? address === `${cas.host}:${cas.port}` : cas_key === cas.key,
+  );
+  return found?.session_encryption_key;
+}
+
 /** MF-101, MF-106. */
-function checkCasMode(cas: CasInstance, { signingUrl }: MeshOptions, identity: ClientIdentity): void {
+async function checkCasMode(cas: CasInstance, { signingUrl }: MeshOptions, shell: Shell): Promise<void> {
   if (cas.mode === "SignOnline") {
     if (signingUrl === undefined)
       throw new CliError("E-SIGNING-URL", "mode SignOnline needs a signing service", { remedy: "Give --signing-url HOST:PORT." });
@@ -177,7 +187,7 @@ function checkCasMode(cas: CasInstance, { signingUrl }: MeshOptions, identity: C
   }
   if (signingUrl !== undefined) throw usage("E-OPTION-MODE", `--signing-url goes with mode SignOnline, not with ${cas.mode}`);
   const needsKey = cas.mode === "EncryptedManifest" || cas.mode === "EncryptedOnly" || cas.mode === "NoUpload";
-  if (needsKey && cas.encryptionKey === undefined && identity.encryptionKeyOf(cas) === undefined) {
+  if (needsKey && cas.encryptionKey === undefined && (await knownEncryptionKey(cas, shell)) === undefined) {
     throw new CliError("E-CAS-ENCKEY", `mode ${cas.mode} needs the encryption key of the CAS ${cas.name}, and none is known`, {
       remedy:
         "Set cas_encryption_key (kubectl provision cas CAS -n NAMESPACE --print-public-keys, or vouchsafe cas show-identification --session-encryption-key), or attest the CAS with this client first.",
