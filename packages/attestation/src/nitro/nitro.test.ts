@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { hash } from "node:crypto";
+import { test } from "node:test";
+import { encode } from "cborg";
+import fc from "fast-check";
+import { EvidenceError } from "../core/errors.ts";
+import { verifyEvidence } from "../core/verify.ts";
+import { encodeWorkload } from "../core/workload.ts";
+import { extendRegister, zeroRegister } from "../eventlog/replay.ts";
+import { mintNitro, type NitroMint, nitroPayload, nitroTrust, pcr } from "../testing/mint-nitro.ts";
+import { parseNitroDocument } from "./nitro-document.ts";
+import { verifyNitroDocument } from "./verify-nitro-document.ts";
+
+const refusedFor = (reason: string) => (error: unknown) => error instanceof EvidenceError && error.reason === reason;
+
+test("a document gives its members, tagged or not", () => {
+  const document = mintNitro();
+  for (const bytes of [document, Uint8Array.of(0xd2, ...document)]) {
+    const verified = verifyNitroDocument(bytes, { ...nitroTrust, nonce: Uint8Array.of(1, 2, 3) });
+    assert.equal(verified.moduleId, nitroPayload.module_id);
+    assert.deepEqual([...verified.pcrs.keys()], [0, 1, 2, 3, 16]);
+    assert.equal(verified.debug, false);
+  }
+});
+
+test("the NSM of 2025 writes its payload map with indefinite length", () => {
+  const members = Object.entries(nitroPayload).flatMap(([name, value]) => [encode(name), encode(value)]);
+  const payloadBytes = Buffer.concat([Uint8Array.of(0xbf), ...members, Uint8Array.of(0xff)]);
+  assert.equal(verifyNitroDocument(mintNitro({ payloadBytes }), nitroTrust).moduleId, nitroPayload.module_id);
+});
+
+test("hazard A9: PCR 0 to 2 all zero, or absent, is debug mode", () => {
+  const zeros = new Map([0, 1, 2, 3].map((index) => [index, pcr(index < 3 ? 0 : 1)]));
+  assert.equal(verifyNitroDocument(mintNitro({ payload: { pcrs: zeros } }), nitroTrust).debug, true);
+  assert.equal(verifyNitroDocument(mintNitro({ payload: { pcrs: new Map([[3, pcr(1)]]) } }), nitroTrust).debug, true);
+});
+
+const duplicateKeys = Buffer.concat([Uint8Array.of(0xa2), encode(1), encode(-35), encode(1), encode(-35)]);
+const refused: readonly { readonly rule: string; readonly mint: NitroMint; readonly reason: string }[] = [
+  { rule: "algorithm ES256", mint: { protectedHeader: encode(new Map([[1, -7]])) }, reason: "unsupported-algorithm" },
+  { rule: "no algorithm", mint: { protectedHeader: encode(new Map()) }, reason: "unsupported-algorithm" },
+  {
+    rule: "algorithm in the unprotected header",
+    mint: { protectedHeader: new Uint8Array(0), header: new Map([[1, -35]]) },
+    reason: "parse-error",
+  },
+  { rule: "protected header with a duplicate key", mint: { protectedHeader: duplicateKeys }, reason: "parse-error" },
+  {
+    rule: "a critical header",
+    mint: {
+      protectedHeader: encode(
+        new Map<number, unknown>([
+          [1, -35],
+          [2, [99]],
+        ]),
+      ),
+    },
+    reason: "parse-error",
+  },
+  { rule: "pcrs missing", mint: { payload: { pcrs: undefined } }, reason: "parse-error" },
+  { rule: "pcrs empty", mint: { payload: { pcrs: new Map() } }, reason: "parse-error" },
+  { rule: "PCR index 32", mint: { payload: { pcrs: new Map([[32, pcr(1)]]) } }, reason: "parse-error" },
+  { rule: "PCR index as text", mint: { payload: { pcrs: new Map([["0", pcr(1)]]) } }, reason: "parse-error" },
+  { rule: "cabundle in the wrong order", mint: { payload: { cabundle: nitroPayload.cabundle.toReversed() } }, reason: "bad-chain" },
+  {
+    rule: "cabundle of 100,000 certificates",
+    mint: { payload: { cabundle: Array.from({ length: 100_000 }, () => 0) } },
+    reason: "parse-error",
+  },
+  { rule: "digest of another name", mint: { payload: { digest: "SHA256" } }, reason: "parse-error" },
+  { rule: "timestamp zero", mint: { payload: { timestamp: 0 } }, reason: "parse-error" },
+  { rule: "timestamp as a float", mint: { payload: { timestamp: 1.5 } }, reason: "parse-error" },
+  { rule: "user data of 513 bytes", mint: { payload: { user_data: new Uint8Array(513) } }, reason: "parse-error" },
+  { rule: "a member that selects something", mint: { payload: { test_purpose: true } }, reason: "parse-error" },
+  { rule: "signed by another key", mint: { key: "stranger" }, reason: "bad-signature" },
+];
+for (const { rule, mint, reason } of refused) {
+  test(`hazard A14: ${rule} → ${reason}`, () => {
+    assert.throws(() => verifyNitroDocument(mintNitro(mint), nitroTrust), refusedFor(reason));
+  });
+}
+
+test("hazard A14: bytes behind the document, and behind its payload", () => {
+  assert.throws(() => parseNitroDocument(Uint8Array.of(...mintNitro(), 0)), refusedFor("trailing-data"));
+  const payloadBytes = Buffer.concat([encode(new Map(Object.entries(nitroPayload))), Uint8Array.of(0)]);
+  assert.throws(() => parseNitroDocument(mintNitro({ payloadBytes })), refusedFor("parse-error"));
+});
+
+test("C-49: certificates that are over are refused", () => {
+  assert.throws(
+    () => verifyNitroDocument(mintNitro(), { ...nitroTrust, now: new Date("2028-01-01T00:00:00Z") }),
+    refusedFor("cert-expired"),
+  );
+});
+
+test("a nonce is compared whole, and its absence is no match", () => {
+  for (const nonce of [Uint8Array.of(1, 2), Uint8Array.of(1, 2, 3, 4), new Uint8Array(0)]) {
+    assert.throws(() => verifyNitroDocument(mintNitro(), { ...nitroTrust, nonce }), refusedFor("nonce-mismatch"));
+  }
+  assert.throws(
+    () => verifyNitroDocument(mintNitro({ payload: { nonce: null } }), { ...nitroTrust, nonce: Uint8Array.of(1) }),
+    refusedFor("nonce-mismatch"),
+  );
+});
+
+test("a workload is bound by PCR 16 alone", () => {
+  const workload = { imageDigest: `sha256:${"cd".repeat(32)}`, fileSystemTag: "00ff" };
+  const descriptor = encodeWorkload(workload);
+  const measured = extendRegister("sha384", zeroRegister("sha384"), hash("sha384", descriptor, "buffer"));
+  const context = { now: nitroTrust.now, trustAnchors: { nitro: nitroTrust.anchors.map(({ der }) => der) }, collateral: {} };
+  const endorsements = new Map([["workload", descriptor]]);
+  const bytes = mintNitro({ payload: { pcrs: new Map([...nitroPayload.pcrs, [16, measured]]) } });
+  const claims = verifyEvidence({ kind: "nitro", bytes, endorsements }, context);
+  assert.deepEqual(claims.workload, workload);
+  assert.notEqual(claims.codeIdentity, verifyEvidence({ kind: "nitro", bytes }, context).codeIdentity);
+  assert.throws(() => verifyEvidence({ kind: "nitro", bytes: mintNitro(), endorsements }, context), refusedFor("runtime-data-mismatch"));
+});
+
+test("hazard A1: no byte of a document may change", () => {
+  const document = mintNitro();
+  for (let at = 0; at < document.length; at += 3) {
+    const changed = Uint8Array.from(document);
+    changed[at] = (document[at] ?? 0) ^ (1 << (at % 8));
+    assert.throws(() => verifyNitroDocument(changed, nitroTrust), EvidenceError, `byte ${at}`);
+  }
+});
+
+test("hazard A17: deep nesting is refused in bounded time", () => {
+  for (const opener of [0x81, 0xa1, 0xc6, 0x9f]) {
+    assert.throws(() => parseNitroDocument(new Uint8Array(60_000).fill(opener)), refusedFor("parse-error"));
+    assert.throws(() => parseNitroDocument(mintNitro({ payloadBytes: new Uint8Array(60_000).fill(opener) })), refusedFor("parse-error"));
+  }
+});
+
+test("parseNitroDocument accepts or says EVIDENCE_MALFORMED, whatever the input", () => {
+  const valid = mintNitro();
+  const nearlyValid = fc.tuple(fc.nat(valid.length - 1), fc.nat(255)).map(([at, value]) => Uint8Array.from(valid).fill(value, at, at + 1));
+  const nearlyPayload = fc.uint8Array({ maxLength: 200 }).map((payloadBytes) => mintNitro({ payloadBytes }));
+  fc.assert(
+    fc.property(fc.oneof(fc.uint8Array({ maxLength: 400 }), nearlyValid, nearlyPayload), (bytes) => {
+      try {
+        parseNitroDocument(bytes);
+      } catch (error) {
+        assert(error instanceof EvidenceError && error.code === "EVIDENCE_MALFORMED", String(error));
+      }
+    }),
+  );
+});
