@@ -19,6 +19,7 @@ import { createLog, type Log, type WriteLine } from "./log-line.ts";
 import { Provisioning } from "./provisioning/provisioning.ts";
 import { openKeyStore, openPlatformKeyFile } from "./sealing/key-store.ts";
 import type { AttestedInstance } from "./service/attested-instance.ts";
+import { CertificateRenewal } from "./service/certificate-renewal.ts";
 import { instanceHandlers } from "./service/instance-handlers.ts";
 import { NodeKeys } from "./service/node-keys.ts";
 import { startServiceServer } from "./service/service-server.ts";
@@ -130,19 +131,21 @@ async function serve(
   const app = createClientServer(tls, log);
   const uploads = new RateLimiter("uploads", options.uploadLimit ?? DEFAULT_UPLOAD_LIMIT);
   started.defer(() => app.close());
-  const handlers = instanceHandlers(
-    context,
-    { anchors: options.trustAnchors ?? {}, collateral: options.collateral ?? {}, nodeKeys: () => nodeKeys.keys, now },
+  const renewal = new CertificateRenewal(context, instances);
+  const handlers = instanceHandlers(context, {
+    trust: { anchors: options.trustAnchors ?? {}, collateral: options.collateral ?? {}, nodeKeys: () => nodeKeys.keys, now },
     instances,
-    () => provisioning.state === "provisioned",
-  );
+    renewal,
+    closedBecause: () => (provisioning.state === "provisioned" ? undefined : `it is ${provisioning.state}`),
+  });
+  started.use(renewal.start());
   const service = started.use(await startServiceServer(options.serviceListen, tls, handlers, log));
   statusRoutes(app, () => ({ state: provisioning.state, problem: context.database.failure?.message }));
   app.register(async (guarded) => {
     guarded.addHook("onRequest", async () => {
       if (provisioning.state !== "provisioned") throw new ApiError("unprovisioned", "the CAS is not provisioned yet");
     });
-    sessionRoutes(guarded, context, uploads);
+    sessionRoutes(guarded, context, uploads, (name) => renewal.forget(name));
   });
   app.get("/v1/attest", async (request) => {
     const nonce = splitTarget(request.url).query.get("nonce") ?? "";

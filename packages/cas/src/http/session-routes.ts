@@ -15,7 +15,7 @@ const Limit = z.string().regex(/^[1-9][0-9]{0,3}$/);
 const DEFAULT_PAGE = 100;
 
 /** Sessions and public values (cas.md §7). A route parses, authorises, calls one function, replies. */
-export function sessionRoutes(app: FastifyInstance, context: CasContext, uploads: RateLimiter): void {
+export function sessionRoutes(app: FastifyInstance, context: CasContext, uploads: RateLimiter, onUploaded: (name: string) => void): void {
   const upload = async (request: FastifyRequest) => {
     const certificate = requireClientCertificate(request.socket, "uploading a session");
     uploads.take(certificate.keyHash, context.now().getTime());
@@ -24,6 +24,7 @@ export function sessionRoutes(app: FastifyInstance, context: CasContext, uploads
   for (const path of ["/v1/sessions", "/session"]) {
     app.post(path, async (request, reply) => {
       const { isNew, ...uploaded } = await upload(request);
+      onUploaded(uploaded.name);
       return reply.code(isNew ? 201 : 200).send(uploaded);
     });
   }
@@ -31,6 +32,7 @@ export function sessionRoutes(app: FastifyInstance, context: CasContext, uploads
   const document = (take: (json: string) => Promise<UploadedSession>) => async (request: FastifyRequest, reply: FastifyReply) => {
     uploads.take(clientCertificateOf(request.socket)?.keyHash ?? request.ip, context.now().getTime());
     const { isNew, ...uploaded } = await take(bodyText(request));
+    onUploaded(uploaded.name);
     return reply.code(isNew ? 201 : 200).send(uploaded);
   };
   app.put(

@@ -14,7 +14,7 @@ import {
 import type { CasContext } from "../cas-context.ts";
 import { currentKey, type SessionVersion } from "../sessions/session-records.ts";
 import type { RowKey } from "../store/row-store.ts";
-import { makeDeliveryValues } from "../values/delivery-values.ts";
+import { type DeliveryClaims, makeDeliveryValues } from "../values/delivery-values.ts";
 import { resolveSecrets } from "../values/resolve-secrets.ts";
 import { type SecretSource, ValueError } from "../values/secret-source.ts";
 import { appraisePlatform, appraisePlatformId, appraiseVariants } from "./appraise.ts";
@@ -84,8 +84,7 @@ async function judge(context: CasContext, trust: EvidenceTrust, request: AttestR
     sessionHash: target.version.hash,
     instanceId: claims?.instanceId,
     instanceKeyId: keyId(spki),
-    codeIdentity: claims?.codeIdentity,
-    evidenceKind: claims?.kind,
+    claims,
   };
   await recordOrRefuse(context, "service_attested", {
     service: target.name,
@@ -228,12 +227,12 @@ function checkAccessToken(token: string | undefined, { tokenProof }: AttestReque
   return accessTokenProof(token, "cas", userData);
 }
 
-/** Makes the configuration of an admitted service; also used to see what a renewal changed. */
-export async function deliver(
+/** Makes the configuration of an admitted service. */
+async function deliver(
   context: CasContext,
   target: Target,
   source: SecretSource,
-  claims: Claims | undefined,
+  claims: DeliveryClaims | undefined,
 ): Promise<Configuration> {
   const { version, service } = target;
   const warnings = claims === undefined ? ["this session is configured without attestation: whoever reaches the CAS gets its secrets"] : [];
@@ -250,6 +249,23 @@ export async function deliver(
     });
   } catch (error) {
     throw asRefusal(error);
+  }
+}
+
+/** What an instance would get now: to see what a renewal changed. Undefined when it would get nothing any more. */
+export async function redeliver(
+  context: CasContext,
+  version: SessionVersion,
+  { facts }: AttestedInstance,
+): Promise<Configuration | undefined> {
+  const service = version.session.services.find(({ name }) => name === facts.service);
+  if (service === undefined) return undefined;
+  const target = { version, service, name: `${version.name}/${service.name}` };
+  try {
+    return await deliver(context, target, await secretSource(context, target), facts.claims);
+  } catch (error) {
+    if (error instanceof Refused) return undefined;
+    throw error;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Configuration, Renewal } from "@vouchsafe/protocol";
+import type { DeliveryClaims } from "../values/delivery-values.ts";
 
 /** What the CAS remembers of an instance while its connection is open. */
 export interface AttestedFacts {
@@ -9,9 +10,8 @@ export interface AttestedFacts {
   readonly instanceId: string | undefined;
   /** SHA-256 of the instance key, hex. */
   readonly instanceKeyId: string;
-  /** Measured code, for values made at delivery. */
-  readonly codeIdentity: string | undefined;
-  readonly evidenceKind: string | undefined;
+  /** For values made at delivery; undefined without attestation. */
+  readonly claims: DeliveryClaims | undefined;
 }
 
 /** One attested program instance: what it was given, and the way to send it more. */

@@ -1,4 +1,4 @@
-import type { InstanceMessage } from "@vouchsafe/protocol";
+import { type InstanceMessage, parseServiceId } from "@vouchsafe/protocol";
 import type { CasContext } from "../cas-context.ts";
 import { currentKey, type SessionVersion } from "../sessions/session-records.ts";
 import { makeDeliveryValues } from "../values/delivery-values.ts";
@@ -6,21 +6,29 @@ import { resolveSecrets } from "../values/resolve-secrets.ts";
 import { attestService } from "./attest-service.ts";
 import type { AttestedInstance } from "./attested-instance.ts";
 import { formatsOf } from "./build-configuration.ts";
+import type { CertificateRenewal } from "./certificate-renewal.ts";
 import type { EvidenceTrust } from "./evidence-verifier.ts";
 import { Refused } from "./refusal.ts";
 import { reportTag } from "./report-tag.ts";
 import type { ServiceHandlers } from "./service-server.ts";
 
+export interface HandlerParts {
+  readonly trust: EvidenceTrust;
+  /** Connected instances. */
+  readonly instances: Set<AttestedInstance>;
+  readonly renewal: CertificateRenewal;
+  /** Why services are not served now; undefined while they are. */
+  readonly closedBecause: () => string | undefined;
+}
+
 /** What the service interface does with what arrives; keeps the register of connected instances. */
-export function instanceHandlers(
-  context: CasContext,
-  trust: EvidenceTrust,
-  instances: Set<AttestedInstance>,
-  isOpen: () => boolean,
-): ServiceHandlers {
+export function instanceHandlers(context: CasContext, { trust, instances, renewal, closedBecause }: HandlerParts): ServiceHandlers {
   return {
     attest: async (request, exporter) => {
-      if (!isOpen()) throw new Refused("unavailable", undefined, "the CAS does not serve services: it is not provisioned");
+      const reason = closedBecause();
+      if (reason !== undefined) throw new Refused("unavailable", undefined, `the CAS does not serve services: ${reason}`);
+      const id = parseServiceId(request.service);
+      if (id !== undefined && context.database.ids("session-values").has(id.session)) await renewal.renew(id.session);
       const { instance, configuration, tokenProof } = await attestService(context, trust, request, exporter);
       instances.add(instance);
       return {
@@ -71,7 +79,6 @@ async function secretValues(
   const service = version?.session.services.find((candidate) => candidate.name === facts.service);
   if (version === undefined || service === undefined || version.hash !== facts.sessionHash) return null;
   const secrets = await resolveSecrets(database, version, now());
-  const claims = facts.codeIdentity === undefined ? undefined : { codeIdentity: facts.codeIdentity, kind: facts.evidenceKind ?? "" };
-  const made = makeDeliveryValues({ version, service, claims, source: { ...secrets, made: new Map() }, now: now() });
+  const made = makeDeliveryValues({ version, service, claims: facts.claims, source: { ...secrets, made: new Map() }, now: now() });
   return Object.fromEntries(formatsOf(name, { ...secrets, made }));
 }

@@ -3,10 +3,17 @@ import type { JwtSecret, Service } from "@vouchsafe/policy";
 import type { SessionVersion } from "../sessions/session-records.ts";
 import { fillText, type SecretSource, ValueError } from "./secret-source.ts";
 
+/** What values may say about the service they are made for. */
+export interface DeliveryClaims {
+  readonly codeIdentity: string;
+  readonly kind: string;
+  readonly signer?: { readonly mrSigner: string };
+}
+
 export interface DeliveryTo {
   readonly version: SessionVersion;
   readonly service: Service;
-  readonly claims: { readonly codeIdentity: string; readonly kind: string; readonly signer?: { readonly mrSigner: string } } | undefined;
+  readonly claims: DeliveryClaims | undefined;
   readonly source: SecretSource;
   readonly now: Date;
 }

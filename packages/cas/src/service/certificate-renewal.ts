@@ -1,0 +1,97 @@
+import type { Configuration } from "@vouchsafe/protocol";
+import { renewCertificates, systemRandomness } from "@vouchsafe/secrets";
+import type { CasContext } from "../cas-context.ts";
+import { secretMap } from "../sessions/make-values.ts";
+import { currentKey, type SessionValues, type SessionVersion, valuesKey } from "../sessions/session-records.ts";
+import { redeliver } from "./attest-service.ts";
+import type { AttestedInstance } from "./attested-instance.ts";
+
+const INTERVAL_MS = 30_000;
+
+/**
+ * Issues certificates again before they expire (SL-134): in the background, and at the latest when a service is about to get one. Connected
+ * instances are sent the files that changed; neither is a new version of the session.
+ */
+export class CertificateRenewal {
+  readonly #context: CasContext;
+  readonly #instances: ReadonlySet<AttestedInstance>;
+  /** When each session's next certificate is due, in ms since the epoch; absent until looked at. */
+  readonly #dueAt = new Map<string, number>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(context: CasContext, instances: ReadonlySet<AttestedInstance>) {
+    this.#context = context;
+    this.#instances = instances;
+  }
+
+  start(): Disposable {
+    this.#timer = setInterval(() => {
+      this.renewAll().catch((error: unknown) =>
+        this.#context.log.error(`renewal of certificates: ${error instanceof Error ? error.message : "failed"}`),
+      );
+    }, INTERVAL_MS).unref();
+    return { [Symbol.dispose]: () => clearInterval(this.#timer) };
+  }
+
+  /** One round over all sessions; those that are not due cost a look at a number. */
+  async renewAll(): Promise<void> {
+    for (const name of this.#context.database.ids("session-values")) await this.renew(name);
+  }
+
+  /** The values of this session were replaced: look again. */
+  forget(name: string): void {
+    this.#dueAt.delete(name);
+  }
+
+  /** Issues what is due in this session, and tells the instances that use it. */
+  async renew(name: string): Promise<void> {
+    const { database, now } = this.#context;
+    const known = this.#dueAt.get(name);
+    if (known !== undefined && known > now().getTime()) return;
+    const hasRenewed = await database.transact(async (tx) => {
+      const version = await tx.get<SessionVersion>(currentKey(name));
+      const values = await tx.get<SessionValues>(valuesKey(name));
+      if (version === undefined || values === undefined) return false;
+      const renewed = renewCertificates(version.session, secretMap(values), { now: now(), random: systemRandomness });
+      const next = renewed === undefined ? values : { ...values, secrets: Object.fromEntries(renewed.values) };
+      this.#dueAt.set(name, nextRenewal(next));
+      if (renewed === undefined) return false;
+      tx.put(valuesKey(name), next);
+      this.#context.audit.append(tx, "certificates_renewed", { session: name });
+      return true;
+    });
+    if (hasRenewed) await this.#push(name);
+  }
+
+  async #push(name: string): Promise<void> {
+    for (const instance of this.#instances) {
+      const version = await this.#context.database.get<SessionVersion>(currentKey(instance.facts.session));
+      if (version === undefined || version.hash !== instance.facts.sessionHash || !isUsing(version, name)) continue;
+      const fresh = await redeliver(this.#context, version, instance);
+      if (fresh === undefined) continue;
+      const renewal = differenceOf(instance.configuration, fresh);
+      instance.configuration = fresh;
+      if (renewal.files.length > 0 || Object.keys(renewal.templateValues).length > 0) instance.renew({ type: "renewal", ...renewal });
+    }
+  }
+}
+
+function isUsing({ name, session }: SessionVersion, source: string): boolean {
+  return name === source || session.secrets.some((secret) => secret.origin === "imported" && secret.import.session === source);
+}
+
+function nextRenewal({ secrets }: SessionValues): number {
+  const times = Object.values(secrets).flatMap((secret) =>
+    "renewAfter" in secret && secret.renewAfter !== undefined ? [Date.parse(secret.renewAfter)] : [],
+  );
+  return Math.min(Number.POSITIVE_INFINITY, ...times);
+}
+
+function differenceOf(before: Configuration, after: Configuration) {
+  const old = new Map(before.files.map(({ path, content }) => [path, content]));
+  const files = after.files.flatMap(({ path, content }) => (content === null || old.get(path) === content ? [] : [{ path, content }]));
+  const templateValues = Object.fromEntries(
+    Object.entries(after.templateValues).filter(([name, value]) => before.templateValues[name] !== value),
+  );
+  return { files, templateValues };
+}
