@@ -3,19 +3,7 @@ import { StricterRule } from "./stricter-rule.ts";
 import type { CaseVerdict, VectorCase } from "./vector-case.ts";
 import { isJoseTokenAccepted } from "./wycheproof-jose.ts";
 import { isPrimitiveTestAccepted } from "./wycheproof-primitives.ts";
-
-export interface WycheproofTest {
-  readonly tcId: number;
-  readonly result: "valid" | "invalid" | "acceptable";
-  readonly flags?: readonly string[];
-  readonly [member: string]: unknown;
-}
-
-export interface WycheproofGroup {
-  readonly type: string;
-  readonly tests: readonly WycheproofTest[];
-  readonly [member: string]: unknown;
-}
+import type { WycheproofGroup, WycheproofTest } from "./wycheproof-test.ts";
 
 interface WycheproofFile {
   readonly algorithm?: string;
@@ -83,7 +71,7 @@ function inputOf(group: WycheproofGroup, test: WycheproofTest): string {
   ]);
 }
 
-export function readWycheproofFile(compressed: Uint8Array): WycheproofFile {
+function readWycheproofFile(compressed: Uint8Array): WycheproofFile {
   // The collection is the caller's own; a file of another shape fails in the tests that read it.
   return JSON.parse(gunzipSync(compressed).toString("utf8")) as WycheproofFile;
 }

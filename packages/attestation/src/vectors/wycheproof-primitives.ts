@@ -12,8 +12,8 @@ import {
   verify,
 } from "node:crypto";
 import { isSignedBy, type SignatureScheme } from "../x509/signature-scheme.ts";
-import type { WycheproofGroup, WycheproofTest } from "./judge-wycheproof.ts";
 import { StricterRule } from "./stricter-rule.ts";
+import type { WycheproofGroup, WycheproofTest } from "./wycheproof-test.ts";
 
 type Members = Readonly<Record<string, unknown>>;
 
