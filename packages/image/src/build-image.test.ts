@@ -6,6 +6,7 @@ import { type TestContext, test } from "node:test";
 import { decryptTree, openManifest, openProtectedDirectory, verifyRegion } from "@vouchsafe/fileshield";
 import { buildImage } from "./build-image.ts";
 import { isElf } from "./elf.ts";
+import { ImageError } from "./image-error.ts";
 import { LISTING_FILE } from "./integrity-layer.ts";
 import { renderLauncher } from "./launcher.ts";
 import { LocalRepository } from "./local-repository.ts";
@@ -168,6 +169,11 @@ test("MF-60: exact versions with hashes are recorded, the machine's index is not
     reference: sample.plan.reference.replace(/:1$/, ":locked"),
   });
   assert.equal(again.lock, built.lock);
+  assert(again.steps.includes("requirements cached"), "nor is it another layer");
+  const other = await build(sample, {
+    requirements: { text: "six", lock: built.lock?.replace(/sha256:[0-9a-f]{64}\n$/, `sha256:${"0".repeat(64)}\n`) },
+  }).catch((error: unknown) => error);
+  assert(other instanceof ImageError && other.code === "E-REQUIREMENTS", "hazard G8: a hash mismatch is refused");
   const root = await unpack(sample, built);
   assert.equal(
     grep(

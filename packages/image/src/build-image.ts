@@ -15,7 +15,7 @@ import { type LocalRepository, openLocalRepository } from "./local-repository.ts
 import { CODE_PROTECTION_FILE, LAUNCHER_PATH, METADATA_LABEL, type ServiceMetadata } from "./metadata.ts";
 import { METADATA_ANNOTATION, metadataEntries, metadataFiles, renderServiceJson } from "./metadata-layer.ts";
 import type { BuildPlan, BuildSettings, BuiltImage } from "./plan.ts";
-import { INSTALLER_PACKAGES, obtainRequirementsLayer, parseRequirements } from "./requirements.ts";
+import { INSTALLER_PACKAGES, obtainRequirementsLayer, parseRequirements, readLock } from "./requirements.ts";
 import { obtainRunLayer } from "./run-layer.ts";
 import { obtainRuntimeLayers } from "./runtime-layer.ts";
 import { obtainSigningKey } from "./signing.ts";
@@ -41,7 +41,7 @@ const hashFile = async (path: string): Promise<string> =>
 
 /** Everything that decides the image, but the code key. */
 async function hashInputs(plan: BuildPlan, settings: BuildSettings, copies: readonly TreeEntry[], signer: string): Promise<string> {
-  const { metadata, copy, ...rest } = plan;
+  const { metadata, copy, requirements, ...rest } = plan;
   const bundle = await hashFile(settings.runtimeBundle).catch((cause: unknown) => {
     throw new ImageError("E-FILE-MISSING", `the bundled runtime ${settings.runtimeBundle} cannot be read`, {
       cause,
@@ -69,6 +69,13 @@ async function findRecord(file: string): Promise<BuildRecord | undefined> {
   return text === undefined ? undefined : BuildRecord.safeParse(JSON.parse(text)).data;
 }
 
+/** Whether what an earlier build installed is what the plan's lock asks for. A lock of other requirements asks for nothing. */
+function followsLock({ requirements }: BuildPlan, installed: string | undefined): boolean {
+  if (requirements?.lock === undefined) return true;
+  const locked = readLock(requirements.lock, parseRequirements(requirements.text));
+  return locked === undefined || requirements.lock === installed;
+}
+
 const directoryEntries = (path: string): LayerEntry[] => {
   const parts = path.split("/").filter((part) => part !== "");
   return parts.map((_, index): LayerEntry => ({ kind: "directory", path: `/${parts.slice(0, index + 1).join("/")}`, mode: 0o755 }));
@@ -94,7 +101,8 @@ export async function buildImage(plan: BuildPlan, settings: BuildSettings): Prom
   const inputs = await hashInputs(plan, settings, copies, await hashFile(settings.signingKeyFile));
   const file = recordFile(cacheDir, plan);
   const last = await findRecord(file);
-  const isSame = last !== undefined && last.inputs === inputs && (settings.codeKey === undefined || settings.codeKey === last.codeKey);
+  const hasKey = settings.codeKey === undefined || settings.codeKey === last?.codeKey;
+  const isSame = last !== undefined && last.inputs === inputs && hasKey && followsLock(plan, last.lock);
   if (isSame && (await repository.find(plan.reference)) === last.digest && (await repository.isComplete(plan.reference))) {
     report({ step: "image", state: "cached", detail: last.digest });
     return result(plan, settings, last, true);

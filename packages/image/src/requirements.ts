@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -239,20 +239,36 @@ async function compile(root: string, outDir: string, { cacheDir, signal }: Requi
   if (status !== 0) throw new ImageError("E-REQUIREMENTS", `the requirements cannot be compiled:\n${lastLines(stderr)}`);
 }
 
+const keyOf = (base: DebianBase, requirements: Requirements, locked: readonly string[] | undefined): string =>
+  cacheKey(["requirements", base.key, requirements.digest, locked ?? null]);
+
 /** Installs the requirements in a sandbox and packs what was installed; without change of requirements, lock and base nothing is done. */
 export async function obtainRequirementsLayer(request: RequirementsRequest): Promise<RequirementsLayer> {
   const { cacheDir, repository, base, requirements } = request;
   const locked = readLock(request.lock, requirements);
-  const key = cacheKey(["requirements", base.key, requirements.digest, locked ?? null]);
-  const lockFile = join(cacheDir, "layers", `${key}.lock`);
-  const outDir = join(cacheDir, "roots", `installed-${key}`);
-  const { layer, cached } = await obtainLayer(cacheDir, repository, key, { level: 12 }, async () => {
-    await mkdir(join(cacheDir, "layers"), { recursive: true });
-    await rm(outDir, { recursive: true, force: true });
-    await mkdir(outDir, { recursive: true });
-    await writeWhole(lockFile, await install(request, outDir));
-    const entries = (await readLayerEntries(outDir)).filter(({ path }) => /^\/usr(?:\/|$)/.test(path));
+  const key = keyOf(base, requirements, locked);
+  const layers = join(cacheDir, "layers");
+  const lockFile = join(layers, `${key}.lock`);
+  const directory = join(cacheDir, "roots", `installed-${key}`);
+  const { layer, cached } = await obtainLayer(cacheDir, repository, key, { level: 9 }, async () => {
+    await mkdir(layers, { recursive: true });
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory, { recursive: true });
+    await writeWhole(lockFile, await install(request, directory));
+    const entries = (await readLayerEntries(directory)).filter(({ path }) => /^\/usr(?:\/|$)/.test(path));
     return protectExecutables(entries);
   });
-  return { layer, cached, lock: await readFile(lockFile, "utf8"), directory: outDir };
+  const lock = await readFile(lockFile, "utf8");
+  if (!cached && locked === undefined) await rememberUnderLock(request, key, lock);
+  return { layer, cached, lock, directory };
+}
+
+/** The next build brings the lock that this one wrote: the same versions, hence the same layer, and no work. */
+async function rememberUnderLock({ cacheDir, base, requirements }: RequirementsRequest, key: string, lock: string): Promise<void> {
+  const other = keyOf(base, requirements, readLock(lock, requirements));
+  for (const extension of ["json", "lock"])
+    await copyFile(join(cacheDir, "layers", `${key}.${extension}`), join(cacheDir, "layers", `${other}.${extension}`));
+  const link = join(cacheDir, "roots", `installed-${other}`);
+  await rm(link, { recursive: true, force: true });
+  await symlink(`installed-${key}`, link);
 }
