@@ -2,6 +2,15 @@ export { type HclReport, type HclRuntimeData, parseHclReport } from "./azure-vtp
 export { type AzureVtpmInput, type VerifiedAzureVtpm, verifyAzureSnpVtpm, verifyAzureTdxVtpm } from "./azure-vtpm/verify-azure-vtpm.ts";
 export type { IntelCollateral, IntelCollateralQuery, IntelCollateralSource } from "./collateral/intel-documents.ts";
 export { VerificationCache } from "./collateral/verification-cache.ts";
+export {
+  type Accepted,
+  type AppraisalCheck,
+  type AttestationResult,
+  appraise,
+  type CheckOutcome,
+  type ReferenceValues,
+  type SignerReference,
+} from "./core/appraise.ts";
 export { ByteCursor } from "./core/byte-cursor.ts";
 export { type Claims, type ClaimValue, codeIdentity, type SignerClaim, type TcbClaim, type TcbStatus } from "./core/claims.ts";
 export { EvidenceError, OperationalError } from "./core/errors.ts";
@@ -9,6 +18,7 @@ export { decodeEvidence, type Evidence, type EvidenceJson, type EvidenceKind, en
 export type { Collateral, TrustAnchors, VerificationContext } from "./core/trust.ts";
 export { verifyEvidence } from "./core/verify.ts";
 export { encodeWorkload, parseWorkload } from "./core/workload.ts";
+export { type Corim, type CorimDigest, type CorimEnvironment, type CorimReference, corimDigests, parseCorim } from "./corim/corim.ts";
 export { type DstackClaims, type DstackEvent, parseDstackEventLog, verifyDstackEventLog } from "./dstack/dstack-event-log.ts";
 export {
   AttestationResultError,
@@ -21,6 +31,7 @@ export {
   type TrustworthinessClaim,
   verifyAttestationResult,
 } from "./ear/attestation-result-token.ts";
+export { earSubmodule } from "./ear/ear-submodule.ts";
 export { assertLogExplainsPcrs, assertLogExplainsRtmrs } from "./eventlog/compare.ts";
 export { type DigestAlgorithm, type EventLog, type LoggedEvent, parseEventLog } from "./eventlog/event-log.ts";
 export { extendRegister, replayPcrs, replayRtmrs, zeroRegister } from "./eventlog/replay.ts";

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { appraise, type ReferenceValues } from "./appraise.ts";
+import type { Claims } from "./claims.ts";
+
+const claims: Claims = {
+  kind: "snp",
+  userData: Uint8Array.of(1, 2, 3),
+  codeIdentity: "ab".repeat(32),
+  launchMeasurement: new Uint8Array(48).fill(9),
+  signer: { mrSigner: "cd".repeat(32), isvProdId: 4, isvSvn: 7 },
+  debug: false,
+  platformId: "SNP_CHIP_ID:00",
+  tcb: { status: "UpToDate", advisories: [] },
+  details: { vmpl: 0, "reportedTcb.microcode": 115, product: "Milan" },
+};
+const references: ReferenceValues = { kinds: ["snp"], userData: claims.userData, codeIdentities: [claims.codeIdentity] };
+const failing = (changedClaims: Partial<Claims>, changed: Partial<ReferenceValues> = {}) =>
+  appraise({ ...claims, ...changedClaims }, { ...references, ...changed }).checks.filter(({ outcome }) => outcome === "failed");
+
+test("claims that meet every reference value are accepted", () => {
+  const all: ReferenceValues = {
+    ...references,
+    launchMeasurements: [claims.launchMeasurement.toHex()],
+    signers: [{ mrSigner: "cd".repeat(32), isvProdId: 4, minIsvSvn: 7 }],
+    platforms: ["SNP_CHIP_ID:00"],
+    details: { vmpl: [0], product: ["Milan", "Genoa"] },
+    minima: { "reportedTcb.microcode": 115 },
+  };
+  const result = appraise(claims, all);
+  assert.deepEqual([result.accepted, new Set(result.checks.map(({ outcome }) => outcome))], [true, new Set(["passed"])]);
+});
+
+const refused: readonly {
+  readonly rule: string;
+  readonly claims?: Partial<Claims>;
+  readonly references?: Partial<ReferenceValues>;
+  readonly check: string;
+}[] = [
+  { rule: "a kind that is not named", claims: { kind: "simulated" }, check: "evidence kind" },
+  { rule: "no kind at all", references: { kinds: [] }, check: "evidence kind" },
+  { rule: "hazard B1: evidence of another connection", references: { userData: Uint8Array.of(1, 2) }, check: "user data" },
+  { rule: "another code identity", claims: { codeIdentity: "00".repeat(32) }, check: "code identity" },
+  { rule: "a code identity that only begins alike", references: { codeIdentities: ["ab".repeat(31)] }, check: "code identity" },
+  { rule: "an empty list of code identities", references: { codeIdentities: [] }, check: "code identity" },
+  { rule: "another launch measurement", references: { launchMeasurements: ["00"] }, check: "launch measurement" },
+  {
+    rule: "a signer's program of a lower SVN",
+    references: { signers: [{ mrSigner: "cd".repeat(32), isvProdId: 4, minIsvSvn: 8 }] },
+    check: "signer",
+  },
+  {
+    rule: "a signer's other product",
+    references: { signers: [{ mrSigner: "cd".repeat(32), isvProdId: 5, minIsvSvn: 0 }] },
+    check: "signer",
+  },
+  { rule: "hazard A9: debug", claims: { debug: true }, check: "debug" },
+  { rule: "a platform out of date", claims: { tcb: { status: "OutOfDate", advisories: [] } }, check: "TCB status" },
+  { rule: "an advisory", claims: { tcb: { status: "UpToDate", advisories: ["INTEL-SA-1"] } }, check: "advisories" },
+  { rule: "another platform", references: { platforms: ["SNP_CHIP_ID:01"] }, check: "platform" },
+  { rule: "hazard A10: VMPL 2", claims: { details: { vmpl: 2 } }, references: { details: { vmpl: [0] } }, check: "vmpl" },
+  { rule: "hazard A24: a fact of another type", claims: { details: { vmpl: "0" } }, references: { details: { vmpl: [0] } }, check: "vmpl" },
+  { rule: "a fact that the kind does not have", references: { details: { pcr7: ["00"] } }, check: "pcr7" },
+  { rule: "a fact named like a member of every object", references: { details: { constructor: ["x"] } }, check: "constructor" },
+  { rule: "a minimum that is not reached", references: { minima: { "reportedTcb.microcode": 116 } }, check: "reportedTcb.microcode" },
+];
+for (const { rule, claims: changedClaims = {}, references: changed = {}, check } of refused) {
+  test(`appraise refuses ${rule}, says why and what would make it pass`, () => {
+    const checks = failing(changedClaims, changed);
+    assert.deepEqual(
+      checks.map(({ name }) => name),
+      [check],
+    );
+    assert.notEqual(checks[0]?.remedy, undefined);
+  });
+}
+
+test("reference values without any code are refused: missing never means anything", () => {
+  const { codeIdentities: _, ...without } = references;
+  assert.equal(appraise(claims, without).accepted, false);
+});
+
+test("C-48: a revoked platform, or one about which nothing is known, cannot be tolerated", () => {
+  for (const status of ["Revoked", "Unknown"] as const) {
+    assert.equal(failing({ tcb: { status, advisories: [] } }, { toleratedTcbStatuses: [status] })[0]?.name, "TCB status");
+  }
+});
+
+test("what was tolerated, and what anything would have met, shows in the result", () => {
+  const tolerant: ReferenceValues = {
+    ...{ kinds: ["snp"], userData: "any", codeIdentities: "any", isDebugAccepted: true },
+    ...{ toleratedTcbStatuses: ["OutOfDate"], ignoredAdvisories: ["INTEL-SA-1"] },
+  };
+  const { accepted, checks } = appraise({ ...claims, debug: true, tcb: { status: "OutOfDate", advisories: ["INTEL-SA-1"] } }, tolerant);
+  assert.equal(accepted, true);
+  assert.deepEqual(
+    checks.map(({ outcome }) => outcome),
+    ["passed", "passed-any", "passed-any", "tolerated", "tolerated", "tolerated"],
+  );
+});
+
+test("whatever is changed in a code identity or user data, it is refused", () => {
+  fc.assert(
+    fc.property(fc.string(), fc.uint8Array({ maxLength: 64 }), (codeIdentity, userData) => {
+      fc.pre(codeIdentity !== claims.codeIdentity || Buffer.compare(userData, claims.userData) !== 0);
+      assert.equal(appraise({ ...claims, codeIdentity, userData }, references).accepted, false);
+    }),
+  );
+});

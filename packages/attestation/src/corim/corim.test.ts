@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { encode, Tagged } from "cborg";
+import fc from "fast-check";
+import { EvidenceError } from "../core/errors.ts";
+import { corimDigests, parseCorim } from "./corim.ts";
+
+const launch = new Uint8Array(48).fill(7);
+const digest = new Uint8Array(32).fill(9);
+
+/** A CoRIM with one CoMID; its members may be replaced. */
+function mintCorim(values: ReadonlyMap<number, unknown>): Uint8Array {
+  const environment = new Map([
+    [
+      0,
+      new Map<number, unknown>([
+        [0, new Tagged(111, Uint8Array.of(42, 3))],
+        [1, "AMD"],
+        [2, "Milan"],
+      ]),
+    ],
+  ]);
+  const measurement = new Map<number, unknown>([
+    [0, "launch"],
+    [1, values],
+  ]);
+  const comid = new Map<number, unknown>([
+    [1, new Map([[0, "guest firmware"]])],
+    [4, new Map([[0, [[environment, [measurement]]]]])],
+  ]);
+  const tags = [new Tagged(506, encode(comid)), new Tagged(505, new Uint8Array(3))];
+  return encode(
+    new Tagged(
+      501,
+      new Map<number, unknown>([
+        [0, "corim-7"],
+        [1, tags],
+      ]),
+    ),
+  );
+}
+
+test("reference triples give environment, key, digests and SVN", () => {
+  const corim = parseCorim(
+    mintCorim(
+      new Map<number, unknown>([
+        [1, new Tagged(553, 3)],
+        [
+          2,
+          [
+            [7, launch],
+            ["sha-256", digest],
+          ],
+        ],
+      ]),
+    ),
+  );
+  assert.equal(corim.id, "corim-7");
+  assert.deepEqual(corim.references, [
+    {
+      environment: { classId: "2a03", vendor: "AMD", model: "Milan" },
+      key: "launch",
+      digests: [
+        { algorithm: "sha384", value: launch },
+        { algorithm: "sha256", value: digest },
+      ],
+      svn: undefined,
+      minSvn: 3,
+      rawValue: undefined,
+    },
+  ]);
+  assert.deepEqual(
+    corimDigests(corim, "sha384", ({ environment }) => environment.vendor === "AMD"),
+    [launch.toHex()],
+  );
+  assert.deepEqual(
+    corimDigests(corim, "sha384", () => false),
+    [],
+  );
+});
+
+test("an exact SVN and a raw value are kept apart from a minimum", () => {
+  const [reference] = parseCorim(
+    mintCorim(
+      new Map<number, unknown>([
+        [1, new Tagged(552, 4)],
+        [4, new Tagged(560, Uint8Array.of(1))],
+      ]),
+    ),
+  ).references;
+  assert.deepEqual([reference?.svn, reference?.minSvn, reference?.rawValue], [4, undefined, Uint8Array.of(1)]);
+});
+
+const refused = [
+  { rule: "a digest of the wrong length", bytes: mintCorim(new Map([[2, [[7, digest]]]])) },
+  { rule: "an unknown digest algorithm", bytes: mintCorim(new Map([[2, [[99, digest]]]])) },
+  { rule: "a negative SVN", bytes: mintCorim(new Map([[1, -1]])) },
+  { rule: "another tag", bytes: encode(new Tagged(500, new Map())) },
+  { rule: "no tag", bytes: encode(new Map()) },
+  { rule: "bytes behind it", bytes: Uint8Array.of(...mintCorim(new Map()), 0) },
+  { rule: "deep nesting", bytes: new Uint8Array(100_000).fill(0x81) },
+];
+for (const { rule, bytes } of refused) {
+  test(`parseCorim refuses ${rule}`, () => {
+    assert.throws(() => parseCorim(bytes), { name: "EvidenceError", code: "EVIDENCE_MALFORMED" });
+  });
+}
+
+test("parseCorim accepts or says EVIDENCE_MALFORMED, whatever the input", () => {
+  const valid = mintCorim(new Map<number, unknown>([[2, [[7, launch]]]]));
+  const nearlyValid = fc.tuple(fc.nat(valid.length - 1), fc.nat(255)).map(([at, value]) => Uint8Array.from(valid).fill(value, at, at + 1));
+  fc.assert(
+    fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), nearlyValid), (bytes) => {
+      try {
+        parseCorim(bytes);
+      } catch (error) {
+        assert(error instanceof EvidenceError && error.code === "EVIDENCE_MALFORMED", String(error));
+      }
+    }),
+  );
+});
