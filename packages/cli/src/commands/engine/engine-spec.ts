@@ -39,6 +39,7 @@ export const ENGINE_COMMANDS: readonly CommandSpec[] = [
     name: "logs",
     summary: "Prints what the services of an application wrote.",
     operands: "[SERVICE...]",
+    maxOperands: 200,
     options: [RELEASE, { short: "f", long: "follow", summary: "go on until interrupted" }, HELP],
     examples: ["logs --release clinic", "logs --release clinic -f flask"],
     load: async () => (await import("./logs.ts")).logs,
