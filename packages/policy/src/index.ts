@@ -30,6 +30,7 @@ export { printSession } from "./print-session.ts";
 export { keyTypeOf } from "./private-key.ts";
 export { type RenderOptions, renderDiagnostics } from "./render-diagnostics.ts";
 export { type PlaceholderMeaning, type PlaceholderValues, placeholderMeaning, renderFile, renderText } from "./render-placeholders.ts";
+export { MAX_DIAGNOSTICS } from "./reporter.ts";
 export {
   accessRule,
   accessRuleForm,

@@ -1,4 +1,5 @@
 import { type Context, type Issue, type JsonSchema, mapNode, type Place, quote, type Reader } from "./reader.ts";
+import { MAX_DIAGNOSTICS } from "./reporter.ts";
 import { didYouMean } from "./spelling.ts";
 
 /** One key of a mapping. */
@@ -51,7 +52,8 @@ export function mapping<F extends Fields, T>(
             rule: options.unknownRule ?? "SL-12",
             message: `unknown key ${quote(key.text)}`,
             expected: (keys.length > 2 ? "one of " : "") + keys.map((known) => `\`${known}\``).join(", "),
-            hint: didYouMean(name, keys),
+            // Beyond what is ever shown, looking for the nearest word would be wasted.
+            hint: context.reporter.errorCount > MAX_DIAGNOSTICS ? undefined : didYouMean(name, keys),
           });
           continue;
         }

@@ -56,8 +56,10 @@ export class Reporter {
     const hiddenLines = this.#secretRanges.map(
       ({ start, end }) => [this.source.position(start).line, this.source.position(Math.max(start, end - 1)).line] as const,
     );
-    const isHidden = (line: number) =>
-      hiddenLines.some(([first, last]) => first <= line && line <= last) || (!structureKnown && this.#looksSecret(line));
+    const isHidden = ({ path, line }: { readonly path: string; readonly line: number }) =>
+      hiddenLines.some(([first, last]) => first <= line && line <= last) ||
+      // Under `secrets` a misspelt key may hold the value.
+      (!structureKnown && (path.startsWith("secrets") || this.#looksSecret(line)));
     return this.#findings
       .toSorted((a, b) => a.range.start - b.range.start)
       .slice(0, MAX_DIAGNOSTICS)
@@ -76,7 +78,7 @@ export class Reporter {
           message: finding.message,
           expected: finding.expected ?? "",
           hint: finding.hint ?? "",
-          hidden: isHidden(from.line),
+          hidden: isHidden({ path: finding.path, line: from.line }),
         };
       });
   }

@@ -1,4 +1,12 @@
 export { type CertificateRequest, type IssuedCertificate, type Issuer, issueCertificate } from "./certificate.ts";
+export {
+  type ExportedSecret,
+  type Exporter,
+  exportedSecret,
+  type Importer,
+  type ImportRefusal,
+  type ImportRequest,
+} from "./exported-secret.ts";
 export { type FormatOptions, type Formatted, formatSecret } from "./format-secret.ts";
 export { type JwtOptions, signJsonWebToken } from "./json-web-token.ts";
 export {
