@@ -1,5 +1,5 @@
 import type { CommandSpec } from "../../command-spec.ts";
-import { VERIFY_OPTIONS } from "./verify-options.ts";
+import { REFERENCE_OPTIONS, VERIFY_OPTIONS } from "./verify-options.ts";
 
 /** The sub-commands of `evidence`. */
 export const EVIDENCE_COMMANDS: readonly CommandSpec[] = [
@@ -31,6 +31,20 @@ export const EVIDENCE_COMMANDS: readonly CommandSpec[] = [
     ],
     notes: "Exits 3 when the evidence proves nothing.",
     load: async () => (await import("./verify-evidence.ts")).verifyFile,
+  },
+  {
+    name: "evidence explain",
+    summary: "Verifies evidence, compares it with what is expected, and says why it is refused and what would make it pass.",
+    operands: "FILE|-",
+    minOperands: 1,
+    maxOperands: 1,
+    options: [...REFERENCE_OPTIONS, ...VERIFY_OPTIONS],
+    examples: [
+      "evidence explain node.json --root agent.pem --accept node --code-identity 5fd1...",
+      "evidence explain quote.bin --collateral collateral/ --accept tdx --launch-measurement 7348... --tolerate OutOfDate",
+    ],
+    notes: "Exits 3 when the evidence is refused.",
+    load: async () => (await import("./explain.ts")).explain,
   },
   {
     name: "evidence check-vectors",

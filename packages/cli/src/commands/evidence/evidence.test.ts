@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { createNodeStatement, encodeEvidence, NODE_AGENT_MEASUREMENT } from "@vouchsafe/attestation";
+import { codeIdentity, createNodeStatement, encodeEvidence, NODE_AGENT_MEASUREMENT } from "@vouchsafe/attestation";
 
 const directory = mkdtempSync(join(tmpdir(), "vouchsafe-evidence-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -55,6 +55,30 @@ test("C-50: evidence verify exits 3 and names code and reason where nothing is p
   assert.deepEqual([unknown.status, unknown.out.split("\n")[0]], [3, "not verified: EVIDENCE_SIGNATURE, bad-signature"]);
   const garbage = await run("verify", "garbage");
   assert.deepEqual([garbage.status, garbage.out.split("\n")[0]], [3, "not verified: EVIDENCE_MALFORMED, parse-error"]);
+});
+
+test("evidence explain says of every check what was expected, found, and would make it pass", async () => {
+  const file = ["explain", ...verified.slice(1)];
+  const refused = await run(...file, "--accept", "snp", "--code-identity", "00".repeat(32));
+  assert.equal(refused.status, 3);
+  assert.match(refused.out, /FAILED {4}evidence kind\n {12}expected: snp\n {12}found: {4}node\n {12}to pass: {2}Name node/);
+  assert.match(refused.out, /refused: 2 of 6 checks failed\n$/);
+  const identity = codeIdentity("node", NODE_AGENT_MEASUREMENT, { imageDigest: statement.imageDigest, fileSystemTag: "" });
+  const accepted = await run(
+    ...file,
+    "--accept",
+    "node",
+    "--code-identity",
+    identity,
+    "--user-data",
+    "01".repeat(64),
+    "--fact",
+    "service=patients-7/redis",
+  );
+  assert.equal(accepted.status, 0, accepted.out);
+  assert.match(accepted.out, /accepted\n$/);
+  const stale = await run("explain", "node.json", "--root", "agent.pem", "--accept", "node");
+  assert.match(stale.out, /refused: the evidence proves nothing \(EVIDENCE_STALE, stale\)/);
 });
 
 test("evidence check-vectors counts, prints one line for each deviation, and exits 1", async () => {

@@ -28,3 +28,29 @@ export const VERIFY_OPTIONS: readonly OptionSpec[] = [
   { long: "json", summary: "print the result as JSON" },
   { long: "help", summary: "this text" },
 ];
+
+const KINDS = ["sgx", "tdx", "snp", "nitro", "tpm", "node", "simulated"];
+
+/** What `explain` compares the claims with, beside the options of `verify`. */
+export const REFERENCE_OPTIONS: readonly OptionSpec[] = [
+  { long: "accept", value: "KIND", words: KINDS, isRepeatable: true, summary: "a kind of evidence that is accepted" },
+  { long: "code-identity", value: "HEX", isRepeatable: true, summary: "an expected code identity, as policies name it with mrenclave" },
+  { long: "launch-measurement", value: "HEX", isRepeatable: true, summary: "an expected launch measurement" },
+  { long: "user-data", value: "HEX", summary: "the expected channel binding or report data (default: any)" },
+  { long: "platform", value: "ID", isRepeatable: true, summary: "an accepted platform, e.g. SNP_CHIP_ID:..." },
+  {
+    long: "fact",
+    value: "NAME=VALUE",
+    isRepeatable: true,
+    summary: "an expected fact of the kind, e.g. vmpl=0; for one name several mean one of them",
+  },
+  {
+    long: "tolerate",
+    value: "STATUS",
+    words: ["SWHardeningNeeded", "ConfigurationNeeded", "ConfigurationAndSWHardeningNeeded", "OutOfDate", "OutOfDateConfigurationNeeded"],
+    isRepeatable: true,
+    summary: "a TCB status that is accepted",
+  },
+  { long: "ignore-advisory", value: "ID", isRepeatable: true, summary: "an advisory that is accepted, e.g. INTEL-SA-00615" },
+  { long: "allow-debug", summary: "accept debug mode" },
+];

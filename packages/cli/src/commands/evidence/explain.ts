@@ -1,0 +1,97 @@
+import {
+  type AppraisalCheck,
+  appraise,
+  type Claims,
+  type ClaimValue,
+  EvidenceError,
+  earSubmodule,
+  type ReferenceValues,
+  type TcbStatus,
+  verifyEvidence,
+} from "@vouchsafe/attestation";
+import { CliError } from "../../cli-error.ts";
+import { givenValue, givenValues, hasFlag, type ParsedOptions } from "../../command-spec.ts";
+import { ExitCode, type Shell } from "../../shell.ts";
+import { readEvidenceInput } from "./evidence-input.ts";
+
+/** `evidence explain FILE`: verifies, compares with what is expected, and says of every check what was expected, what was found and what would make it pass. */
+export async function explain(options: ParsedOptions, shell: Shell): Promise<number> {
+  const { evidence, context } = await readEvidenceInput(options, shell);
+  const isJson = hasFlag(options, "json");
+  let claims: Claims;
+  try {
+    claims = verifyEvidence(evidence, context);
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error;
+    const { code, reason, message, remedy } = error;
+    if (isJson) shell.out(JSON.stringify({ accepted: false, verification: { code, reason, message, remedy }, checks: [] }));
+    else {
+      shell.out(`refused: the evidence proves nothing (${code}, ${reason})`);
+      shell.out(`  ${message}`);
+      if (remedy !== undefined) shell.out(`  to pass: ${remedy}`);
+    }
+    return ExitCode.refused;
+  }
+  const result = appraise(claims, readReferences(options));
+  if (isJson) shell.out(JSON.stringify({ ...result, ear: earSubmodule(claims, result, "command line") }));
+  else {
+    shell.out(`verified: ${claims.kind} evidence, signatures, certificates and dates hold at ${context.now.toISOString()}`);
+    for (const line of result.checks.flatMap(linesOfCheck)) shell.out(line);
+    shell.out(
+      result.accepted
+        ? "accepted"
+        : `refused: ${result.checks.filter(({ outcome }) => outcome === "failed").length} of ${result.checks.length} checks failed`,
+    );
+  }
+  return result.accepted ? ExitCode.ok : ExitCode.refused;
+}
+
+function linesOfCheck({ name, outcome, expected, found, remedy }: AppraisalCheck): readonly string[] {
+  const marks = { passed: "ok       ", "passed-any": "any      ", tolerated: "tolerated", failed: "FAILED   " } as const;
+  if (outcome !== "failed") return [`${marks[outcome]} ${name}: ${found}`];
+  return [
+    `${marks.failed} ${name}`,
+    `            expected: ${expected}`,
+    `            found:    ${found}`,
+    `            to pass:  ${remedy ?? ""}`,
+  ];
+}
+
+/** Expectations from the command line. What is not given is not expected, except that some code must be: nothing admits nothing. */
+function readReferences(options: ParsedOptions): ReferenceValues {
+  const userData = givenValue(options, "user-data");
+  const list = (name: string, option: string) =>
+    givenValues(options, option).length === 0 ? {} : { [name]: givenValues(options, option) };
+  return {
+    kinds: givenValues(options, "accept") as ReferenceValues["kinds"], // the words of the option are the kinds
+    userData: userData === undefined ? "any" : parseHex(userData),
+    ...list("codeIdentities", "code-identity"),
+    ...list("launchMeasurements", "launch-measurement"),
+    ...list("platforms", "platform"),
+    isDebugAccepted: hasFlag(options, "allow-debug"),
+    toleratedTcbStatuses: givenValues(options, "tolerate") as readonly TcbStatus[], // the words of the option are the statuses
+    ignoredAdvisories: givenValues(options, "ignore-advisory"),
+    details: readFacts(givenValues(options, "fact")),
+  };
+}
+
+/** `NAME=VALUE`, several for one name mean one of them. Numbers and true or false are taken as such. */
+function readFacts(pairs: readonly string[]): Readonly<Record<string, readonly ClaimValue[]>> {
+  const facts = new Map<string, ClaimValue[]>();
+  for (const pair of pairs) {
+    const at = pair.indexOf("=");
+    if (at < 1) throw new CliError("E-USAGE", `--fact ${pair} is not NAME=VALUE`, { isUsage: true, remedy: "For example --fact vmpl=0." });
+    const text = pair.slice(at + 1);
+    const value = /^(?:0|[1-9][0-9]{0,14})$/.test(text) ? Number(text) : text === "true" || text === "false" ? text === "true" : text;
+    facts.set(pair.slice(0, at), [...(facts.get(pair.slice(0, at)) ?? []), value]);
+  }
+  return Object.fromEntries(facts);
+}
+
+function parseHex(text: string): Uint8Array {
+  if (/^(?:[0-9a-fA-F]{2})*$/.test(text)) return Uint8Array.fromHex(text);
+  throw new CliError("E-USAGE", `--user-data ${JSON.stringify(text)} is not hex`, {
+    isUsage: true,
+    remedy: "Give the bytes as pairs of hexadecimal digits.",
+  });
+}
