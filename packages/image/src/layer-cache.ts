@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeListing, encodeListing } from "@vouchsafe/fileshield";
 import { z } from "zod";
@@ -26,10 +26,17 @@ export async function writeWhole(path: string, text: string, mode = 0o644): Prom
   await rename(temporary, path);
 }
 
-async function findLayer(cacheDir: string, repository: LocalRepository, key: string): Promise<Layer | undefined> {
+const recordFile = (cacheDir: string, key: string): string => join(cacheDir, "layers", `${key}.json`);
+
+/** Lets a layer be found under another key as well: other inputs that are known to give the same. */
+export async function aliasLayer(cacheDir: string, key: string, other: string): Promise<void> {
+  await copyFile(recordFile(cacheDir, key), recordFile(cacheDir, other));
+}
+
+async function findLayer(repository: LocalRepository, file: string): Promise<Layer | undefined> {
   let text: string;
   try {
-    text = await readFile(join(cacheDir, "layers", `${key}.json`), "utf8");
+    text = await readFile(file, "utf8");
   } catch {
     return undefined; // not built yet
   }
@@ -56,11 +63,12 @@ export async function obtainLayer(
   options: LayerOptions,
   makeEntries: () => Promise<readonly LayerEntry[]>,
 ): Promise<{ layer: Layer; cached: boolean }> {
-  const found = await findLayer(cacheDir, repository, key);
+  const file = recordFile(cacheDir, key);
+  const found = await findLayer(repository, file);
   if (found !== undefined) return { layer: found, cached: true };
   const layer = await writeLayer(repository, await makeEntries(), options);
   await mkdir(join(cacheDir, "layers"), { recursive: true });
   const record = { descriptor: layer.descriptor, diffId: layer.diffId, listing: encodeListing(layer.files).toBase64() };
-  await writeWhole(join(cacheDir, "layers", `${key}.json`), JSON.stringify(record));
+  await writeWhole(file, JSON.stringify(record));
   return { layer, cached: false };
 }

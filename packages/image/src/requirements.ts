@@ -8,7 +8,7 @@ import { type DebianBase, obtainBaseRoot, resolveDebianBase } from "./debian-bas
 import { protectExecutables } from "./executables.ts";
 import { ImageError } from "./image-error.ts";
 import { type Layer, readLayerEntries } from "./layer.ts";
-import { cacheKey, obtainLayer, writeWhole } from "./layer-cache.ts";
+import { aliasLayer, cacheKey, obtainLayer, writeWhole } from "./layer-cache.ts";
 import type { LocalRepository } from "./local-repository.ts";
 import { lastLines } from "./run-command.ts";
 import { runInSandbox, type SandboxBind } from "./sandbox.ts";
@@ -239,8 +239,10 @@ async function compile(root: string, outDir: string, { cacheDir, signal }: Requi
   if (status !== 0) throw new ImageError("E-REQUIREMENTS", `the requirements cannot be compiled:\n${lastLines(stderr)}`);
 }
 
+const LAYER_OPTIONS = { level: 9 } as const;
+
 const keyOf = (base: DebianBase, requirements: Requirements, locked: readonly string[] | undefined): string =>
-  cacheKey(["requirements", base.key, requirements.digest, locked ?? null]);
+  cacheKey(["requirements", base.key, requirements.digest, locked ?? null, LAYER_OPTIONS]);
 
 /** Installs the requirements in a sandbox and packs what was installed; without change of requirements, lock and base nothing is done. */
 export async function obtainRequirementsLayer(request: RequirementsRequest): Promise<RequirementsLayer> {
@@ -250,7 +252,7 @@ export async function obtainRequirementsLayer(request: RequirementsRequest): Pro
   const layers = join(cacheDir, "layers");
   const lockFile = join(layers, `${key}.lock`);
   const directory = join(cacheDir, "roots", `installed-${key}`);
-  const { layer, cached } = await obtainLayer(cacheDir, repository, key, { level: 9 }, async () => {
+  const { layer, cached } = await obtainLayer(cacheDir, repository, key, LAYER_OPTIONS, async () => {
     await mkdir(layers, { recursive: true });
     await rm(directory, { recursive: true, force: true });
     await mkdir(directory, { recursive: true });
@@ -266,8 +268,8 @@ export async function obtainRequirementsLayer(request: RequirementsRequest): Pro
 /** The next build brings the lock that this one wrote: the same versions, hence the same layer, and no work. */
 async function rememberUnderLock({ cacheDir, base, requirements }: RequirementsRequest, key: string, lock: string): Promise<void> {
   const other = keyOf(base, requirements, readLock(lock, requirements));
-  for (const extension of ["json", "lock"])
-    await copyFile(join(cacheDir, "layers", `${key}.${extension}`), join(cacheDir, "layers", `${other}.${extension}`));
+  await aliasLayer(cacheDir, key, other);
+  await copyFile(join(cacheDir, "layers", `${key}.lock`), join(cacheDir, "layers", `${other}.lock`));
   const link = join(cacheDir, "roots", `installed-${other}`);
   await rm(link, { recursive: true, force: true });
   await symlink(`installed-${key}`, link);
