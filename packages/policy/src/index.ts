@@ -28,6 +28,7 @@ export { type ParsedPlaceholder, scanPlaceholders } from "./placeholder-syntax.t
 export { PolicyError, type PolicyErrorCode } from "./policy-error.ts";
 export { printSession } from "./print-session.ts";
 export { keyTypeOf } from "./private-key.ts";
+export { EXTENSIONS, type Extension } from "./reader.ts";
 export { type RenderOptions, renderDiagnostics } from "./render-diagnostics.ts";
 export { type PlaceholderMeaning, type PlaceholderValues, placeholderMeaning, renderFile, renderText } from "./render-placeholders.ts";
 export { MAX_DIAGNOSTICS } from "./reporter.ts";

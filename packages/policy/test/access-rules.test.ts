@@ -12,7 +12,7 @@ import {
   renderDecision,
   sessionHash,
 } from "../src/index.ts";
-import { A, accepted, clean, KEY, refusedBy, SERVICE, TAG, warnedBy } from "./documents.ts";
+import { A, accepted, clean, documentOf, KEY, refusedBy, SERVICE, TAG, warnedBy } from "./documents.ts";
 
 const signerPem = (type: "ed25519" | "p384" | "p256") => {
   const { publicKey } =
@@ -254,6 +254,23 @@ test("extension: roles and proposals name members, services and secrets that exi
   refusedBy("SL-105", roles("{read_secret: [s]}"));
   refusedBy("SL-12", roles("{raise_isvsvn: [s], add_mrenclave: [s]}"));
   refusedBy("SL-12", roles("{fly: [s]}"));
+});
+
+test("SL-12 an extension that nobody carries out is refused, not ignored", () => {
+  const bodies = [
+    `services: [{${SERVICE}, max_activations: 3}]`,
+    `services: [{${SERVICE}, max_running: 1}]`,
+    "secrets: [{name: a, kind: ascii, scope: instance}]",
+    "secrets: [{name: a, kind: ascii, supplied_by: CREATOR}]",
+    "update_proposals: {enabled: true}",
+    `roles: [{name: r, members: [${KEY}], may: [{read_secret: [a]}]}]`,
+  ];
+  for (const body of bodies) {
+    accepted(body.replace(/^roles/, "secrets: [{name: a, kind: ascii}]\nroles"));
+    const { session, diagnostics } = parseSession(documentOf(body));
+    assert.equal(session, undefined);
+    assert.match(diagnostics[0]?.message ?? "", /not carried out/);
+  }
 });
 
 test("no document crashes the reader: every rule error is a diagnostic", () => {

@@ -192,8 +192,12 @@ const serviceFields = {
     doc: "Accepted and ignored.",
   },
   security: { reader: orPlaceholder(security), doc: "Extension: stricter rules for this service." },
-  max_activations: { reader: integer("SL-12", 1, 1_000_000_000), doc: "Extension: how often the service may be started." },
-  max_running: { reader: integer("SL-12", 1, 1_000_000), doc: "Extension: how many instances may run at once." },
+  max_activations: {
+    reader: integer("SL-12", 1, 1_000_000_000),
+    doc: "Extension: how often the service may be started.",
+    extension: "max_activations",
+  },
+  max_running: { reader: integer("SL-12", 1, 1_000_000), doc: "Extension: how many instances may run at once.", extension: "max_running" },
 } as const;
 
 export const service: Reader<Service> = mapping(
