@@ -22,6 +22,7 @@ PATIENT_FIELDS = (
 CLIENT_FIELDS = ("fname", "lname", "address", "city", "iban", "ssn", "email")
 
 app = Flask(__name__)
+app.config["RESTFUL_JSON"] = {"sort_keys": True}
 api = Api(app)
 
 
