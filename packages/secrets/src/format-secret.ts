@@ -34,7 +34,7 @@ export function formatSecret(secret: StoredSecret, format: string | undefined, o
 function formatByKind(secret: StoredSecret, format: string | undefined, options: FormatOptions): Formatted | undefined {
   switch (secret.kind) {
     case "ascii":
-      if (format === "previous") return text(secret.previous?.[0] ?? "");
+      if (format === "previous") return text(secret.previous?.[0] ?? secret.text);
       return format === undefined ? text(secret.text) : undefined;
     case "binary":
       return formatBinary(secret, format);
@@ -63,7 +63,7 @@ function formatBinary(
   format: string | undefined,
 ): Formatted | undefined {
   const previous = format === "previous" || format?.startsWith("previous:") === true;
-  const value = Uint8Array.fromHex(previous ? (secret.previous?.[0] ?? "") : secret.hex);
+  const value = Uint8Array.fromHex(previous ? (secret.previous?.[0] ?? secret.hex) : secret.hex);
   switch (previous ? format?.slice("previous:".length) || undefined : format) {
     case undefined:
     case "bin":

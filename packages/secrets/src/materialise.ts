@@ -33,7 +33,10 @@ export function materialise(session: Session, options: MaterialiseOptions): Mate
   for (const secret of session.secrets) {
     const earlier = before.get(secret.name);
     const stored = previous?.values.get(secret.name);
-    const value = earlier !== undefined && stored !== undefined && keepsValue(earlier, secret) ? stored : freshValue(secret, options);
+    const value =
+      earlier !== undefined && stored !== undefined && keepsValue(earlier, secret)
+        ? keptValue(secret, stored)
+        : freshValue(secret, options);
     if (value !== undefined) values.set(secret.name, value);
   }
   return finish(session, values, options);
@@ -44,19 +47,18 @@ export function completeCertificates(session: Session, values: StoredSecrets, op
   return finish(session, new Map(values), options);
 }
 
-/** Certificates to be issued again now (SL-134): past two thirds of their validity, and everything below a CA that is. */
+/** What is to be made anew now: secrets whose rotation is due, certificates past two thirds of their validity, and all that depends on one of them (SL-134). */
 export function certificatesToRenew(session: Session, values: StoredSecrets, now: Date): readonly string[] {
   const due = new Set<string>();
   for (const { name } of session.secrets) {
     const value = values.get(name);
-    if ((value?.kind === "x509" || value?.kind === "x509-ca") && value.renewAfter !== undefined && new Date(value.renewAfter) <= now)
-      due.add(name);
+    const renewAfter = value !== undefined && "renewAfter" in value ? value.renewAfter : undefined;
+    if (renewAfter !== undefined && new Date(renewAfter) <= now) due.add(name);
   }
-  for (let grown = true; grown; ) {
+  for (let grown = due.size > 0; grown; ) {
     grown = false;
     for (const secret of session.secrets) {
-      if (secret.origin !== "generated" || (secret.kind !== "x509" && secret.kind !== "x509-ca")) continue;
-      if (due.has(secret.name) || secret.issuer === undefined || !due.has(secret.issuer)) continue;
+      if (due.has(secret.name) || !dependsOn(secret, due)) continue;
       due.add(secret.name);
       grown = true;
     }
@@ -64,7 +66,18 @@ export function certificatesToRenew(session: Session, values: StoredSecrets, now
   return [...due];
 }
 
-/** Issues the due certificates again: same keys, subjects and names, new serials (SL-134). Undefined when none is due. */
+/** Is a certificate or public key below one of these keys and CAs? */
+function dependsOn(secret: Secret, due: ReadonlySet<string>): boolean {
+  if (secret.origin !== "generated") return false;
+  if (secret.kind === "public-key") return due.has(secret.privateKey);
+  if (secret.kind !== "x509" && secret.kind !== "x509-ca") return false;
+  return due.has(secret.privateKey) || (secret.issuer !== undefined && due.has(secret.issuer));
+}
+
+/**
+ * Issues due certificates again: same subjects and names, new serials, and the same keys unless a key's own rotation is due (SL-134). Rotated secrets keep
+ * their earlier values as the definition says. Undefined when nothing is due.
+ */
 export function renewCertificates(
   session: Session,
   values: StoredSecrets,
@@ -73,8 +86,42 @@ export function renewCertificates(
   const due = certificatesToRenew(session, values, options.now);
   if (due.length === 0) return undefined;
   const kept = new Map(values);
-  for (const name of due) kept.delete(name);
+  const definitions = new Map(session.secrets.map((secret) => [secret.name, secret]));
+  for (const name of due) {
+    const rotated = rotatedValue(definitions.get(name), values.get(name), options);
+    if (rotated === undefined) kept.delete(name);
+    else kept.set(name, rotated);
+  }
   return finish(session, kept, options);
+}
+
+/** A new value that remembers the old ones; undefined for what is derived or issued. */
+function rotatedValue(
+  secret: Secret | undefined,
+  stored: StoredSecret | undefined,
+  { now, random }: Omit<MaterialiseOptions, "previous">,
+): StoredSecret | undefined {
+  if (secret?.origin !== "generated" || stored === undefined) return undefined;
+  const fresh = generateValue(secret, now, random);
+  const keep = "rotate" in secret ? (secret.rotate?.keep ?? 0) : 0;
+  const history = (value: string, previous: readonly string[] | undefined) => [value, ...(previous ?? [])].slice(0, keep);
+  if (fresh?.kind === "ascii" && stored.kind === "ascii") return { ...fresh, previous: history(stored.text, stored.previous) };
+  if (fresh?.kind === "binary" && stored.kind === "binary") return { ...fresh, previous: history(stored.hex, stored.previous) };
+  if (fresh?.kind === "private-key" && stored.kind === "private-key") return { ...fresh, previous: history(stored.pem, stored.previous) };
+  return undefined;
+}
+
+/** When a rotating value made at `madeAt` is due. */
+function rotationEnd(secret: GeneratedSecret, madeAt: Date): { readonly renewAfter?: string } {
+  const rotate = "rotate" in secret ? secret.rotate : undefined;
+  return rotate === undefined ? {} : { renewAfter: new Date(madeAt.getTime() + rotate.everySeconds * 1000).toISOString() };
+}
+
+/** A value kept over an update follows the rotation of the new definition. */
+function keptValue(secret: Secret, stored: StoredSecret): StoredSecret {
+  if (secret.origin !== "generated" || !("madeAt" in stored) || stored.madeAt === undefined) return stored;
+  const { renewAfter: _, ...rest } = stored;
+  return { ...rest, ...rotationEnd(secret, new Date(stored.madeAt)) };
 }
 
 function finish(
@@ -126,15 +173,15 @@ function explicitValue(secret: ExplicitSecret): StoredSecret | undefined {
 
 /** A fresh value of a generated secret; instance- and service-scoped ones are made with this at delivery. */
 export function generateValue(secret: GeneratedSecret, now: Date, random: Randomness): StoredSecret | undefined {
-  const madeAt = now.toISOString();
+  const generation = { madeAt: now.toISOString(), ...rotationEnd(secret, now) };
   switch (secret.kind) {
     case "ascii":
-      return { kind: "ascii", text: printableText(secret.size, random), madeAt };
+      return { kind: "ascii", text: printableText(secret.size, random), ...generation };
     case "binary":
-      return { kind: "binary", hex: random.bytes(secret.size).toHex(), madeAt };
+      return { kind: "binary", hex: random.bytes(secret.size).toHex(), ...generation };
     case "private-key": {
       const der = random.privateKey(secret.keyType).export({ type: "pkcs8", format: "der" });
-      return { kind: "private-key", keyType: secret.keyType, pem: encodePem("PRIVATE KEY", der), madeAt };
+      return { kind: "private-key", keyType: secret.keyType, pem: encodePem("PRIVATE KEY", der), ...generation };
     }
     case "pgp-key":
       return { kind: "pgp-key", ...generatePgpKey(now, random) };

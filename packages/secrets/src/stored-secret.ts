@@ -2,32 +2,30 @@ import type { JsonValue, KeyType } from "@vouchsafe/policy";
 
 /** The value of a secret as it is kept. JSON-serialisable; certificates and keys are PEM (64 columns, LF, final newline), bytes are hex. */
 export type StoredSecret =
-  | {
-      readonly kind: "ascii";
-      readonly text: string;
-      readonly previous?: readonly string[] | undefined;
-      readonly madeAt?: string | undefined;
-    }
-  | {
-      readonly kind: "binary";
-      readonly hex: string;
-      readonly previous?: readonly string[] | undefined;
-      readonly madeAt?: string | undefined;
-    }
+  | (Generation & { readonly kind: "ascii"; readonly text: string })
+  | (Generation & { readonly kind: "binary"; readonly hex: string })
   | StoredPrivateKey
   | { readonly kind: "public-key"; readonly pem: string }
   | StoredCertificate
-  | { readonly kind: "pgp-key" /** base64 of the binary transferable keys */; readonly privateKey: string; readonly publicKey: string }
+  | { readonly kind: "pgp-key" /** Base64 of the binary transferable keys. */; readonly privateKey: string; readonly publicKey: string }
   | { readonly kind: "config-fragment"; readonly value: JsonValue };
 
-export interface StoredPrivateKey {
+/** History of a generated value (extension `rotate`). */
+export interface Generation {
+  /** Earlier values, the newest first, as many as the definition keeps. */
+  readonly previous?: readonly string[] | undefined;
+  /** ISO 8601. */
+  readonly madeAt?: string | undefined;
+  /** ISO 8601; when `now` passes it, `renewCertificates` makes a new value. */
+  readonly renewAfter?: string | undefined;
+}
+
+export interface StoredPrivateKey extends Generation {
   readonly kind: "private-key";
   /** Undefined for explicit keys of a type the CAS does not generate (P-521, RSA-4096). */
   readonly keyType: KeyType | undefined;
   /** PKCS#8. */
   readonly pem: string;
-  readonly previous?: readonly string[] | undefined;
-  readonly madeAt?: string | undefined;
 }
 
 export interface StoredCertificate {

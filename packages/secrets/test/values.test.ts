@@ -352,3 +352,26 @@ test("a signature made with a delivered key verifies with the delivered certific
   const message = Buffer.from("hello");
   assert(verify(null, message, parsed.publicKey, sign(null, message, privateKey)));
 });
+
+test("extension: a rotating secret gets a new value when due, keeps the last ones, and its certificates follow", () => {
+  const secrets =
+    "  - {name: a, kind: ascii, rotate: {every: 10d, keep: 2}}\n  - {name: b, kind: binary, size: 4, rotate: {every: 10d}}\n  - {name: k, kind: private-key, rotate: {every: 30d, keep: 0}}\n  - {name: c, kind: x509, private_key: k}\n  - {name: p, kind: public-key, private_key: k}\n";
+  const session = sessionWith(secrets);
+  const renew = (values: ReadonlyMap<string, StoredSecret>, at: Date) =>
+    renewCertificates(session, values, { now: at, random: systemRandomness })?.values;
+  const first = valuesOf(secrets).values;
+  assert.equal(renew(first, later(10 * DAY - 1)), undefined);
+  const second = renew(first, later(10 * DAY));
+  assert(second !== undefined);
+  assert.notEqual(format(second.get("a")), format(first.get("a")));
+  assert.equal(format(second.get("a"), "previous"), format(first.get("a")));
+  assert.equal(format(second.get("b"), "previous:hex"), format(first.get("b"), "hex"));
+  assert.deepEqual([second.get("k"), second.get("c")], [first.get("k"), first.get("c")]);
+  const third = renew(second, later(30 * DAY));
+  assert(third !== undefined);
+  assert.notDeepEqual(third.get("c"), first.get("c"));
+  assert.notDeepEqual(third.get("p"), first.get("p"));
+  const a = third.get("a");
+  assert(a?.kind === "ascii" && a.previous?.length === 2);
+  assert.equal(renew(third, later(30 * DAY)), undefined);
+});
