@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
+import { hash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { EvidenceError } from "../core/errors.ts";
 import { eventLogBytes, type MintedEvent, sha1LogBytes } from "../testing/mint-event-log.ts";
 import { parseEventLog } from "./event-log.ts";
-import { extendRegister, replayPcrs, replayRtmrs, zeroRegister } from "./replay.ts";
+import { extendRegister, isDataMeasured, replayPcrs, replayRtmrs, zeroRegister } from "./replay.ts";
 
 const digest = (fill: number) => new Uint8Array(48).fill(fill);
 const event = (register: number, fill: number, type = 1): MintedEvent => ({
@@ -45,6 +46,16 @@ test("StartupLocality sets where PCR 0 starts, and only before anything else", (
 test("EV_NO_ACTION extends nothing, whatever register it names", () => {
   const log = parseEventLog(eventLogBytes(["sha384"], [event(0xffffffff, 1, 3), event(2, 1)]));
   assert.deepEqual([...replayPcrs(log, "sha384").keys()], [2]);
+});
+
+test("data that the digest does not cover are told apart", () => {
+  const data = Buffer.from("separator");
+  const measured: MintedEvent = { register: 1, type: 4, digests: { sha384: hash("sha384", data, "buffer") }, data };
+  const log = parseEventLog(eventLogBytes(["sha384"], [measured, { ...measured, data: Buffer.from("other") }]));
+  assert.deepEqual(
+    log.events.slice(1).map((each) => isDataMeasured(each, "sha384")),
+    [true, false],
+  );
 });
 
 for (const [name, filler] of [

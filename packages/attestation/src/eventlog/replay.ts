@@ -13,6 +13,15 @@ export function extendRegister(algorithm: DigestAlgorithm, value: Uint8Array, di
   return createHash(HASHES[algorithm]).update(value).update(digest).digest();
 }
 
+/**
+ * Whether the digest of an event is the hash of its data. Only then do the registers prove what the data say; for many types they do not: kernels and
+ * drivers are measured by their image, some firmware measures a part of the data.
+ */
+export function isDataMeasured(event: LoggedEvent, algorithm: DigestAlgorithm): boolean {
+  const digest = event.digests.get(algorithm);
+  return digest !== undefined && Buffer.compare(createHash(HASHES[algorithm]).update(event.data).digest(), digest) === 0;
+}
+
 /** Value of a register after TPM reset or TD launch. */
 export const zeroRegister = (algorithm: DigestAlgorithm): Uint8Array => new Uint8Array(DIGEST_BYTES[algorithm]);
 

@@ -1,7 +1,7 @@
 import { parseHclReport, readRuntimeData } from "../azure-vtpm/hcl-report.ts";
 import { parseDstackEventLog } from "../dstack/dstack-event-log.ts";
 import { parseEventLog } from "../eventlog/event-log.ts";
-import { replayPcrs, replayRtmrs } from "../eventlog/replay.ts";
+import { isDataMeasured, replayPcrs, replayRtmrs } from "../eventlog/replay.ts";
 import { parseNitroDocument } from "../nitro/nitro-document.ts";
 import { parseNodeStatement } from "../node/node-statement.ts";
 import { parseQuote } from "../sgx/quote.ts";
@@ -88,7 +88,12 @@ function logFields(bytes: Uint8Array): unknown {
     log.algorithms.includes("sha384") && log.events.every(({ register, type }) => type === 3 || (register >= 1 && register <= 4));
   return {
     format: log.format,
-    events: log.events.map(({ register, type, data }) => ({ register, type: `0x${type.toString(16)}`, dataBytes: data.length })),
+    events: log.events.map((event) => ({
+      register: event.register,
+      type: `0x${event.type.toString(16)}`,
+      dataBytes: event.data.length,
+      isDataMeasured: log.algorithms.some((bank) => isDataMeasured(event, bank)),
+    })),
     paddingBytes: log.paddingBytes,
     registers: pcrs,
     ...(isCcel ? { rtmrs: replayRtmrs(log) } : {}),

@@ -53,9 +53,9 @@ export function parseNitroDocument(bytes: Uint8Array): NitroDocument {
     pcrs: readPcrs(payload.get("pcrs")),
     certificate: readBytes(payload.get("certificate"), "certificate", 1, CERTIFICATE_MAX_BYTES),
     caBundle: readCaBundle(payload.get("cabundle")),
-    publicKey: readOptional(payload.get("public_key"), "public_key", 1024),
-    userData: readOptional(payload.get("user_data"), "user_data", 512),
-    nonce: readOptional(payload.get("nonce"), "nonce", 512),
+    publicKey: readOptional(payload.get("public_key"), "public_key", 1, 1024),
+    userData: readOptional(payload.get("user_data"), "user_data", 0, 512),
+    nonce: readOptional(payload.get("nonce"), "nonce", 0, 512),
     cose,
   };
 }
@@ -78,8 +78,8 @@ function readCaBundle(value: unknown): readonly Uint8Array[] {
   return value.map((certificate: unknown, index) => readBytes(certificate, `certificate ${index} of cabundle`, 1, CERTIFICATE_MAX_BYTES));
 }
 
-function readOptional(value: unknown, member: string, maxBytes: number): Uint8Array | undefined {
-  return value === undefined || value === null ? undefined : readBytes(value, member, 0, maxBytes);
+function readOptional(value: unknown, member: string, minBytes: number, maxBytes: number): Uint8Array | undefined {
+  return value === undefined || value === null ? undefined : readBytes(value, member, minBytes, maxBytes);
 }
 
 function readBytes(value: unknown, member: string, minBytes: number, maxBytes: number): Uint8Array {

@@ -72,7 +72,10 @@ const SIGNED_BYTES = 0x2a0;
 const SUPPORTED_VERSIONS = [2, 3, 4, 5];
 const ECDSA_P384_SHA384 = 1;
 
-/** Splits a report; proves nothing yet. Layout: AMD SEV-SNP Firmware ABI 1.58, table 23 (ATTESTATION_REPORT). Throws EVIDENCE_MALFORMED. */
+/**
+ * Splits a report; proves nothing yet. Reserved bytes that are signed may have a meaning in later firmware and are passed over; those around the
+ * signature must be zero, so that a report has one spelling. Layout: AMD SEV-SNP Firmware ABI 1.58, table 23. Throws EVIDENCE_MALFORMED.
+ */
 export function parseSnpReport(bytes: Uint8Array): SnpReport {
   const malformed = (detail: string) => new EvidenceError("EVIDENCE_MALFORMED", `SNP report: ${detail}`, { reason: "parse-error" });
   if (bytes.length > SNP_REPORT_BYTES) {
@@ -94,7 +97,7 @@ export function parseSnpReport(bytes: Uint8Array): SnpReport {
   const currentTcb = uint64(cursor.take(8, "CURRENT_TCB"));
   const platformInfo = uint64(cursor.take(8, "PLATFORM_INFO"));
   const signerInfo = cursor.uint(4, "SIGNER_INFO");
-  zero(cursor.take(4, "reserved at 0x4c"), "0x4c", malformed);
+  cursor.take(4, "reserved at 0x4c");
   const reportData = cursor.take(64, "REPORT_DATA");
   const measurement = cursor.take(48, "MEASUREMENT");
   const hostData = cursor.take(32, "HOST_DATA");
@@ -104,15 +107,15 @@ export function parseSnpReport(bytes: Uint8Array): SnpReport {
   const reportIdMa = cursor.take(32, "REPORT_ID_MA");
   const reportedTcb = uint64(cursor.take(8, "REPORTED_TCB"));
   const [family = 0, model = 0, stepping = 0] = cursor.take(3, "CPUID_FAM_ID, CPUID_MOD_ID, CPUID_STEP");
-  zero(cursor.take(21, "reserved at 0x18b"), "0x18b", malformed);
+  cursor.take(21, "reserved at 0x18b");
   const chipId = cursor.take(64, "CHIP_ID");
   const committedTcb = uint64(cursor.take(8, "COMMITTED_TCB"));
-  const currentFirmware = takeFirmware(cursor, "CURRENT", malformed);
-  const committedFirmware = takeFirmware(cursor, "COMMITTED", malformed);
+  const currentFirmware = takeFirmware(cursor, "CURRENT");
+  const committedFirmware = takeFirmware(cursor, "COMMITTED");
   const launchTcb = uint64(cursor.take(8, "LAUNCH_TCB"));
   const launchMitigations = uint64(cursor.take(8, "LAUNCH_MIT_VECTOR"));
   const currentMitigations = uint64(cursor.take(8, "CURRENT_MIT_VECTOR"));
-  cursor.take(SIGNED_BYTES - 0x208, "reserved at 0x208"); // signed, and given a meaning by later firmware: not ours to refuse
+  cursor.take(SIGNED_BYTES - 0x208, "reserved at 0x208");
   const r = cursor.take(72, "R");
   const s = cursor.take(72, "S");
   zero(cursor.take(368, "reserved after S"), "0x330", malformed);
@@ -159,7 +162,7 @@ export function snpProduct(report: Pick<SnpReport, "cpuid1Eax">): SnpProduct | u
   const model = ((report.cpuid1Eax >> 4) & 0xf) | ((report.cpuid1Eax >> 12) & 0xf0);
   if (family === 0x19 && model <= 0x0f) return "Milan";
   if (family === 0x19 && ((model >= 0x10 && model <= 0x1f) || (model >= 0xa0 && model <= 0xaf))) return "Genoa"; // with Bergamo and Siena
-  if (family === 0x1a && model <= 0x11) return "Turin";
+  if (family === 0x1a && model <= 0x1f) return "Turin";
   return undefined;
 }
 
@@ -191,9 +194,8 @@ export function snpSigningKey(report: Pick<SnpReport, "signerInfo">): "VCEK" | "
   return value === 0 || value === 1 || value === 7 ? keys[value] : "unknown";
 }
 
-function takeFirmware(cursor: ByteCursor, name: string, malformed: (detail: string) => Error): SnpFirmware {
-  const [build = 0, minor = 0, major = 0, reserved = 0] = cursor.take(4, `${name} firmware version`);
-  if (reserved !== 0) throw malformed(`reserved byte after ${name}_MAJOR is ${reserved}`);
+function takeFirmware(cursor: ByteCursor, name: string): SnpFirmware {
+  const [build = 0, minor = 0, major = 0] = cursor.take(4, `${name} firmware version`);
   return { build, minor, major };
 }
 

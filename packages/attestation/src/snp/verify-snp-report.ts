@@ -38,15 +38,15 @@ export function verifySnpReport(input: SnpReportInput): VerifiedSnpReport {
   const report = parseSnpReport(input.report);
   verifyChain(input);
   const endorsementKey = readSnpEndorsementKey(input.endorsementKey);
-  assertSameKey(report, endorsementKey);
-  const reportedTcb = splitSnpTcb(report.reportedTcb, endorsementKey.product);
-  assertCertifiedTcb(reportedTcb, endorsementKey.tcb);
-  assertCertifiedChip(report, endorsementKey);
   const key = publicKeyOf(input.endorsementKey);
   if (key.asymmetricKeyDetails?.namedCurve !== "secp384r1") throw refused("the endorsement key is not on P-384", "unsupported-algorithm");
   if (!verify("sha384", report.signedBytes, { key, dsaEncoding: "ieee-p1363" }, report.signature)) {
     throw refused(`not signed by the ${endorsementKey.kind}`, "bad-signature");
   }
+  assertSameKey(report, endorsementKey);
+  const reportedTcb = splitSnpTcb(report.reportedTcb, endorsementKey.product);
+  assertCertifiedTcb(reportedTcb, endorsementKey.tcb);
+  assertCertifiedChip(report, endorsementKey);
   return { report, endorsementKey, reportedTcb };
 }
 
