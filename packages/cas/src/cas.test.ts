@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { codeIdentity, NODE_AGENT_MEASUREMENT } from "@vouchsafe/attestation";
-import { CasProblemError } from "@vouchsafe/protocol";
+import { problem, TEST_CODE } from "./testing/policies.ts";
 import { createTestClient, startTestCas } from "./testing/test-cas.ts";
 
 const POLICY = `
@@ -29,11 +28,7 @@ security: {attestation: {evidence: [node]}}
 access_policy: {read: [CREATOR], update: [CREATOR]}
 `;
 
-const workload = { imageDigest: `sha256:${"ab".repeat(32)}`, fileSystemTag: "cd".repeat(16) };
-const CODE = codeIdentity("node", NODE_AGENT_MEASUREMENT, workload);
-const policy = POLICY.replace("CODE", CODE);
-
-const problem = (code: string) => (error: unknown) => error instanceof CasProblemError && error.problem.code === code;
+const policy = POLICY.replace("CODE", TEST_CODE);
 
 test("C-29, C-30, C-34: a session is created, read, attested and updated, and survives a restart", async (t) => {
   const cas = await startTestCas(t);

@@ -23,6 +23,7 @@ Runs the configuration and attestation service.
   --self-provision                    the same with the default configuration
   --owner-identity FILE               owner's certificate (PEM) for self-provisioning
   --skip-if-already-provisioned       do not fail when there is an owner already
+  --accept-rollback                   go on with a database that may be an old one: its newest changes are lost
   --enrol-node-key FILE               trust node statements signed by this public key (PEM); repeatable
   --status-file FILE                  write addresses, key hash and process number here once it serves (JSON)
   --name NAME                         further name or address for the TLS certificate; repeatable
@@ -42,6 +43,7 @@ function readOptions(argv: readonly string[]): (CasOptions & { readonly statusFi
       "owner-identity": { type: "string" },
       "self-provision": { type: "boolean" },
       "status-file": { type: "string" },
+      "accept-rollback": { type: "boolean" },
       "skip-if-already-provisioned": { type: "boolean" },
       "enrol-node-key": { type: "string", multiple: true },
       name: { type: "string", multiple: true },
@@ -59,6 +61,7 @@ function readOptions(argv: readonly string[]): (CasOptions & { readonly statusFi
   const config = ownerConfig ?? (values["self-provision"] === true ? "" : undefined);
   return {
     statusFile: values["status-file"],
+    acceptRollback: values["accept-rollback"] === true,
     databasePath,
     platformKeyPath: values["platform-key"] ?? join(values.state ?? "/var/lib/vouchsafe", "platform.key"),
     clientListen:

@@ -7,7 +7,9 @@ import { ApiError } from "./cas-error.ts";
 import type { ListenAddress } from "./config/availability-config.ts";
 import { DEFAULT_OWNER_CONFIG, type OwnerConfig } from "./config/owner-config.ts";
 import { Database } from "./database/database.ts";
-import { createClientServer, listenClientServer } from "./http/client-server.ts";
+import { AnchorFile } from "./freshness/anchor-file.ts";
+import { Freshness } from "./freshness/freshness.ts";
+import { createClientServer, listenClientServer, replaceClientIdentity } from "./http/client-server.ts";
 import { ownerRoutes } from "./http/owner-routes.ts";
 import { type RateLimit, RateLimiter } from "./http/rate-limit.ts";
 import { splitTarget } from "./http/request-names.ts";
@@ -15,7 +17,7 @@ import { sessionRoutes } from "./http/session-routes.ts";
 import { statusRoutes } from "./http/status-routes.ts";
 import { openIdentity, tlsIdentity } from "./identity/cas-identity.ts";
 import { casStatement } from "./identity/cas-statement.ts";
-import { createLog, type Log, type WriteLine } from "./log-line.ts";
+import { createLog, type WriteLine } from "./log-line.ts";
 import { Provisioning } from "./provisioning/provisioning.ts";
 import { openKeyStore, openPlatformKeyFile } from "./sealing/key-store.ts";
 import type { AttestedInstance } from "./service/attested-instance.ts";
@@ -35,6 +37,10 @@ export interface CasOptions {
   readonly serviceListen: ListenAddress;
   /** C-16: provision at start what is not provisioned yet. `ownerCertificate` is PEM. */
   readonly selfProvision?: { readonly config: string; readonly owner?: { readonly keyHash: string; readonly pem: string } } | undefined;
+  /** Remembers how far the database has come (C-5); beside the platform key unless given. */
+  readonly anchorPath?: string | undefined;
+  /** Accept at start that the database may be an old one: for a CAS that has no owner who could. */
+  readonly acceptRollback?: boolean | undefined;
   /** With `selfProvision`: refuse to start when there is an owner already, instead of going on. */
   readonly failIfProvisioned?: boolean | undefined;
   /** Public keys of node agents to enrol at start. */
@@ -78,49 +84,75 @@ export async function startCas(options: CasOptions): Promise<RunningCas> {
 async function start(options: CasOptions, started: AsyncDisposableStack): Promise<RunningCas> {
   const now = options.now ?? (() => new Date());
   const log = createLog(options.writeLine ?? ((line) => process.stderr.write(`${line}\n`)), now);
-  const database = started.use(await openDatabase(options));
+  const { database, freshness } = await openDatabase(options, started);
   const identity = await openIdentity(database, now());
   log.info(`CAS key hash: ${identity.casKeyHash}`);
   log.warn("no TEE protects this CAS: the root user of this machine can read what it keeps");
   const audit = new AuditLog(database, identity.instance, now);
   const context: CasContext = { database, identity, audit, log, now, ownerConfig: DEFAULT_OWNER_CONFIG };
+  if (freshness.suspicion !== undefined && options.acceptRollback === true) await acceptRollback(context, freshness);
+  if (freshness.suspicion !== undefined)
+    log.error(`roll-back suspected: ${freshness.suspicion}; nothing is served until the owner accepts the loss`);
   const provisioning = await Provisioning.open(context);
-  if (options.selfProvision !== undefined && (options.failIfProvisioned === true || provisioning.state === "unprovisioned")) {
+  const isTrusted = freshness.suspicion === undefined;
+  if (isTrusted && options.selfProvision !== undefined && (options.failIfProvisioned === true || provisioning.state === "unprovisioned")) {
     await provisioning.selfProvision(options.selfProvision.config, options.selfProvision.owner);
     log.warn("the CAS provisioned itself: whoever starts it can read and replace its configuration");
   }
   const provisioningToken = provisioning.state === "unprovisioned" ? provisioning.issueToken() : undefined;
   const nodeKeys = await NodeKeys.open(context);
-  for (const key of options.nodeKeys ?? []) {
+  for (const key of isTrusted ? (options.nodeKeys ?? []) : []) {
     const hash = await nodeKeys.enrol(key.export({ type: "spki", format: "der" }));
     log.warn(`node agent ${hash} is trusted to measure programs: this proves nothing about hardware`);
   }
-  return serve(options, context, provisioning, provisioningToken, nodeKeys, log, started);
+  return serve(options, { context, provisioning, freshness, nodeKeys, started }, provisioningToken);
 }
 
-async function openDatabase({ databasePath, platformKeyPath }: CasOptions): Promise<Database> {
+interface OpenedDatabase {
+  readonly database: Database;
+  readonly freshness: Freshness;
+}
+
+async function openDatabase(
+  { databasePath, platformKeyPath, anchorPath }: CasOptions,
+  started: AsyncDisposableStack,
+): Promise<OpenedDatabase> {
   const provider = openPlatformKeyFile(platformKeyPath);
   const databaseKey = openKeyStore(databasePath, provider);
-  const store = await openSqliteRowStore(databasePath);
   try {
-    return await Database.open(store, new RowSeal(databaseKey));
-  } catch (error) {
-    await store[Symbol.asyncDispose]();
-    throw error;
+    const store = await openSqliteRowStore(databasePath);
+    started.use(store);
+    const database = await Database.open(store, new RowSeal(databaseKey));
+    started.defer(() => database.settle());
+    const anchor = started.use(new AnchorFile(anchorPath ?? `${platformKeyPath}.anchor`, databaseKey));
+    return { database, freshness: new Freshness(database, anchor) };
   } finally {
     databaseKey.fill(0);
   }
 }
 
+/** C-5: from here on the database counts as the newest one; the log remembers what was lost. */
+async function acceptRollback({ audit }: CasContext, freshness: Freshness): Promise<string> {
+  const lost = freshness.accept();
+  await audit.record("rollback_accepted", { lost });
+  return lost;
+}
+
+interface CasParts {
+  readonly context: CasContext;
+  readonly provisioning: Provisioning;
+  readonly freshness: Freshness;
+  readonly nodeKeys: NodeKeys;
+  readonly started: AsyncDisposableStack;
+}
+
 async function serve(
   options: CasOptions,
-  context: CasContext,
-  provisioning: Provisioning,
+  { context, provisioning, freshness, nodeKeys, started }: CasParts,
   provisioningToken: string | undefined,
-  nodeKeys: NodeKeys,
-  log: Log,
-  started: AsyncDisposableStack,
 ): Promise<RunningCas> {
+  const { log } = context;
+  const state = () => (freshness.suspicion === undefined ? provisioning.state : "rollback-suspected");
   const { identity, now } = context;
   const names = ({ identity: api }: OwnerConfig) => [...new Set([...api.altNames, ...LOCAL_NAMES, ...(options.altNames ?? [])])];
   let tls = tlsIdentity(identity, context.ownerConfig.identity.commonName, names(context.ownerConfig), now());
@@ -136,13 +168,14 @@ async function serve(
     trust: { anchors: options.trustAnchors ?? {}, collateral: options.collateral ?? {}, nodeKeys: () => nodeKeys.keys, now },
     instances,
     renewal,
-    closedBecause: () => (provisioning.state === "provisioned" ? undefined : `it is ${provisioning.state}`),
+    closedBecause: () => (state() === "provisioned" ? undefined : `it is ${state()}`),
   });
   started.use(renewal.start());
   const service = started.use(await startServiceServer(options.serviceListen, tls, handlers, log));
-  statusRoutes(app, () => ({ state: provisioning.state, problem: context.database.failure?.message }));
+  statusRoutes(app, () => ({ state: state(), problem: context.database.failure?.message }));
   app.register(async (guarded) => {
     guarded.addHook("onRequest", async () => {
+      if (freshness.suspicion !== undefined) throw new ApiError("unavailable", `roll-back suspected: ${freshness.suspicion}`);
       if (provisioning.state !== "provisioned") throw new ApiError("unprovisioned", "the CAS is not provisioned yet");
     });
     sessionRoutes(guarded, context, uploads, (name) => renewal.forget(name));
@@ -152,7 +185,7 @@ async function serve(
     return casStatement({
       tls,
       sessionEncryptionKey,
-      state: provisioning.state,
+      state: state(),
       provisioning: provisioning.record,
       nonce: nonce.slice(0, 256),
     });
@@ -165,7 +198,9 @@ async function serve(
     applyConfig: async (config) => {
       tls = tlsIdentity(identity, config.identity.commonName, names(config), now());
       service.replaceIdentity(tls);
+      replaceClientIdentity(app, tls);
     },
+    acceptRollback: () => acceptRollback(context, freshness),
     healthReport: async () => ({ database: context.database.description, auditLog: context.audit.mode, collateral: "none", backups: 0 }),
   });
   const clientAddress = await listenClientServer(app, options.clientListen);

@@ -37,7 +37,7 @@ const newGroup = (): Group => ({ writes: new Map(), log: [], waiting: [] });
  * Sealed values by kind and id, one writer, and the log that grows with them. Transactions run one after the other on what their predecessors
  * wrote; all that are ready when the disk is free are made durable together (group commit), and only then acknowledged.
  */
-export class Database implements AsyncDisposable {
+export class Database {
   readonly #store: RowStore;
   readonly #seal: RowSeal;
   readonly #index = new Map<string, IndexEntry>();
@@ -51,6 +51,8 @@ export class Database implements AsyncDisposable {
   #flushing: Promise<void> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #failure: CasError | undefined;
+  /** Called after each durable commit, before anybody hears of it. */
+  onCommitted: ((state: DatabaseState) => void) | undefined;
 
   private constructor(store: RowStore, seal: RowSeal, state: DatabaseState) {
     this.#store = store;
@@ -151,10 +153,10 @@ export class Database implements AsyncDisposable {
     await this.#store.copyTo(path);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Resolves when everything under way is durable or refused. */
+  async settle(): Promise<void> {
     await this.#turn;
     while (this.#flushing !== undefined) await this.#flushing;
-    await this.#store[Symbol.asyncDispose]();
   }
 
   async #run<T>(work: (tx: Transaction) => Promise<T> | T): Promise<{ value: T; durable: Promise<void> }> {
@@ -246,6 +248,7 @@ export class Database implements AsyncDisposable {
       this.#cache.set(name(row), group.writes.get(name(row))?.value, row.sealed.length);
     }
     for (const key of deletes) this.#forget(key);
+    this.onCommitted?.(state);
   }
 
   /** A failed commit may or may not be on disk. Go on only if it is certainly not. */

@@ -1,3 +1,4 @@
+import type { Server } from "node:tls";
 import { CLIENT_ALPN, KEY_EXCHANGE_GROUPS } from "@vouchsafe/protocol";
 import Fastify, { type FastifyInstance } from "fastify";
 import type { ListenAddress } from "../config/availability-config.ts";
@@ -47,6 +48,12 @@ export function createClientServer(identity: TlsIdentity, log: Log): FastifyInst
     return reply.code(problem.status).type("application/problem+json").send(JSON.stringify(problem));
   });
   return app;
+}
+
+/** New connections get this identity; open ones keep theirs. */
+export function replaceClientIdentity(app: FastifyInstance, identity: TlsIdentity): void {
+  // the application is served over TLS only, see `createClientServer`
+  (app.server as unknown as Server).setSecureContext(serverTlsOptions(identity));
 }
 
 /** Listens and returns where. Throws LISTEN. */

@@ -18,13 +18,13 @@ export interface OwnerOperations {
   readonly checkConfig: (config: OwnerConfig) => Promise<void>;
   readonly applyConfig: (config: OwnerConfig) => Promise<void>;
   readonly healthReport: () => Promise<object>;
+  /** Returns what was lost (C-5). */
+  readonly acceptRollback: () => Promise<string>;
 }
 
 /** What only the owner may do, and becoming it (cas.md §5). */
-export function ownerRoutes(
-  app: FastifyInstance,
-  { provisioning, nodeKeys, chain, checkConfig, applyConfig, healthReport }: OwnerOperations,
-): void {
+export function ownerRoutes(app: FastifyInstance, operations: OwnerOperations): void {
+  const { provisioning, nodeKeys, chain, checkConfig, applyConfig, healthReport, acceptRollback } = operations;
   app.post("/v1/provision", async (request) => {
     const owner = requireClientCertificate(request.socket, "provisioning");
     const { token, config } = jsonBody(ProvisionBody, bodyText(request));
@@ -42,6 +42,11 @@ export function ownerRoutes(
     provisioning.assertOwner(keyHash, "enrolling a node key");
     const { key } = jsonBody(NodeKeyBody, bodyText(request));
     return reply.code(201).send({ keyHash: await nodeKeys.enrol(Uint8Array.fromBase64(key)) });
+  });
+  app.post("/v1/accept-rollback", async (request, reply) => {
+    const { keyHash } = requireClientCertificate(request.socket, "accepting a roll-back");
+    provisioning.assertOwner(keyHash, "accepting a roll-back");
+    return reply.type("text/plain").send(await acceptRollback());
   });
   app.get("/v1/health/report", async (request) => {
     const { keyHash } = requireClientCertificate(request.socket, "the health report");

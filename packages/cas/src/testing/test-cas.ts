@@ -8,6 +8,7 @@ import { keyHashOf } from "@vouchsafe/policy";
 import { attestService, CasClient } from "@vouchsafe/protocol";
 import { issueCertificate, systemRandomness } from "@vouchsafe/secrets";
 import { type CasOptions, type RunningCas, startCas } from "../start-cas.ts";
+import { TEST_WORKLOAD } from "./policies.ts";
 
 export interface TestClient {
   readonly certificate: string;
@@ -23,7 +24,7 @@ export function createTestClient(): TestClient {
   return { certificate: pem, privateKey: privateKey.export({ type: "pkcs8", format: "pem" }).toString(), keyHash: keyHashOf(publicKey) };
 }
 
-const WORKLOAD = { imageDigest: `sha256:${"ab".repeat(32)}`, fileSystemTag: "cd".repeat(16), program: "/usr/bin/python3" };
+const WORKLOAD = { ...TEST_WORKLOAD, program: "/usr/bin/python3" };
 
 /** Plays the node agent for one service. */
 export class TestAgent {

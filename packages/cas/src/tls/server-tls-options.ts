@@ -2,7 +2,7 @@ import { constants } from "node:crypto";
 import type { SecureContextOptions } from "node:tls";
 import type { TlsIdentity } from "../identity/cas-identity.ts";
 
-/** TLS 1.3 only; no tickets and no resumption, so that every connection is judged on its own (hazard B4). */
+/** TLS 1.3 only; no stateless tickets, no session store, hence no resumption, so that every connection is judged on its own (hazard B4). */
 export function serverTlsOptions({ privateKey, chain }: TlsIdentity): SecureContextOptions {
   return {
     key: privateKey.export({ type: "pkcs8", format: "pem" }),

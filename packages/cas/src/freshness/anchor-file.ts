@@ -1,0 +1,77 @@
+import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+import { closeSync, existsSync, mkdirSync, openSync, readSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+
+/** How far the database had come when the anchor was written. */
+export interface AnchorPosition {
+  readonly commit: number;
+  readonly logSize: number;
+  /** 64 hex digits. */
+  readonly logRoot: string;
+}
+
+export type AnchorReading =
+  | { readonly kind: "position"; readonly position: AnchorPosition }
+  /** Never written. */
+  | { readonly kind: "absent" }
+  /** There is a file, and this CAS did not write it so. */
+  | { readonly kind: "damaged" };
+
+const SLOT_BYTES = 96;
+const MAC_BYTES = 32;
+const PAYLOAD_BYTES = 8 + 8 + 32;
+
+/**
+ * A position kept in a file away from the database (C-5): two slots, written in turn, each u64 commit | u64 log size | 32 log root |
+ * 32 HMAC-SHA-256, padded to 96 bytes. Written after each commit without waiting for the disk: a position that is behind accuses nobody, only
+ * one that is ahead does. It catches whoever can put back the database and not this file too.
+ */
+export class AnchorFile implements Disposable {
+  readonly #file: number;
+  readonly #key: Buffer;
+  readonly path: string;
+  readonly #wasAbsent: boolean;
+
+  /** `databaseKey` stays the caller's. */
+  constructor(path: string, databaseKey: Uint8Array) {
+    this.path = path;
+    this.#key = Buffer.from(hkdfSync("sha256", databaseKey, new Uint8Array(0), "vouchsafe/freshness-anchor/1", 32));
+    this.#wasAbsent = !existsSync(path);
+    if (this.#wasAbsent) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    this.#file = openSync(path, this.#wasAbsent ? "wx+" : "r+", 0o600);
+  }
+
+  read(): AnchorReading {
+    if (this.#wasAbsent) return { kind: "absent" };
+    const bytes = Buffer.alloc(2 * SLOT_BYTES);
+    const length = readSync(this.#file, bytes, 0, bytes.length, 0);
+    const slots = [0, 1].flatMap((slot) => this.#readSlot(bytes.subarray(slot * SLOT_BYTES, Math.min(length, (slot + 1) * SLOT_BYTES))));
+    const [first, second] = slots;
+    if (first === undefined) return { kind: "damaged" };
+    return { kind: "position", position: second !== undefined && second.commit > first.commit ? second : first };
+  }
+
+  write({ commit, logSize, logRoot }: AnchorPosition): void {
+    const slot = Buffer.alloc(SLOT_BYTES);
+    slot.writeBigUInt64BE(BigInt(commit), 0);
+    slot.writeBigUInt64BE(BigInt(logSize), 8);
+    slot.write(logRoot, 16, "hex");
+    this.#mac(slot).copy(slot, PAYLOAD_BYTES);
+    writeSync(this.#file, slot, 0, SLOT_BYTES, (commit % 2) * SLOT_BYTES);
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#file);
+  }
+
+  #readSlot(slot: Buffer): AnchorPosition[] {
+    if (slot.length !== SLOT_BYTES) return [];
+    if (!timingSafeEqual(slot.subarray(PAYLOAD_BYTES, PAYLOAD_BYTES + MAC_BYTES), this.#mac(slot))) return [];
+    const logRoot = slot.subarray(16, PAYLOAD_BYTES).toString("hex");
+    return [{ commit: Number(slot.readBigUInt64BE(0)), logSize: Number(slot.readBigUInt64BE(8)), logRoot }];
+  }
+
+  #mac(slot: Buffer): Buffer {
+    return createHmac("sha256", this.#key).update(slot.subarray(0, PAYLOAD_BYTES)).digest();
+  }
+}
