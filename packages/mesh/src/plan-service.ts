@@ -1,4 +1,5 @@
 import type { BuildPlan, CopySource } from "@vouchsafe/image";
+import { userChart } from "./chart-template.ts";
 import { Findings } from "./diagnostic.ts";
 import { imageTemplates } from "./image-templates.ts";
 import { isRuntimeSetting } from "./runtime-setting.ts";
@@ -13,8 +14,8 @@ export interface BuildFiles {
 }
 export interface ServicePlanOptions {
   readonly mode: "production" | "debug";
-  /** Chart of the user (`--helm-template`), instead of the built-in one. */
-  readonly chart?: ReadonlyMap<string, string>;
+  /** Files of the user's chart directory (`--helm-template`), instead of the built-in chart. */
+  readonly chart?: { readonly directory: string; readonly files: ReadonlyMap<string, string> };
 }
 
 /** Debian packages of the base of kind `python`. */
@@ -47,7 +48,10 @@ export function planService(manifest: ServiceManifest, files: BuildFiles, option
     ),
     volumes: build.volumes.map(({ name, path, updatePolicy, files: protection }) => ({ name, path, updatePolicy, files: protection })),
     aliases: [],
-    metadata: { ...templates, ...(options.chart === undefined ? {} : { chart: options.chart }) },
+    metadata: {
+      ...templates,
+      ...(options.chart === undefined ? {} : { chart: userChart(options.chart.files, manifest, options.chart.directory, findings) }),
+    },
   };
-  return { manifest: plan, diagnostics: findings.list() };
+  return { manifest: findings.hasErrors ? undefined : plan, diagnostics: findings.list() };
 }

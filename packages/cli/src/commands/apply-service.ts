@@ -12,7 +12,7 @@ import {
   pushImage,
   targetKey,
 } from "@vouchsafe/image";
-import { planService, readBuildFiles, readServiceManifest, type ServiceManifest, toYaml } from "@vouchsafe/mesh";
+import { planService, readBuildFiles, readServiceManifest, type ServiceManifest, type ServicePlanOptions, toYaml } from "@vouchsafe/mesh";
 import { CliError } from "../cli-error.ts";
 import { givenValue, hasFlag } from "../command-spec.ts";
 import { Progress } from "../progress.ts";
@@ -145,7 +145,7 @@ function readablePlan({ metadata: _metadata, ...plan }: BuildPlan) {
 }
 
 /** Files of `--helm-template DIR` (MF-126), rendered as far as the service manifest allows. */
-function readChartTemplate({ options, shell }: ApplyContext): ReadonlyMap<string, string> | undefined {
+function readChartTemplate({ options, shell }: ApplyContext): ServicePlanOptions["chart"] {
   const given = givenValue(options, "helm-template");
   if (given === undefined) return undefined;
   const directory = resolve(shell.directory, given);
@@ -157,5 +157,5 @@ function readChartTemplate({ options, shell }: ApplyContext): ReadonlyMap<string
   const files = readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
-  return new Map(files.map((file) => [relative(directory, file), readFileSync(file, "utf8")]));
+  return { directory: given, files: new Map(files.map((file) => [relative(directory, file), readFileSync(file, "utf8")])) };
 }

@@ -93,13 +93,13 @@ function filenameOf(argv: readonly string[]): string | undefined {
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index] ?? "";
     if (word === "--") return undefined;
-    if (word === "-f" || word === "--filename") {
-      const value = argv[index + 1];
-      if (value === undefined || (value.startsWith("-") && value !== "-")) throw usage("E-OPTION-VALUE", `${word} needs a value: FILE`);
-      return value;
-    }
     if (word.startsWith("--filename=")) return word.slice("--filename=".length);
-    if (/^-f./.test(word)) return word.slice(2).replace(/^=/, "");
+    const short = /^-[dnpqvV]*f(.*)$/.exec(word)?.[1]?.replace(/^=/, "");
+    if (word !== "--filename" && short === undefined) continue;
+    if (short !== undefined && short !== "") return short;
+    const value = argv[index + 1];
+    if (value === undefined || (value.startsWith("-") && value !== "-")) throw usage("E-OPTION-VALUE", `${word} needs a value: FILE`);
+    return value;
   }
   return undefined;
 }
