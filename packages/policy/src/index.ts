@@ -10,6 +10,7 @@ export {
 } from "./encrypted-session.ts";
 export { explainAttestation } from "./explain-attestation.ts";
 export { formatIpAddress, parseIpAddress } from "./ip-address.ts";
+export { sessionJsonSchema } from "./json-schema.ts";
 export { KEY_HASH_CHARACTERS, type KeyHashReading, keyHash, keyHashOf, parseKeyHash } from "./key-hash.ts";
 export { hostArgument } from "./language/services.ts";
 export { type CreatorOption, normaliseSession } from "./normal-form.ts";

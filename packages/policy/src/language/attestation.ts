@@ -93,7 +93,10 @@ const PLATFORM_DIGITS = new Map([
   ["TPM_EK", 64],
 ]);
 
-const platformSchema: JsonSchema = { type: "string", pattern: "^(INTEL_QE_ID|SNP_CHIP_ID|TDX_QE_ID|TPM_EK|NODE_KEY):" };
+const platformSchema: JsonSchema = {
+  type: "string",
+  pattern: "^((INTEL_QE_ID|TDX_QE_ID):[0-9A-Fa-f]{32}|SNP_CHIP_ID:[0-9A-Fa-f]{128}|TPM_EK:[0-9A-Fa-f]{64}|NODE_KEY:[1-9A-Za-z]{50})$",
+};
 
 function platformItem(text: string, place: Place, context: Context): string | undefined {
   if (/^[0-9a-fA-F]{64}$/.test(text)) {
