@@ -58,6 +58,12 @@ export async function startApplication(options: UpOptions): Promise<Application>
       remedy: "Apply the mesh with --release.",
     });
   }
+  const keeping = record.services.find(({ volumes }) => volumes.length > 0);
+  if (keeping !== undefined) {
+    throw new LocalError("L-APPLICATION", `service ${keeping.name} has a volume, which this release of the local engine cannot keep`, {
+      remedy: "Leave the volume out, or run the application on a cluster.",
+    });
+  }
   await stopApplication(release, stateDir);
   const cas = await startEmbeddedCas(stateDir);
   await prepareCas(record, targetDir, cas, options, progress);
