@@ -67,6 +67,14 @@ function isCreator({ creator, certificateKeyHash, signerKeyHashes }: AccessCalle
   return creator.kind === "certificate" ? creator.keyHash === certificateKeyHash : signerKeyHashes?.has(creator.keyHash) === true;
 }
 
+/** Can this caller contribute to satisfying the rule, alone or with others? What a placeholder stands for is not known and counts as yes (SL-183). */
+export function canContribute(rule: readonly AccessEntry[], caller: AccessCaller): boolean {
+  return rule.some((entry) => {
+    if (entry.kind === "all" || entry.kind === "at-least") return canContribute(entry.entries, caller);
+    return entry.kind === "placeholder" || evaluateEntry(entry, caller).satisfied;
+  });
+}
+
 /** The decision as an indented list for a refusal: counts, no keys. */
 export function renderDecision(decision: AccessDecision, indent = ""): string {
   const mark = decision.satisfied ? "satisfied" : "missing";

@@ -1,4 +1,4 @@
-export { type AccessCaller, type AccessDecision, evaluateAccess, renderDecision } from "./access-evaluation.ts";
+export { type AccessCaller, type AccessDecision, canContribute, evaluateAccess, renderDecision } from "./access-evaluation.ts";
 export { canonicalJson } from "./canonical-json.ts";
 export type { Diagnostic } from "./diagnostic.ts";
 export {
@@ -135,6 +135,7 @@ export {
   namespaceHashDiffers,
   namespaceMissing,
   predecessorChanged,
+  uploaderLockedOut,
 } from "./upload-diagnostics.ts";
 export {
   isNull,

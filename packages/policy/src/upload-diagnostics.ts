@@ -1,7 +1,9 @@
 /** Diagnostics for rules that only a CAS or a start can check; they point into the document that was uploaded. */
+import { type AccessCaller, canContribute } from "./access-evaluation.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import type { SessionSource } from "./parse-session.ts";
 import { Reporter } from "./reporter.ts";
+import type { AccessEntry } from "./session.ts";
 import type { YamlNode } from "./yaml-document.ts";
 
 export interface DiagnosticRequest {
@@ -107,6 +109,19 @@ export function importUnavailable(document: SessionSource, { index, from, secret
     path: ["secrets", index, "import", "session"],
     message,
     expected: "an export that names this session",
+  });
+}
+
+/** SL-183: undefined when the uploader can take part in the next update. */
+export function uploaderLockedOut(document: SessionSource, rule: readonly AccessEntry[], caller: AccessCaller): Diagnostic | undefined {
+  if (canContribute(rule, caller)) return undefined;
+  const message = "no entry of `update` can be satisfied by you: this version is the last that you can upload";
+  return diagnosticAt(document, {
+    severity: "warning",
+    rule: "SL-183",
+    path: ["access_policy", "update"],
+    message,
+    expected: "an entry with your own key",
   });
 }
 

@@ -11,6 +11,7 @@ import {
   parseSession,
   renderDecision,
   sessionHash,
+  uploaderLockedOut,
 } from "../src/index.ts";
 import { A, accepted, clean, documentOf, KEY, refusedBy, SERVICE, TAG, warnedBy } from "./documents.ts";
 
@@ -113,6 +114,19 @@ test("SL-181, SL-182 rules from secrets: keys, CREATOR and fragments; what is mi
     [{ kind: "any" }],
   );
   assert.equal(evaluateAccess(rule(whole), { certificateKeyHash: KEY }).satisfied, false);
+});
+
+test("SL-183, SL-192 an uploader who cannot take part in the next update is warned; for signed uploads only signatures count", () => {
+  const text = documentOf(
+    `access_policy: {read: ${KEY}, update: [{require-at-least-2: [{signer: ${first.text}}, {signer: ${second.text}}]}]}`,
+  );
+  const { document, session } = parseSession(text);
+  assert(document !== undefined && session !== undefined);
+  const update = accessRule(session, "update", () => undefined);
+  const signer = { signerKeyHashes: new Set([keyHashOf(first.publicKey)]) };
+  assert.equal(uploaderLockedOut(document, update, signer), undefined);
+  assert.equal(uploaderLockedOut(document, update, { certificateKeyHash: KEY })?.rule, "SL-183");
+  assert.equal(uploaderLockedOut(document, update, { certificateKeyHash: KEY })?.column, 17 + `read: ${KEY}, update: `.length);
 });
 
 test("SL-185, SL-186, SL-187 a creator who signs cannot read as CREATOR", () => {

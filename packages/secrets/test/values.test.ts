@@ -34,7 +34,7 @@ test("SL-103 generated texts use 94 characters, all of them, evenly", () => {
   assert([...counts.values()].every((count) => Math.abs(count - 697) < 200));
 });
 
-test("§12.1 kinds have the values the language says", () => {
+test("SL-104, §12.1 kinds have the values the language says", () => {
   const { values, pending } = valuesOf(`
   - {name: text, kind: ascii}
   - {name: bytes, kind: binary, size: 7}
@@ -85,6 +85,11 @@ for (const [what, before, after, isKept] of kept) {
     else assert.notDeepEqual(now.get("a"), old.get("a"));
   });
 }
+
+test("SL-157 values of secrets that are gone are gone with the update", () => {
+  const { now } = update("  - {name: a, kind: ascii}\n  - {name: b, kind: ascii}\n", "  - {name: b, kind: ascii}\n");
+  assert.deepEqual([...now.keys()], ["b"]);
+});
 
 test("SL-135 an update issues every certificate again; with a migrated key old leaves still verify", () => {
   const secrets =
@@ -259,7 +264,7 @@ const ALGORITHMS = [
   ["PS256", "RSA-2048"],
 ] as const;
 for (const [algorithm, keyType] of ALGORITHMS) {
-  test(`SL-110 a token signed with ${algorithm} is verified by jose`, async () => {
+  test(`SL-104, SL-110 a token signed with ${algorithm} is verified by jose`, async () => {
     const session = sessionWith(
       `  - {name: k, kind: private-key, key_type: ${keyType}}\n  - {name: t, kind: jwt, signer: k, alg: ${algorithm}, validity: {for: 10m}, payload: {sub: me, code: "$$SCONE::self::software_identity$$"}}\n`,
     );
@@ -284,7 +289,7 @@ const SHARING = `
   - {name: own, kind: ascii}
 `;
 
-test("SL-144, SL-145, SL-146, SL-147 an importer gets what is exported to it, with the key only if that is too; hazard C4", () => {
+test("SL-136, SL-144, SL-145, SL-146, SL-147 an importer gets what is exported to it, with the key only if that is too; hazard C4", () => {
   const session = sessionWith(SHARING, "shop/db");
   const exporter = { session, sessionHash: "cd".repeat(32), values: materialise(session, { now: NOW, random: systemRandomness }).values };
   const ask = (name: string, secret: string, request: { sessionHash?: string; kind?: "ascii" | "binary" } = {}, hash = "00".repeat(32)) => {
@@ -295,6 +300,7 @@ test("SL-144, SL-145, SL-146, SL-147 an importer gets what is exported to it, wi
   const api = ask("shop/api", "c");
   assert(typeof web !== "string" && web.kind === "x509" && web.privateKey !== undefined);
   assert(typeof api !== "string" && api.kind === "x509" && api.privateKey === undefined && api.certificate === web.certificate);
+  assert.deepEqual(api.chain, web.chain, "the chain travels with the certificate");
   assert.equal(ask("shop/api", "k"), "not exported");
   assert.equal(ask("shop/web", "own"), "not exported");
   assert.equal(ask("shop/web", "nothing"), "secret missing");
