@@ -60,6 +60,8 @@ export interface TestCas {
   /** Client with this identity; none: without certificate. */
   client(identity?: TestClient): CasClient;
   attest(serviceId: string, options?: Partial<Parameters<typeof attestService>[0]>): ReturnType<typeof attestService>;
+  /** Stops; harmless when stopped already. */
+  stop(): Promise<void>;
   /** Stops and starts again on the same files. */
   restart(options?: Partial<CasOptions>): Promise<void>;
 }
@@ -69,6 +71,7 @@ export async function startTestCas(t: TestContext, options: Partial<CasOptions> 
   const directory = mkdtempSync(join(tmpdir(), "vouchsafe-cas-"));
   const lines: string[] = [];
   const agent = new TestAgent();
+  const clients: CasClient[] = [];
   const listen = { host: "127.0.0.1", port: 0 };
   const start = (more: Partial<CasOptions>) =>
     startCas({
@@ -83,10 +86,15 @@ export async function startTestCas(t: TestContext, options: Partial<CasOptions> 
       ...more,
     });
   let running = await start({});
-  const clients: CasClient[] = [];
-  t.after(async () => {
-    for (const client of clients) client.close();
+  let isRunning = true;
+  const stop = async () => {
+    if (!isRunning) return;
+    isRunning = false;
+    for (const client of clients.splice(0)) client.close();
     await running[Symbol.asyncDispose]();
+  };
+  t.after(async () => {
+    await stop();
     rmSync(directory, { recursive: true, force: true });
   });
   return {
@@ -110,10 +118,11 @@ export async function startTestCas(t: TestContext, options: Partial<CasOptions> 
         runtimeVersion: "test",
         ...more,
       }),
+    stop,
     restart: async (more = {}) => {
-      for (const client of clients.splice(0)) client.close();
-      await running[Symbol.asyncDispose]();
+      await stop();
       running = await start(more);
+      isRunning = true;
     },
   };
 }
