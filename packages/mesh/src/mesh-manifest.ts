@@ -35,6 +35,7 @@ export interface MeshService {
   readonly env: PlacedText | undefined;
 }
 export interface Repo {
+  readonly at: Place;
   readonly destination: string;
   readonly push: boolean;
   readonly squash: boolean;
@@ -217,6 +218,7 @@ function readRepo(fields: FieldReader, options: MeshReadOptions, findings: Findi
   const destination = repo.text("destination", { required: true, refuseEmpty: true });
   if (destination === undefined || refuseShellVariables(destination, findings)) return undefined;
   return {
+    at: destination.at,
     destination: destination.text,
     push: repo.boolean("push") ?? true,
     squash: repo.boolean("squash") ?? false,

@@ -1,13 +1,16 @@
 import { type CasInstance, casWithRole } from "./cas-section.ts";
 import { Findings } from "./diagnostic.ts";
+import { POLICY_VERSION } from "./image-templates.ts";
+import { parseManifestYaml } from "./manifest-yaml.ts";
 import type { MeshInputs } from "./mesh-inputs.ts";
 import type { MeshManifest } from "./mesh-manifest.ts";
 import type { EvidenceKindName } from "./mesh-record.ts";
-import { casBuiltIns, refuseReservedNames, reviewVariables } from "./mesh-variables.ts";
-import type { PlainMapping, PlainValue } from "./plain-value.ts";
+import { type BuiltIns, casBuiltIns, refuseReservedNames, reviewVariables, sharedScope } from "./mesh-variables.ts";
+import { type PlainMapping, type PlainValue, plainMapping } from "./plain-value.ts";
 import { type ChartPlan, planChart } from "./plan-chart.ts";
 import { type PreparedService, prepareService } from "./prepare-service.ts";
 import { renderServicePolicy } from "./render-service-policy.ts";
+import { renderNode } from "./render-template.ts";
 import { type ResolvedImport, resolveImports } from "./resolve-imports.ts";
 import { policyResourceName } from "./resource-name.ts";
 import type { ReadResult } from "./service-manifest.ts";
@@ -62,6 +65,7 @@ function buildPlan(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): 
   if (namespace === undefined || cas === undefined) return undefined;
   const casNames = casBuiltIns(mesh.cas);
   refuseReservedNames(mesh, casNames, findings);
+  refuseUnsupported(mesh, findings);
   const evidence = acceptedEvidence(mesh, inputs, findings);
   const context = { mesh, inputs, namespace, cas, casNames, evidence };
   const prepared = mesh.services.map((service) => prepareService(service, context, findings)).filter((service) => service !== undefined);
@@ -105,12 +109,53 @@ function buildPlan(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): 
     platformImage: inputs.platformImage,
     evidence,
     cas,
-    policies: [namespacePolicy(namespace, inputs), ...policies],
+    policies: [namespacePolicy(namespace, inputs), ...extraPolicies(mesh, inputs, casNames, findings), ...policies],
     services: services.filter((service) => service !== undefined),
     imports: sharing.imports,
     extraValues: mesh.extraValues.values,
     nameService: { address: shared("CLUSTER_DNS_IP") || null, namespace: shared("K8sNAMESPACE") ?? "" },
   };
+}
+
+/** What this release reads but does not carry out is refused, so that nobody relies on it. */
+function refuseUnsupported(mesh: MeshManifest, findings: Findings): void {
+  if (mesh.repo !== undefined)
+    findings.add(mesh.repo.at, "E-MODE-UNSUPPORTED", "this release does not copy images to another repository", {
+      expected: "a mesh without repo; push the images where they are to be used",
+    });
+  if (mesh.policy.imagePolicyNamespace !== undefined) {
+    findings.add(mesh.policy.at, "E-MODE-UNSUPPORTED", "this release makes no separate image policies", {
+      expected: "a mesh without policy.image_policy_namespace",
+    });
+  }
+}
+
+/** Central policies of the mesh's author, after the namespace and before the services (MF-103). */
+function extraPolicies(mesh: MeshManifest, inputs: MeshInputs, casNames: BuiltIns, findings: Findings): PlannedPolicy[] {
+  const scope = sharedScope(
+    mesh,
+    { ...casNames, namespace: mesh.policy.namespace?.text ?? "", CREATOR: inputs.client.keyHash, SIGNER: inputs.client.signer },
+    inputs.release,
+  );
+  return mesh.extraPolicies.flatMap(({ path, mode }): PlannedPolicy[] => {
+    const text = inputs.extraPolicies.get(path.text);
+    if (text === undefined || (mode !== undefined && mode !== inputs.mode)) return [];
+    const node = parseManifestYaml(text, path.text, findings);
+    const rendered = node === undefined ? undefined : renderNode(node, scope, findings);
+    if (rendered?.kind !== "mapping") return [];
+    const { predecessor: _predecessor, ...given } = plainMapping(rendered);
+    const name = given["name"];
+    if (typeof name !== "string" || name === "") {
+      findings.add(rendered.at, "E-POLICY-TEMPLATE", "the policy has no name", { expected: "name" });
+      return [];
+    }
+    const access = {
+      salt: inputs.client.salt(name),
+      creator: { signer: inputs.client.signer },
+      access_policy: defaultAccess({ reader: inputs.client.keyHash, signer: inputs.client.signer }),
+    };
+    return [{ name, service: undefined, resource: policyResourceName(name), body: { name, version: POLICY_VERSION, ...access, ...given } }];
+  });
 }
 
 function acceptedEvidence(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): readonly EvidenceKindName[] {

@@ -29,6 +29,15 @@ export function planService(manifest: ServiceManifest, files: BuildFiles, option
     findings.add(build.kindAt, "E-BUILD-KIND", `images of kind ${build.kind} are not built by this release`, { expected: "python" });
     return { manifest: undefined, diagnostics: findings.list() };
   }
+  const unsupported = [
+    ...build.regions.filter(({ field }) => field === "dirs").map(({ path, field }) => ({ at: path.at, field })),
+    ...(build.stable === undefined ? [] : [{ at: build.stable.at, field: "stable" }]),
+  ];
+  for (const { at, field } of unsupported) {
+    findings.add(at, "E-BUILD-FIELD", `this release does not carry out build.${field}`, {
+      expected: field === "dirs" ? "files to be encrypted in build.copy" : "a manifest without it",
+    });
+  }
   const workingDirectory = build.pwd?.text ?? "/";
   const templates = imageTemplates(manifest, workingDirectory, files.policyTemplate);
   const plan: BuildPlan = {

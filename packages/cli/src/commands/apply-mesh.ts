@@ -7,6 +7,7 @@ import {
   type EvidenceKindName,
   imageDefaults,
   type MeshImage,
+  type MeshManifest,
   type MeshPlan,
   type MeshReadOptions,
   meshRecord,
@@ -15,6 +16,7 @@ import {
   policyFileName,
   readablePolicy,
   readMeshManifest,
+  readNamedFile,
   toYaml,
 } from "@vouchsafe/mesh";
 import { parseSignedSession } from "@vouchsafe/policy";
@@ -77,7 +79,7 @@ export async function applyMesh(context: ApplyContext): Promise<number> {
     platformVersion: context.platformVersion,
     platformImage: `${context.platformRepository}/runtime:${context.platformVersion}`,
     client: { keyHash: identity.keyHash, signer: identity.signer, salt: (policy) => saltOf(identity, policy) },
-    extraPolicies: new Map(),
+    extraPolicies: readExtraPolicies(mesh, context),
   });
   report.add(planned.diagnostics);
   const plan = planned.manifest;
@@ -131,6 +133,18 @@ async function carryOut(
   const command = `helm install ${plan.release ?? "RELEASE"} ${context.target === `${shell.directory}/target` ? "target/helm" : target.file("helm")}`;
   shell.out(hasFlag(options, "json") ? JSON.stringify({ ...record, unchanged: isUnchanged, install: command }) : command);
   return ExitCode.ok;
+}
+
+function readExtraPolicies(mesh: MeshManifest, { shell, report, sources }: ApplyContext): ReadonlyMap<string, string> {
+  const texts = new Map<string, string>();
+  for (const { path } of mesh.extraPolicies) {
+    const { manifest, diagnostics } = readNamedFile(path, shell.directory);
+    report.add(diagnostics);
+    if (manifest === undefined) continue;
+    texts.set(path.text, manifest);
+    sources.set(path.text, manifest);
+  }
+  return texts;
 }
 
 function meshOptions({ options, shell }: ApplyContext): MeshOptions {
