@@ -18,6 +18,7 @@ import type { BuildPlan, BuildSettings, BuiltImage } from "./plan.ts";
 import { INSTALLER_PACKAGES, obtainRequirementsLayer, parseRequirements, readLock } from "./requirements.ts";
 import { obtainRunLayer } from "./run-layer.ts";
 import { obtainRuntimeLayers } from "./runtime-layer.ts";
+import { renderSbom, SBOM_FILE } from "./sbom.ts";
 import { obtainSigningKey } from "./signing.ts";
 
 const KEY_BYTES = 32;
@@ -50,7 +51,10 @@ async function hashInputs(plan: BuildPlan, settings: BuildSettings, copies: read
   });
   const targets = copy.map(({ target }) => target);
   const inputs = [
+    "with list of contents",
     rest,
+    // Not the lock: the first build writes it, and the second, which has it, would look like a changed one.
+    requirements?.text ?? null,
     targets,
     [...metadataFiles(metadata)],
     digestCopies(copies),
@@ -175,6 +179,7 @@ export async function buildImage(plan: BuildPlan, settings: BuildSettings): Prom
   report({ step: "code", state: "done" });
 
   const texts = metadataFiles(plan.metadata);
+  texts.set(SBOM_FILE, renderSbom({ name: plan.name, platformVersion: settings.platformVersion }, base.packages, installed?.lock));
   const service: Omit<ServiceMetadata, "files"> = {
     format: 1,
     platformVersion: settings.platformVersion,
