@@ -49,3 +49,20 @@ test("§12.2 pkcs12-with-private-key opens with OpenSSL and an empty password", 
   assert.equal(output.match(/BEGIN CERTIFICATE/g)?.length, 3);
   assert.equal(output.match(/BEGIN PRIVATE KEY/g)?.length, 1);
 });
+
+test("certificate control: name constraints of a CA are obeyed by OpenSSL", (t) => {
+  const made = valuesOf(`
+  - {name: k, kind: private-key}
+  - {name: ca, kind: x509-ca, private_key: k, common_name: Root, x509: {name_constraints: {permitted_dns: [shop.example]}}}
+  - {name: inside, kind: x509, private_key: k, issuer: ca, common_name: a b, san: "dns:a.shop.example"}
+  - {name: outside, kind: x509, private_key: k, issuer: ca, common_name: a b, san: "dns:a.other.example"}
+`);
+  const directory = temporaryDirectory(t);
+  const [ca, inside, outside] = ["ca", "inside", "outside"].map((name) => certificateOf(made, name).certificate);
+  write(directory, { "ca.pem": ca ?? "", "inside.pem": inside ?? "", "outside.pem": outside ?? "" });
+  assert.match(run("openssl", ["verify", "-x509_strict", "-CAfile", "ca.pem", "inside.pem"], { cwd: directory }), /OK/);
+  assert.throws(
+    () => run("openssl", ["verify", "-x509_strict", "-CAfile", "ca.pem", "outside.pem"], { cwd: directory }),
+    /permitted subtree violation/,
+  );
+});
