@@ -1,0 +1,79 @@
+/**
+ * Removes every check of the verifiers, one at a time, and runs the tests: a check whose removal nobody notices is not proved by any test.
+ * usage: node packages/attestation/test/mutate-checks.ts FOLDER...      (folders of src/, e.g. snp nitro tpm/verify-tpm-quote.ts)
+ * Works on a copy; prints each survivor as file:line and exits 1 if there is one. Takes about a second for each check.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, relative, resolve } from "node:path";
+
+interface Mutant {
+  readonly file: string;
+  readonly line: number;
+  readonly text: string;
+  readonly mutated: string;
+}
+
+const source = resolve(import.meta.dirname, "../src");
+const vectors = resolve(process.env["VOUCHSAFE_VECTORS"] ?? join(source, "../../../../shared/vectors"));
+const TIMEOUT_MS = 60_000;
+
+/** `if (…) throw …` never fires, and a statement that only asserts is gone. */
+function mutantsOf(file: string): readonly Mutant[] {
+  const text = readFileSync(join(source, file), "utf8");
+  const checks = [
+    ...text.matchAll(/^( *)(?:if \((?=(?:[^\n]|\n(?!\1(?:if|return|const|for|\})))*?\)\s*\{?\s*throw\b)|assert[A-Z]\w*\()/gm),
+  ];
+  return checks.map(({ index, 0: match }) => {
+    const line = text.slice(0, index).split("\n").length;
+    const mutated = match.trimStart().startsWith("if (")
+      ? `${text.slice(0, index)}${match.replace("if (", "if (false && ")}${text.slice(index + match.length)}`
+      : `${text.slice(0, index)}${match.replace(/assert/, "(() => undefined)(), false && assert")}${text.slice(index + match.length)}`;
+    return { file, line, text: text.slice(index).split("\n")[0]?.trim() ?? "", mutated };
+  });
+}
+
+function isCaught(mutant: Mutant, copy: string): boolean {
+  const target = join(copy, "src", mutant.file);
+  const original = readFileSync(target);
+  writeFileSync(target, mutant.mutated);
+  const folder = dirname(join(copy, "src", mutant.file));
+  const tests = [
+    ...globSync(join(folder, "*.test.ts")),
+    join(copy, "src/vectors/vectors.test.ts"),
+    ...globSync(join(copy, "src/simulated/*.test.ts")),
+  ];
+  const run = spawnSync(process.execPath, ["--test", "--test-force-exit", ...new Set(tests)], {
+    env: { ...process.env, VOUCHSAFE_VECTORS: vectors },
+    timeout: TIMEOUT_MS,
+    stdio: "ignore",
+  });
+  writeFileSync(target, original);
+  return run.status !== 0;
+}
+
+const operands = process.argv.slice(2);
+const files = operands
+  .flatMap((operand) => (operand.endsWith(".ts") ? [operand] : globSync(`${operand}/*.ts`, { cwd: source })))
+  .filter((file) => !file.endsWith(".test.ts"));
+if (files.length === 0) {
+  console.error("usage: mutate-checks.ts FOLDER...");
+  process.exit(2);
+}
+const copy = mkdtempSync(join(tmpdir(), "vouchsafe-mutants-"));
+try {
+  cpSync(join(source, ".."), copy, { recursive: true, filter: (from) => relative(join(source, ".."), from) !== "node_modules" });
+  symlinkSync(resolve(source, "../../../node_modules"), join(copy, "node_modules"));
+  execFileSync(process.execPath, ["--check", join(copy, "src/index.ts")]);
+  const mutants = files.flatMap(mutantsOf);
+  const survivors = mutants.filter((mutant) => {
+    const caught = isCaught(mutant, copy);
+    if (!caught) console.log(`survives: ${mutant.file}:${mutant.line}: ${mutant.text.slice(0, 120)}`);
+    return !caught;
+  });
+  console.log(`${mutants.length} checks removed, ${mutants.length - survivors.length} noticed`);
+  process.exitCode = survivors.length === 0 ? 0 : 1;
+} finally {
+  rmSync(copy, { recursive: true });
+}
