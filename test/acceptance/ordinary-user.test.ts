@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { chmodSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { request, serviceOf } from "./services.ts";
+import { Workspace } from "./workspace.ts";
+
+const USER = `vouchsafe-${process.pid}`;
+
+/** Lets the user reach the sources that a clone of them would have brought: Node and the packages are linked, not copied. */
+function openWay(directory: string): () => void {
+  const before: [string, number][] = [];
+  for (let at = directory; at !== "/"; at = join(at, "..")) {
+    const mode = statSync(at).mode & 0o7777;
+    if ((mode & 0o001) === 0) {
+      before.push([at, mode]);
+      chmodSync(at, mode | 0o001);
+    }
+  }
+  return () => {
+    for (const [path, mode] of before) chmodSync(path, mode);
+  };
+}
+
+describe("an ordinary user with an empty home", {
+  skip: process.getuid?.() === 0 ? false : "the tests themselves run as an ordinary user",
+}, () => {
+  let workspace: Workspace;
+  let closeWay: () => void;
+
+  before(() => {
+    execFileSync("useradd", ["--no-create-home", "--shell", "/bin/sh", USER]);
+    closeWay = openWay(join(import.meta.dirname, "../.."));
+    workspace = new Workspace("user", USER);
+  });
+  after(async () => {
+    await workspace?.[Symbol.asyncDispose]();
+    closeWay?.();
+    execFileSync("userdel", [USER]);
+  });
+
+  test("./run.sh works, and everything belongs to the user", async () => {
+    const run = await workspace.run("./run.sh", []);
+    assert.equal(run.status, 0, run.stderr);
+    const { published } = await serviceOf(workspace, "secure-doc-management", "flask");
+    const ca = join(workspace.root, "target/public/flask/api_ca_cert.pem");
+    assert.equal((await request(published[0]?.address ?? "", "api", "/keys", "--cacert", ca)).body.trim(), '{"keys": []}');
+    const uid = Number(execFileSync("id", ["-u", USER], { encoding: "utf8" }));
+    assert.equal(statSync(join(workspace.root, "target/helm/Chart.yaml")).uid, uid);
+    assert.equal(statSync(workspace.state).uid, uid);
+    assert.equal(statSync(workspace.state).mode & 0o077, 0, "the state directory is closed to others");
+  });
+});
