@@ -68,8 +68,9 @@ async function judge(context: CasContext, trust: EvidenceTrust, request: AttestR
   const rules = readRules(target, source);
   await checkPassword(context, rules, target.name, id.oneTimePassword);
 
-  const instanceKey = readInstanceKey(request);
-  const spki = instanceKey.export({ type: "spki", format: "der" });
+  // The bytes as sent: the client hashed the same, and another encoding of a key is another key.
+  const spki = Buffer.from(request.instanceKey, "base64");
+  const instanceKey = readInstanceKey(spki);
   const userData = evidenceUserData({ exporter, casKey: context.identity.casKey, instanceKey: spki, service: serviceName(id) });
   const claims = rules.security.attestation.mode === "none" ? undefined : checkEvidence(request, rules, trust);
   checkBinding(request, claims, userData, instanceKey, target.name);
@@ -138,9 +139,9 @@ async function checkPassword(context: CasContext, rules: ServiceRules, name: str
   if (verdict === "wrong") throw new Refused("password_wrong", step, "the one-time password is wrong");
 }
 
-function readInstanceKey({ instanceKey }: AttestRequest): KeyObject {
+function readInstanceKey(spki: Buffer): KeyObject {
   try {
-    return createPublicKey({ key: Buffer.from(instanceKey, "base64"), format: "der", type: "spki" });
+    return createPublicKey({ key: spki, format: "der", type: "spki" });
   } catch {
     throw new Refused("protocol", "channel-binding", "the instance key is no public key"); // what OpenSSL says about it helps nobody
   }

@@ -21,16 +21,28 @@ export interface ServiceRules {
   readonly oneTimePasswordSecret: string | undefined;
 }
 
+/** Rules that depend on no secret, by the service they belong to: versions are immutable, so they hold as long as it does. */
+const literalRules = new WeakMap<Service, ServiceRules>();
+
 /** Replaces placeholders and reads the result by the rules of the language (SL-77). Throws ValueError, but not for a variant (SL-78). */
 export function readServiceRules(session: Session, service: Service, source: SecretSource): ServiceRules {
+  const known = literalRules.get(service);
+  if (known !== undefined) return known;
   const lookup = sectionLookup(source);
   const security = orThrow("security", resolveSecurity(session, service, lookup));
-  return {
+  const rules = {
     variants: resolveAttestation(service, lookup),
     platforms: orThrow("platforms", resolvePlatforms(service, lookup)),
     security,
     oneTimePasswordSecret: orThrow("one-time password secret", resolveOtpSecret(service, security, lookup)),
   };
+  if (!hasPlaceholders(session, service)) literalRules.set(service, rules);
+  return rules;
+}
+
+function hasPlaceholders(session: Session, service: Service): boolean {
+  const { attestation, platforms, security, oneTimePasswordSecret } = service;
+  return JSON.stringify([attestation, platforms, security, oneTimePasswordSecret, session.security]).includes('"placeholder"');
 }
 
 function orThrow<T>(what: string, resolved: Resolved<T>): T {

@@ -21,7 +21,9 @@ export async function openSqliteRowStore(path: string): Promise<RowStore> {
     database = new DatabaseSync(path, { readOnly: isReadOnly, timeout: 0 });
     if (!isReadOnly) {
       chmodSync(path, 0o600);
-      database.exec("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON");
+      database.exec(
+        "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA wal_autocheckpoint=4000",
+      );
       database.exec("PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; BEGIN IMMEDIATE; COMMIT");
     }
     const check = database.prepare("PRAGMA integrity_check(3)").all();
