@@ -27,11 +27,7 @@ export function verifyNitroEvidence({ bytes, endorsements }: Evidence, { now, tr
   return {
     kind: "nitro",
     userData: document.userData ?? new Uint8Array(0),
-    codeIdentity: codeIdentity(
-      "nitro",
-      launchMeasurement,
-      workload && { imageDigest: workload.imageDigest, fileSystemTag: workload.fileSystemTag },
-    ),
+    codeIdentity: codeIdentity("nitro", launchMeasurement, workload),
     launchMeasurement,
     debug: document.debug,
     platformId: `NITRO_MODULE:${document.moduleId}`,

@@ -32,11 +32,7 @@ function claimsOf({ report, endorsementKey, reportedTcb }: VerifiedSnpReport, de
   return {
     kind: "snp",
     userData: report.reportData,
-    codeIdentity: codeIdentity(
-      "snp",
-      report.measurement,
-      workload && { imageDigest: workload.imageDigest, fileSystemTag: workload.fileSystemTag },
-    ),
+    codeIdentity: codeIdentity("snp", report.measurement, workload),
     launchMeasurement: report.measurement,
     debug: splitSnpPolicy(report.policy).debugAllowed,
     platformId: endorsementKey.kind === "VCEK" ? `SNP_CHIP_ID:${report.chipId.toHex()}` : "SNP_VLEK",

@@ -73,11 +73,7 @@ function claimsOf(
   return {
     kind: "tpm",
     userData: quote.extraData,
-    codeIdentity: codeIdentity(
-      "tpm",
-      launchMeasurement,
-      workload && { imageDigest: workload.imageDigest, fileSystemTag: workload.fileSystemTag },
-    ),
+    codeIdentity: codeIdentity("tpm", launchMeasurement, workload),
     launchMeasurement,
     debug: false,
     platformId: ENDORSEMENT_KEY.test(subject) ? subject : `TPM_AK:${key.name.subarray(2).toHex()}`,
