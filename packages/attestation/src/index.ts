@@ -35,6 +35,7 @@ export { earSubmodule } from "./ear/ear-submodule.ts";
 export { assertLogExplainsPcrs, assertLogExplainsRtmrs } from "./eventlog/compare.ts";
 export { type DigestAlgorithm, type EventLog, type LoggedEvent, parseEventLog } from "./eventlog/event-log.ts";
 export { extendRegister, isDataMeasured, replayPcrs, replayRtmrs, zeroRegister } from "./eventlog/replay.ts";
+export { findCertificateEvidence } from "./inspect/certificate-evidence.ts";
 export { type Described, type Description, inspectEvidence } from "./inspect/describe.ts";
 export { type Recognised, type RecognisedFormat, recogniseEvidence } from "./inspect/recognise.ts";
 export { type NitroDocument, parseNitroDocument } from "./nitro/nitro-document.ts";

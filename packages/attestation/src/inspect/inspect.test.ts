@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
+import { encode, Tagged } from "cborg";
 import fc from "fast-check";
 import { EvidenceError } from "../core/errors.ts";
 import { encodeEvidence } from "../core/evidence.ts";
 import { createNodeStatement } from "../node/create-node-statement.ts";
 import { NODE_AGENT_MEASUREMENT } from "../node/node-statement.ts";
+import { octetString } from "../simulated/der-writer.ts";
+import { certificatePem, issueCertificate } from "../simulated/issue-certificate.ts";
 import { eventLogBytes } from "../testing/mint-event-log.ts";
 import { mintSnp } from "../testing/mint-snp.ts";
 import { inspectEvidence } from "./describe.ts";
@@ -42,6 +45,33 @@ for (const [name, file] of Object.entries(spellings)) {
     assert.match(JSON.stringify(fields), /"measurement":"(?:aa){48}"/);
   });
 }
+
+const key = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const certificateWith = (oid: string, value: Uint8Array): Uint8Array =>
+  issueCertificate({
+    ...{ subject: "enclave", issuer: "enclave", publicKey: key.publicKey, issuerKey: key.privateKey, serial: 1n, isCa: false },
+    ...{ notBefore: new Date(0), notAfter: new Date(1e12), extensions: [{ oid, critical: false, value }] },
+  });
+const [INTEL, TCG] = ["1.2.840.113741.1337.6", "2.23.133.5.4.9"];
+const tagged = encode(new Tagged(60000, [Uint8Array.from(report), new Uint8Array(3)]));
+const certificates = {
+  "as Gramine writes it": certificateWith(INTEL, report),
+  "wrapped once more": certificateWith(INTEL, octetString(report)),
+  "as tagged evidence": certificateWith(TCG, tagged),
+  "in PEM": Buffer.from(certificatePem(certificateWith(TCG, tagged))),
+};
+for (const [name, file] of Object.entries(certificates)) {
+  test(`evidence is found in a certificate ${name}`, () => {
+    assert.equal(inspectEvidence(file).format, "snp");
+  });
+}
+
+test("a certificate without evidence, or with tagged evidence that is none, is refused", () => {
+  for (const value of [encode([1]), encode(new Tagged(60000, 5)), encode(new Tagged(60000, [])), Uint8Array.of(...tagged, 0)]) {
+    assert.throws(() => inspectEvidence(certificateWith(TCG, value)), EvidenceError);
+  }
+  assert.throws(() => inspectEvidence(certificateWith("1.2.3.4", report)), EvidenceError);
+});
 
 test("node statements and event logs are recognised", () => {
   assert.match(JSON.stringify(inspectEvidence(node.bytes)), /"format":"node".*redis-server/);

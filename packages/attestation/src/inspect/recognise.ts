@@ -2,6 +2,8 @@ import { EvidenceError } from "../core/errors.ts";
 import type { Evidence, EvidenceKind } from "../core/evidence.ts";
 import { decodeEvidence } from "../core/evidence.ts";
 import { SNP_REPORT_BYTES } from "../snp/snp-report.ts";
+import { parseCertificate } from "../x509/certificate.ts";
+import { findCertificateEvidence } from "./certificate-evidence.ts";
 
 /** Formats that can be told apart by their first bytes. Not all are Evidence by themselves: logs and HCL reports are parts of some. */
 export type RecognisedFormat = EvidenceKind | "azure-hcl" | "event-log" | "dstack-event-log";
@@ -25,15 +27,24 @@ const unknown = (detail: string) =>
  * decides nothing; the service that releases secrets goes by the wire type alone. Throws EVIDENCE_MALFORMED.
  */
 export function recogniseEvidence(file: Uint8Array): Recognised {
-  const format = formatOf(file);
-  if (format !== undefined) return { format, bytes: file };
+  const raw = recogniseBytes(file);
+  if (raw !== undefined) return raw;
   if (file.length > TEXT_MAX_BYTES) throw unknown("not a format that is known here");
   const text = Buffer.from(file).toString("latin1").trim();
   if (text.startsWith("{") || text.startsWith("[")) return recogniseJson(file);
   const decoded = decodeText(text);
-  const inner = decoded === undefined ? undefined : formatOf(decoded);
-  if (decoded === undefined || inner === undefined) throw unknown("not a format that is known here");
-  return { format: inner, bytes: decoded };
+  const inner = decoded === undefined ? undefined : recogniseBytes(decoded);
+  if (inner === undefined) throw unknown("not a format that is known here");
+  return inner;
+}
+
+/** Bytes by themselves, or those inside an attested TLS certificate. */
+function recogniseBytes(bytes: Uint8Array): Recognised | undefined {
+  const isCertificate = bytes[0] === 0x30 && (bytes[1] ?? 0) >= 0x82;
+  const carried = isCertificate ? findCertificateEvidence(parseCertificate(bytes)) : bytes;
+  if (carried === undefined) throw unknown("a certificate that carries no quote");
+  const format = formatOf(carried);
+  return format === undefined ? undefined : { format, bytes: carried };
 }
 
 function recogniseJson(file: Uint8Array): Recognised {
