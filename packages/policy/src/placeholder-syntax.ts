@@ -39,7 +39,6 @@ export function scanPlaceholders(text: string): (ParsedPlaceholder | MalformedPl
 }
 
 function readPlaceholder(text: string, offset: number): ParsedPlaceholder | MalformedPlaceholder {
-  const lineBreak = text.indexOf("\n", offset);
   const close = text.indexOf("$$", offset + 2);
   const malformed = (length: number, rest: Omit<MalformedPlaceholder, "kind" | "text" | "offset">): MalformedPlaceholder => ({
     kind: "malformed",
@@ -47,7 +46,7 @@ function readPlaceholder(text: string, offset: number): ParsedPlaceholder | Malf
     offset,
     ...rest,
   });
-  if (close < 0 || (lineBreak >= 0 && lineBreak < close)) {
+  if (close < 0 || text.slice(offset, close).includes("\n")) {
     return malformed(OPENING.length, {
       rule: "SL-115",
       message: "placeholder is not closed",

@@ -31,7 +31,6 @@ export type PlaceholderTarget = "text" | "file" | "section" | "key" | "otp" | "p
 export interface PlaceholderSite {
   readonly placeholder: ParsedPlaceholder;
   readonly target: PlaceholderTarget;
-  readonly range: Range;
   readonly place: Place;
 }
 
@@ -83,7 +82,8 @@ export class Context {
   }
 
   errorInText(place: Place, offset: number, token: string, issue: Issue): undefined {
-    const range = place.node.kind === "scalar" ? rangeInScalar(this.reporter.source, place.node, offset, token) : place.node;
+    const exact = place.node.kind === "scalar" && !this.reporter.isFull;
+    const range = exact ? rangeInScalar(this.reporter.source, place.node, offset, token) : place.node;
     this.reporter.report({ ...issue, range, path: pathOf(place) });
     return undefined;
   }
@@ -210,9 +210,7 @@ export function collectPlaceholders(text: string, target: PlaceholderTarget, pla
       context.errorInText(place, found.offset, found.text, { rule, message, expected, hint });
       intact = false;
     } else {
-      const { node } = place;
-      const range = node.kind === "scalar" ? rangeInScalar(context.reporter.source, node, found.offset, found.text) : node;
-      context.sites.push({ placeholder: found, target, range, place });
+      context.sites.push({ placeholder: found, target, place });
     }
   }
   return intact;

@@ -21,6 +21,9 @@ export const MAX_DIAGNOSTICS = 50;
 /** Beyond this nothing more is recorded: enough to pick the first fifty in source order from. */
 const MAX_FINDINGS = 2000;
 
+/** How far above a line its key is looked for. */
+const MAX_LINES_ABOVE = 200;
+
 /** Words next to which a source line may hold a secret, for errors found before the structure is known. */
 const SENSITIVE_KEY =
   /\b(value|fspf_key|service_access_token|one_time_password_shared_secret|application_secret|private_key|content\w*|token)\b|PRIVATE KEY/;
@@ -38,6 +41,11 @@ export class Reporter {
 
   get errorCount(): number {
     return this.#errors;
+  }
+
+  /** More has been found than will ever be shown: exact places need not be worked out any more. */
+  get isFull(): boolean {
+    return this.#findings.length > 4 * MAX_DIAGNOSTICS;
   }
 
   report(finding: Finding): void {
@@ -86,6 +94,7 @@ export class Reporter {
   /** The line, or the nearest line above that opens a key, names something that holds secrets. */
   #looksSecret(line: number): boolean {
     for (let at = line; at >= 1; at -= 1) {
+      if (line - at > MAX_LINES_ABOVE) return true;
       const text = this.source.line(at);
       if (SENSITIVE_KEY.test(text)) return true;
       if (/^\s*(- )*["']?[\w@.-]+["']?\s*:/.test(text)) return false;

@@ -34,7 +34,7 @@ function substituteScalar(node: ScalarNode, variables: TemplateVariables, report
       if (value !== undefined) return value;
       reporter.report({
         rule: "SL-25",
-        range: rangeInScalar(reporter.source, node, offset, match),
+        range: reporter.isFull ? node : rangeInScalar(reporter.source, node, offset, match),
         path,
         message: `variable $${name} has no value`,
         expected: `-e ${name}=… or --use-env`,

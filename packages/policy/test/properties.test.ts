@@ -154,6 +154,9 @@ test("the scanner and the splitter are linear: megabytes take seconds at most", 
   const before = process.cpuUsage();
   scanPlaceholders("$$SCONE::".repeat(110_000));
   parseSession(`version: "0.3.12"\nname: t\nservices: [{name: s, pwd: /, command: "${"'a' ".repeat(200_000)}"}]`);
+  const distinct = (index: number) => `          $$SCONE::p${index}.crt$$\n`;
+  const file = `images:\n  - name: i\n    injection_files:\n      - path: /c\n        content: |\n${Array.from({ length: 20_000 }, (_, index) => distinct(index)).join("")}`;
+  parseSession(`version: "0.3.12"\nname: t\n${file}`);
   parseSession(`a: ${'"'.repeat(500_000)}`);
   parseSession(`version: "0.3.12"\nname: t\n${Array.from({ length: 60_000 }, (_, index) => `k${index}: 1\n`).join("")}`);
   const { user, system } = process.cpuUsage(before);

@@ -1,4 +1,4 @@
-import { type Context, type Issue, type PlaceholderSite, pathOf } from "../reader.ts";
+import type { Context, Issue, PlaceholderSite } from "../reader.ts";
 import { type PlaceholderMeaning, placeholderMeaning } from "../render-placeholders.ts";
 import { formatNames, formatOfAnyKind, SECRET_FORMATS } from "../secret-formats.ts";
 import type { Secret, SecretKind, Session } from "../session.ts";
@@ -25,10 +25,7 @@ export function undefinedSecret(name: string, secrets: ReadonlyMap<string, Secre
 
 function checkSite(site: PlaceholderSite, secrets: ReadonlyMap<string, Secret>, context: Context): undefined {
   const { placeholder, target } = site;
-  const report = (issue: Issue): undefined => {
-    context.reporter.report({ ...issue, range: site.range, path: pathOf(site.place) });
-    return undefined;
-  };
+  const report = (issue: Issue): undefined => context.errorInText(site.place, placeholder.offset, placeholder.text, issue);
   if (placeholder.name.startsWith("self::")) {
     if (target === "payload" && SELF_NAMES.includes(placeholder.name)) return undefined;
     const expected =
