@@ -49,6 +49,13 @@ export function becomeProgram(): never {
 }
 
 function execute({ configuration, image, hostArguments, hostEnvironment }: ProgramOrder): never {
+  const [volume] = configuration.volumes;
+  if (volume !== undefined) {
+    // Started without it, the program would write into memory what it believes to be kept.
+    throw new RuntimeError("R-VIEW", `the policy gives this service the volume ${volume.name}, which this release cannot mount`, {
+      remedy: "Leave the volume out of the manifest.",
+    });
+  }
   const isRoot = process.getuid?.() === 0;
   const owner = isRoot ? image.user : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   // Without root this process was started in namespaces of its own (`startInUserNamespace`).
