@@ -165,8 +165,8 @@ function rustPeer({ context, folder = "" }: Subject): Peer | undefined {
       writeFileSync(join(directory, "src/main.rs"), RUST);
       execFileSync("cargo", ["build", "--release"], { cwd: directory, stdio: "ignore" });
     }
-    const bytes = ({ buffer, byteOffset, length }: Buffer) => [...new Uint8Array(buffer, byteOffset, length)];
-    const members = Object.entries(peerCollateral(folder)).map(([name, value]) => [name, Buffer.isBuffer(value) ? bytes(value) : value]);
+    const hex = (value: unknown) => (Buffer.isBuffer(value) ? value.toString("hex") : value);
+    const members = Object.entries(peerCollateral(folder)).map(([name, value]) => [name, hex(value)]);
     const file = join(directory, "collateral.json");
     const seconds = String(Math.floor(context.now.getTime() / 1000));
     const run = (count: number) => {

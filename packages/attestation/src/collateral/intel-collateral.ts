@@ -31,7 +31,7 @@ export function verifyIntelCollateral(
   if (tcbSigningChain === undefined) throw missing("TCB signing chain");
   const readDocument = <T>(name: string, bytes: Uint8Array, chain: Uint8Array, read: (value: unknown) => T) =>
     cached(cache, name, [bytes, chain, ...anchors], () => {
-      const signer = verifySigningChain(chain, anchors, now);
+      const signer = cached(cache, "tcb-signing", [chain, ...anchors], () => verifySigningChain(chain, anchors, { now, cache }));
       const document = splitSignedJson(bytes, name);
       assertDocumentSigned(document, signer, name);
       return { signer, value: read(document.value) };
@@ -67,9 +67,19 @@ function verifyList(der: Uint8Array, issuer: Certificate, cache: VerificationCac
   return cached(cache, "crl", [der, issuer.der], () => verifyRevocationList(parseRevocationList(der), issuer));
 }
 
+interface CacheAndTime {
+  readonly now: Date;
+  readonly cache: VerificationCache | undefined;
+}
+
+/** Trust anchors as certificates, each parsed and its key imported once. */
+export function parseAnchors(anchors: readonly Uint8Array[], cache: VerificationCache | undefined): readonly Certificate[] {
+  return anchors.map((der) => cached(cache, "certificate", [der], () => parseCertificate(der)));
+}
+
 /** The signer is issued by the root itself: a CA of platforms may not speak about the TCB. */
-function verifySigningChain(pem: Uint8Array, anchors: readonly Uint8Array[], now: Date): VerifiedPath {
-  const path = verifyCertificationPath(parsePemCertificates(pem), { anchors: anchors.map(parseCertificate), now });
+function verifySigningChain(pem: Uint8Array, anchors: readonly Uint8Array[], { now, cache }: CacheAndTime): VerifiedPath {
+  const path = verifyCertificationPath(parsePemCertificates(pem), { anchors: parseAnchors(anchors, cache), now });
   if (path.certificates.length !== 1 || path.leaf.basicConstraints?.isCa === true || findCommonName(path.leaf.subject) !== TCB_SIGNING) {
     throw new EvidenceError("EVIDENCE_SIGNATURE", `TCB signing chain: not a certificate for ${TCB_SIGNING} issued by the root`, {
       reason: "collateral-bad-chain",

@@ -33,3 +33,8 @@ export class VerificationCache {
 export function cached<T>(cache: VerificationCache | undefined, kind: string, inputs: readonly Uint8Array[], make: () => T): T {
   return cache === undefined ? make() : cache.get(kind, inputs, make);
 }
+
+/** The same context with a cache for this one verification, where the caller has none: a root that three chains end in is parsed once. */
+export function withCache<T extends { readonly cache?: VerificationCache }>(context: T): T & { readonly cache: VerificationCache } {
+  return { ...context, cache: context.cache ?? new VerificationCache() };
+}

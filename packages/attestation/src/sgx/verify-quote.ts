@@ -1,11 +1,11 @@
 import { createPublicKey, hash, type KeyObject } from "node:crypto";
-import { assertNothingRevoked, missing, type VerifiedIntelCollateral, verifyIntelCollateral } from "../collateral/intel-collateral.ts";
+import { assertNothingRevoked, missing, parseAnchors, type VerifiedIntelCollateral, verifyIntelCollateral } from "../collateral/intel-collateral.ts";
 import type { IntelCollateral } from "../collateral/intel-documents.ts";
 import type { IsvTcbLevel } from "../collateral/tcb-info.ts";
 import { cached } from "../collateral/verification-cache.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { VerificationContext } from "../core/trust.ts";
-import { parseCertificate, parsePemCertificates, publicKeyOf } from "../x509/certificate.ts";
+import { type Certificate, parsePemCertificates, publicKeyOf } from "../x509/certificate.ts";
 import { assertWithinDates, type VerifiedPath, verifyCertificationPath } from "../x509/certification-path.ts";
 import { isSignedBy } from "../x509/signature-scheme.ts";
 import { type PckIdentity, readPckIdentity } from "./pck-certificate.ts";
@@ -48,7 +48,7 @@ export function verifyQuoteSignatures(
       remedy: "Let the quoting library use a PCK certificate from a provisioning cache.",
     });
   }
-  const { path, pck } = cached(cache, "pck", [pem, ...anchors], () => verifyPckChain(pem, anchors, now));
+  const { path, pck } = cached(cache, "pck", [pem, ...anchors], () => verifyPckChain(pem, parseAnchors(anchors, cache), now));
   assertWithinDates(path, now);
   assertQuoteSigned(quote, publicKeyOf(path.leaf));
   return { quote, pckPath: path, pck };
@@ -74,8 +74,8 @@ export function verifyQuoteCollateral(
   return { ...signed, collateral: verified, qeLevel: findQeLevel(signed.quote.qeReport, verified.qeIdentity) };
 }
 
-function verifyPckChain(pem: Uint8Array, anchors: readonly Uint8Array[], now: Date) {
-  const path = verifyCertificationPath(parsePemCertificates(pem), { anchors: anchors.map(parseCertificate), now });
+function verifyPckChain(pem: Uint8Array, anchors: readonly Certificate[], now: Date) {
+  const path = verifyCertificationPath(parsePemCertificates(pem), { anchors, now });
   return { path, pck: readPckIdentity(path.leaf) };
 }
 

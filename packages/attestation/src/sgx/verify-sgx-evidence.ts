@@ -1,3 +1,4 @@
+import { withCache } from "../collateral/verification-cache.ts";
 import { type Claims, codeIdentity } from "../core/claims.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
@@ -10,7 +11,8 @@ import { type VerifiedQuote, verifyQuoteCollateral, verifyQuoteSignatures } from
 export const PCK_CHAIN = "pck-chain.pem";
 
 /** Verifies a quote of an SGX enclave (versions 3 to 5). Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE, EVIDENCE_STALE. */
-export function verifySgxEvidence({ bytes, endorsements }: Evidence, context: VerificationContext): Claims {
+export function verifySgxEvidence({ bytes, endorsements }: Evidence, given: VerificationContext): Claims {
+  const context = withCache(given);
   const anchors = context.trustAnchors.sgx ?? [];
   const signed = verifyQuoteSignatures(bytes, anchors, context, endorsements?.get(PCK_CHAIN));
   const { body, tee, userData } = signed.quote;

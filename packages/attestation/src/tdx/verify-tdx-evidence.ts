@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import type { TcbInfo, TcbLevel, TdxModuleIdentity } from "../collateral/tcb-info.ts";
+import { withCache } from "../collateral/verification-cache.ts";
 import { type Claims, codeIdentity } from "../core/claims.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
@@ -16,7 +17,8 @@ import { hasSeptVeDisabled, isDebugTd, type TdReport } from "./td-report.ts";
  * Verifies a quote of a TDX guest (versions 4 and 5). The launch measurement is MRTD and RTMR 0 to 2 side by side: firmware, its configuration,
  * kernel. RTMR 3 belongs to the workload. Endorsement `workload`: its SHA-384 must be MRCONFIGID. Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE, EVIDENCE_STALE.
  */
-export function verifyTdxEvidence({ bytes, endorsements }: Evidence, context: VerificationContext): Claims {
+export function verifyTdxEvidence({ bytes, endorsements }: Evidence, given: VerificationContext): Claims {
+  const context = withCache(given);
   const anchors = context.trustAnchors.tdx ?? [];
   const signed = verifyQuoteSignatures(bytes, anchors, context, endorsements?.get(PCK_CHAIN));
   const { body, userData } = signed.quote;

@@ -89,11 +89,11 @@ export function verifyCertificationPath(chain: readonly Certificate[], options: 
 export function assertWithinDates({ certificates, anchor }: VerifiedPath, now: Date): void {
   const second = Math.floor(now.getTime() / 1000) * 1000;
   for (const certificate of [...certificates, anchor]) {
-    const named = `the certificate of ${describeName(certificate.subject)}`;
+    const named = () => `the certificate of ${describeName(certificate.subject)}`;
     if (second < certificate.notBefore) {
-      throw stale("cert-not-yet-valid", `${named} is valid from ${new Date(certificate.notBefore).toISOString()}`);
+      throw stale("cert-not-yet-valid", `${named()} is valid from ${new Date(certificate.notBefore).toISOString()}`);
     }
-    if (second > certificate.notAfter) throw stale("cert-expired", `${named} ended on ${new Date(certificate.notAfter).toISOString()}`);
+    if (second > certificate.notAfter) throw stale("cert-expired", `${named()} ended on ${new Date(certificate.notAfter).toISOString()}`);
   }
 }
 

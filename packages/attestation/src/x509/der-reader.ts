@@ -176,22 +176,24 @@ export function readNamedBits(reader: DerReader, field: string): readonly boolea
 
 function decodeOid(content: Uint8Array, malformed: Malformed): string {
   if (content.length === 0 || content.length > OID_OCTETS_MAX) throw malformed("is not an object identifier");
-  const arcs: string[] = [];
-  let arc = 0n;
+  let text = "";
+  let arc = 0;
   let isStart = true;
   for (const octet of content) {
     if (isStart && octet === 0x80) throw malformed("is an object identifier that is not minimal");
-    arc = (arc << 7n) | BigInt(octet & 0x7f);
+    arc = arc * 128 + (octet & 0x7f);
+    // No registered identifier comes near this; beyond it, arcs would no longer be exact.
+    if (arc > Number.MAX_SAFE_INTEGER) throw malformed("is an object identifier with an arc beyond 2^53");
     isStart = (octet & 0x80) === 0;
     if (!isStart) continue;
-    if (arcs.length === 0) {
-      const root = arc < 40n ? 0n : arc < 80n ? 1n : 2n;
-      arcs.push(String(root), String(arc - root * 40n));
-    } else arcs.push(String(arc));
-    arc = 0n;
+    if (text === "") {
+      const root = Math.min(2, Math.floor(arc / 40));
+      text = `${root}.${arc - root * 40}`;
+    } else text += `.${arc}`;
+    arc = 0;
   }
   if (!isStart) throw malformed("is an object identifier that ends too early");
-  return arcs.join(".");
+  return text;
 }
 
 function decodeTime(tag: number, content: Uint8Array): number | undefined {

@@ -95,32 +95,33 @@ export interface VerifiedRevocationList {
 
 /** Verifies that `issuer` signed the list and may do so. Throws EVIDENCE_SIGNATURE: `crl-mismatch`, `crl-bad-signature`. */
 export function verifyRevocationList(list: RevocationList, issuer: Certificate): VerifiedRevocationList {
-  const named = `the CRL of ${describeName(list.issuer)}`;
-  if (!isSameName(list.issuer, issuer.subject)) throw refused("crl-mismatch", `${named} is not issued by ${describeName(issuer.subject)}`);
+  const named = () => `the CRL of ${describeName(list.issuer)}`;
+  if (!isSameName(list.issuer, issuer.subject))
+    throw refused("crl-mismatch", `${named()} is not issued by ${describeName(issuer.subject)}`);
   const { authorityKeyIdentifier: keyIdentifier } = list;
   const isOtherKey =
     keyIdentifier !== undefined &&
     issuer.subjectKeyIdentifier !== undefined &&
     Buffer.compare(keyIdentifier, issuer.subjectKeyIdentifier) !== 0;
-  if (isOtherKey) throw refused("crl-bad-signature", `${named} names another key than that of its issuer`);
+  if (isOtherKey) throw refused("crl-bad-signature", `${named()} names another key than that of its issuer`);
   if (issuer.keyUsage !== undefined && !issuer.keyUsage.has("cRLSign")) {
     throw refused("crl-bad-signature", `${describeName(issuer.subject)} may not sign CRLs`);
   }
   const { scheme } = list.signatureAlgorithm;
   if (scheme === undefined)
-    throw refused("crl-bad-signature", `${named} is signed with the unsupported algorithm ${list.signatureAlgorithm.oid}`);
+    throw refused("crl-bad-signature", `${named()} is signed with the unsupported algorithm ${list.signatureAlgorithm.oid}`);
   if (!isSignedBy(scheme, publicKeyOf(issuer), list.signedBytes, list.signature)) {
-    throw refused("crl-bad-signature", `${named} is not signed by its issuer's key`);
+    throw refused("crl-bad-signature", `${named()} is not signed by its issuer's key`);
   }
   return { list, issuer };
 }
 
 /** Throws EVIDENCE_STALE `crl-expired` unless `now` (milliseconds) lies within the list's dates. A list without nextUpdate is refused. */
 export function assertRevocationListCurrent({ list }: VerifiedRevocationList, now: number): void {
-  const named = `the CRL of ${describeName(list.issuer)}`;
-  if (now < list.thisUpdate) throw stale(`${named} starts on ${iso(list.thisUpdate)}`);
-  if (list.nextUpdate === undefined) throw stale(`${named} does not say when the next one comes`);
-  if (now > list.nextUpdate) throw stale(`${named} ended on ${iso(list.nextUpdate)}`);
+  const named = () => `the CRL of ${describeName(list.issuer)}`;
+  if (now < list.thisUpdate) throw stale(`${named()} starts on ${iso(list.thisUpdate)}`);
+  if (list.nextUpdate === undefined) throw stale(`${named()} does not say when the next one comes`);
+  if (now > list.nextUpdate) throw stale(`${named()} ended on ${iso(list.nextUpdate)}`);
 }
 
 /** Whether the list, which must be of the certificate's issuer, names the certificate. */
