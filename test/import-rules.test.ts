@@ -11,7 +11,7 @@ function checkWithPlantedFile(path: string, text: string): { status: number | nu
   const file = `${root}/${path}`;
   writeFileSync(file, text);
   try {
-    const run = spawnSync("npx", ["depcruise", "--config", ".dependency-cruiser.cjs", path], { cwd: root, encoding: "utf8" });
+    const run = spawnSync(process.execPath, ["scripts/check-imports.ts", path], { cwd: root, encoding: "utf8" });
     return { status: run.status, output: run.stdout + run.stderr };
   } finally {
     rmSync(file);
