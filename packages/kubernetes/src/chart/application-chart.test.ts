@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { parseAllDocuments } from "yaml";
+import { imageOf, meshText, planOf, serviceText } from "../../../mesh/src/testing/mesh-fixture.ts";
+import { helm, writeChart } from "../testing/helm.ts";
+import { type PolicyResource, planApplicationChart } from "./application-chart.ts";
+
+interface KubernetesObject {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly labels?: Record<string, string>; readonly annotations?: Record<string, string> };
+  readonly spec: Record<string, unknown>;
+}
+
+const STORE = serviceText({
+  secrets: "secrets:\n  global: [{name: token, kind: binary}]",
+  build:
+    "build:\n  name: store\n  kind: python\n  to: reg.example.org/x/store:1\n  command: python3 store.py\n  volumes: [{name: data_1, path: /data}]\n",
+});
+const SHOP = serviceText({
+  environment: 'environment:\n  local: [{name: T, value: "$$SCONE::token:hex$$"}, {name: SCONE_HEAP, value: 64M}]',
+  secrets: "secrets:\n  import: [token]",
+});
+const SERVICES = "services:\n  - {name: shop, image: 'reg.example.org/x/app:1'}\n  - {name: store, image: 'reg.example.org/x/store:1'}";
+const env = (...variables: string[]) => `env:\n  - service: global\n    env:\n${variables.map((text) => `      - ${text}`).join("\n")}`;
+const PORTS = env("{name: APP_SERVICE_PORT, value: 8080}");
+
+function chartOf(
+  parts: Record<string, string> = {},
+  options: { release?: string; policies?: PolicyResource[]; custom?: ReadonlyMap<string, string> } = {},
+): ReadonlyMap<string, string> {
+  const shop = imageOf(SHOP, { encrypted: true, ...(options.custom === undefined ? {} : { overrides: { chart: options.custom } }) });
+  const { plan, diagnostics } = planOf(
+    meshText({ services: SERVICES, env: PORTS, ...parts }),
+    { shop, store: imageOf(STORE) },
+    { release: options.release, evidence: ["node"], releaseVersion: 3 },
+  );
+  assert(plan !== undefined, JSON.stringify(diagnostics));
+  return planApplicationChart(plan, options.policies ?? []);
+}
+
+async function render(
+  context: TestContext,
+  files: ReadonlyMap<string, string>,
+  release = "fair",
+  ...more: string[]
+): Promise<KubernetesObject[]> {
+  const directory = await writeChart(context, files);
+  const text = await helm("template", release, directory, ...more);
+  const documents = parseAllDocuments(text);
+  assert(Array.isArray(documents));
+  return documents.map((document) => document.toJS() as KubernetesObject | null).filter((object) => object !== null); // what a cluster would get
+}
+const named = (objects: readonly KubernetesObject[], kind: string, name: string): KubernetesObject => {
+  const found = objects.find((object) => object.kind === kind && object.metadata.name === name);
+  assert(found !== undefined, `no ${kind} ${name} in ${objects.map((object) => `${object.kind} ${object.metadata.name}`).join(", ")}`);
+  return found;
+};
+
+test("MF-114, AC-8, hazard H4: the chart passes helm lint --strict, in every shape", async (context) => {
+  const shapes: Record<string, string>[] = [
+    {},
+    { env: env("{name: workloadKind, value: job}", "{name: restartPolicy, value: Never}") },
+    { env: env("{name: workloadKind, value: statefulset}", "{name: useSGXDevPlugin, value: none}") },
+  ];
+  for (const parts of shapes) {
+    const directory = await writeChart(context, chartOf(parts, { release: "fair" }));
+    assert.match(await helm("lint", "--strict", directory), /0 chart\(s\) failed/);
+  }
+});
+
+test("MF-113, 12.1: one chart for each service under its mesh name, listed without repository", () => {
+  const files = chartOf();
+  assert.match(files.get("Chart.yaml") ?? "", /name: confidential-mesh[\s\S]*version: "0\.3\.0"[\s\S]*condition: shop\.enabled/);
+  assert.match(files.get("charts/store/Chart.yaml") ?? "", /^name: store$/m);
+  assert.doesNotMatch(files.get("Chart.yaml") ?? "", /repository/);
+});
+
+test("MF-115, MF-116, MF-120: labels, names, ports; the init container waits for the owner of an import", async (context) => {
+  const objects = await render(context, chartOf());
+  const shop = named(objects, "Deployment", "fair-shop");
+  const labels = { "app.kubernetes.io/name": "shop", "app.kubernetes.io/instance": "fair" };
+  const template = shop.spec["template"] as { metadata: { labels: Record<string, string> }; spec: Record<string, unknown> };
+  assert.deepEqual((shop.spec["selector"] as { matchLabels: object }).matchLabels, labels);
+  for (const [label, value] of Object.entries(labels)) assert.equal(template.metadata.labels[label], value);
+  for (const label of ["app.kubernetes.io/managed-by", "app.kubernetes.io/version", "helm.sh/chart"])
+    assert.ok(template.metadata.labels[label], label);
+  const service = named(objects, "Service", "fair-shop");
+  assert.equal((service.spec["ports"] as { port: number }[])[0]?.port, 8080);
+  const waits = template.spec["initContainers"] as { args: string[] }[];
+  assert.deepEqual(
+    waits.map(({ args }) => args),
+    [["fair-store", "8080"]],
+  );
+});
+
+test("MF-116: a release name that contains the service's name is not shortened", async (context) => {
+  const objects = await render(context, chartOf(), "my-shop");
+  named(objects, "Service", "my-shop-shop");
+});
+
+test("MF-117, 12.2: the container has the pinned image, the first word of the command, and an environment without secrets", async (context) => {
+  const [container] = (
+    named(await render(context, chartOf()), "Deployment", "fair-shop").spec["template"] as {
+      spec: { containers: Record<string, unknown>[] };
+    }
+  ).spec.containers;
+  assert(container !== undefined);
+  assert.equal(container["name"], "api");
+  assert.match(String(container["image"]), /^reg\.example\.org\/x\/app:1@sha256:[0-9a-f]{64}$/);
+  assert.deepEqual(container["command"], ["python3"]);
+  const names = (container["env"] as { name: string }[]).map(({ name }) => name);
+  for (const name of ["SCONE_CONFIG_ID", "SCONE_CAS_ADDR", "SCONE_LAS_ADDR", "SCONE_LOG", "SCONE_VERSION", "SCONE_EDMM_MODE"])
+    assert.ok(names.includes(name), name);
+  assert.ok(!names.includes("T"));
+});
+
+test("MF-118: installed as another release, names keep the release of the apply", async (context) => {
+  named(await render(context, chartOf({}, { release: "fair" }), "other"), "Deployment", "fair-shop");
+});
+
+test("MF-104: policy resources are hooks in upload order that stay after an uninstall, and braces in them survive", async (context) => {
+  const resource = (name: string, policy: string): PolicyResource => ({
+    kind: "EncryptedPolicy",
+    name,
+    policy: name,
+    spec: { casAddress: "https://cas:8081", policy, encryptionKey: "00" },
+  });
+  const objects = await render(context, chartOf({}, { policies: [resource("team-1", "{{ .Values }} }}"), resource("team-1-shop", "x")] }));
+  const annotations = ["team-1", "team-1-shop"].map((name) => named(objects, "EncryptedPolicy", name).metadata.annotations);
+  assert.deepEqual(
+    annotations.map((each) => [each?.["helm.sh/hook"], each?.["helm.sh/hook-weight"], each?.["helm.sh/hook-delete-policy"]]),
+    [
+      ["pre-install,pre-upgrade", "1", "before-hook-creation"],
+      ["pre-install,pre-upgrade", "2", "before-hook-creation"],
+    ],
+  );
+  assert.equal(named(objects, "EncryptedPolicy", "team-1").spec["policy"], "{{ .Values }} }}");
+});
+
+test("5.7: extra values reach the chart, also texts that YAML 1.1 reads as something else", async (context) => {
+  const extra =
+    'helm_extra_values:\n  shop:\n    podAnnotations: {a: "yes", b: "0644", c: "1:30", d: "{{x}}"}\n    volumes: {}\n  store:\n    volumes: {data_1: {size: 2Gi, storageClass: "-"}}';
+  const objects = await render(context, chartOf({ extra }));
+  const shop = named(objects, "Deployment", "fair-shop").spec["template"] as { metadata: { annotations: object } };
+  assert.deepEqual(shop.metadata.annotations, { a: "yes", b: "0644", c: "1:30", d: "{{x}}" });
+  const claim = named(objects, "PersistentVolumeClaim", "fair-store-data-1");
+  assert.equal(claim.spec["storageClassName"], "");
+});
+
+test("MF-119: the device plugin decides the resources", async (context) => {
+  const limits = async (...variables: string[]) => {
+    const objects = await render(context, chartOf({ env: env(...variables) }));
+    const [container] = (
+      named(objects, "Deployment", "fair-store").spec["template"] as { spec: { containers: { resources?: { limits?: object } }[] } }
+    ).spec.containers;
+    return container?.resources?.limits;
+  };
+  assert.deepEqual(await limits("{name: useSGXDevPlugin, value: scone}"), { "sgx.intel.com/enclave": 1 });
+  assert.deepEqual(await limits("{name: useSGXDevPlugin, value: azure}", "{name: sgxEpcMem, value: 128}"), {
+    "sgx.intel.com/epc": "128Mi",
+  });
+  assert.equal(await limits("{name: useSGXDevPlugin, value: none}"), undefined);
+});
+
+test("MF-126: a chart of the user is used as it is, with name and values set; of a key that occurs twice the last counts", async (context) => {
+  const custom = new Map([
+    ["Chart.yaml", "apiVersion: v2\nname: theirs\nversion: 9.9.9\ndescription: first\ntype: application\ndescription: second\n"],
+    ["values.yaml.template", 'image: {{image_name}}\nfullname: "{{service_name}}"\ncas: {{cas.cas.cas_url}}\nport: {{APP_SERVICE_PORT}}\n'],
+    [
+      "templates/map.yaml",
+      "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Values.fullname }}\ndata:\n  cas: {{ .Values.cas | quote }}\n  port: {{ .Values.port | quote }}\n",
+    ],
+  ]);
+  const files = chartOf({}, { release: "fair", custom });
+  assert.equal(files.get("charts/shop/Chart.yaml"), "name: shop\nversion: 0.3.0\napiVersion: v2\ntype: application\ndescription: second\n");
+  const map = named(await render(context, files), "ConfigMap", "fair-shop") as unknown as { data: object };
+  assert.deepEqual(map.data, { cas: "cas.scone-system", port: "8080" });
+});
