@@ -3,6 +3,7 @@ import { hash } from "node:crypto";
 import { test } from "node:test";
 import { encode } from "cborg";
 import fc from "fast-check";
+import { VerificationCache } from "../collateral/verification-cache.ts";
 import { EvidenceError } from "../core/errors.ts";
 import { verifyEvidence } from "../core/verify.ts";
 import { encodeWorkload } from "../core/workload.ts";
@@ -91,6 +92,15 @@ test("C-49: certificates that are over are refused", () => {
     () => verifyNitroDocument(mintNitro(), { ...nitroTrust, now: new Date("2028-01-01T00:00:00Z") }),
     refusedFor("cert-expired"),
   );
+});
+
+test("a cache keeps the chain, never its dates", () => {
+  const trust = { ...nitroTrust, cache: new VerificationCache() };
+  verifyNitroDocument(mintNitro(), trust);
+  assert.equal(trust.cache.size, 1);
+  verifyNitroDocument(mintNitro(), trust);
+  assert.throws(() => verifyNitroDocument(mintNitro(), { ...trust, now: new Date("2028-01-01T00:00:00Z") }), refusedFor("cert-expired"));
+  assert.throws(() => verifyNitroDocument(mintNitro({ key: "stranger" }), trust), refusedFor("bad-signature"));
 });
 
 test("a nonce is compared whole, and its absence is no match", () => {

@@ -1,7 +1,8 @@
 import { verify } from "node:crypto";
+import { cached, type VerificationCache } from "../collateral/verification-cache.ts";
 import { EvidenceError } from "../core/errors.ts";
 import { type Certificate, parseCertificate, publicKeyOf } from "../x509/certificate.ts";
-import { verifyCertificationPath } from "../x509/certification-path.ts";
+import { assertWithinDates, verifyCertificationPath } from "../x509/certification-path.ts";
 import { type NitroDocument, parseNitroDocument } from "./nitro-document.ts";
 
 export interface NitroTrust {
@@ -10,6 +11,8 @@ export interface NitroTrust {
   readonly now: Date;
   /** What the document's nonce has to be, whole; undefined leaves freshness to the caller. */
   readonly nonce?: Uint8Array;
+  /** Chains that were verified before: an enclave's certificate lives for three hours. */
+  readonly cache?: VerificationCache;
 }
 
 /** A document that the Nitro hypervisor signed. */
@@ -19,12 +22,15 @@ export interface VerifiedNitroDocument extends NitroDocument {
 }
 
 /** Verifies chain, dates, signature and nonce of an attestation document. Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE, EVIDENCE_STALE. */
-export function verifyNitroDocument(bytes: Uint8Array, { anchors, now, nonce }: NitroTrust): VerifiedNitroDocument {
+export function verifyNitroDocument(bytes: Uint8Array, { anchors, now, nonce, cache }: NitroTrust): VerifiedNitroDocument {
   const document = parseNitroDocument(bytes);
-  const leaf = parseCertificate(document.certificate);
-  const issuers = document.caBundle.map(parseCertificate).reverse(); // the bundle begins with the root
-  verifyCertificationPath([leaf, ...issuers], { anchors, now, keyUsage: ["digitalSignature"] });
-  const key = publicKeyOf(leaf);
+  const inputs = [document.certificate, ...document.caBundle, ...anchors.map(({ der }) => der)];
+  const path = cached(cache, "nitro-chain", inputs, () => {
+    const [leaf, ...issuers] = [document.certificate, ...document.caBundle.toReversed()].map(parseCertificate); // the bundle begins with the root
+    return verifyCertificationPath(leaf === undefined ? [] : [leaf, ...issuers], { anchors, now, keyUsage: ["digitalSignature"] });
+  });
+  assertWithinDates(path, now);
+  const key = publicKeyOf(path.leaf);
   if (key.asymmetricKeyDetails?.namedCurve !== "secp384r1") {
     throw new EvidenceError("EVIDENCE_SIGNATURE", "Nitro document: the signing key is not on P-384", { reason: "unsupported-algorithm" });
   }

@@ -1,4 +1,5 @@
 import { createHash, hash } from "node:crypto";
+import { cached } from "../collateral/verification-cache.ts";
 import { type Claims, codeIdentity } from "../core/claims.ts";
 import type { Evidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
@@ -13,8 +14,9 @@ const WORKLOAD_PCR = 16;
  * Kind `nitro`: bytes are the attestation document, its user data the channel binding. Endorsement `workload`: its SHA-384 must be all that
  * PCR 16 was extended with. Trust anchor is the AWS Nitro Enclaves root.
  */
-export function verifyNitroEvidence({ bytes, endorsements }: Evidence, { now, trustAnchors }: VerificationContext): Claims {
-  const document = verifyNitroDocument(bytes, { anchors: (trustAnchors.nitro ?? []).map(parseCertificate), now });
+export function verifyNitroEvidence({ bytes, endorsements }: Evidence, { now, trustAnchors, cache }: VerificationContext): Claims {
+  const anchors = (trustAnchors.nitro ?? []).map((der) => cached(cache, "certificate", [der], () => parseCertificate(der)));
+  const document = verifyNitroDocument(bytes, { anchors, now, ...(cache === undefined ? {} : { cache }) });
   const descriptor = endorsements?.get("workload");
   if (descriptor !== undefined) {
     const extended = extendRegister("sha384", zeroRegister("sha384"), hash("sha384", descriptor, "buffer"));

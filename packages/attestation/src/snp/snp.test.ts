@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { VerificationCache } from "../collateral/verification-cache.ts";
 import { EvidenceError } from "../core/errors.ts";
 import { chipId, mintSnp, type SnpMint } from "../testing/mint-snp.ts";
 import { parseSnpReport, snpProduct, splitSnpPolicy, splitSnpTcb } from "./snp-report.ts";
@@ -81,6 +82,20 @@ test("hazard A7: an expired CRL is refused, a current one that names others is n
   verifySnpReport(mintSnp({ revoked: ["stranger"] }));
   const input = mintSnp({ revoked: ["stranger"] });
   assert.throws(() => verifySnpReport({ ...input, now: new Date("2026-08-01T00:00:00Z") }), refusedFor("crl-expired"));
+});
+
+test("a cache keeps chains and lists, never dates or revocation", () => {
+  const cache = new VerificationCache();
+  const input = { ...mintSnp({ revoked: ["stranger"] }), cache };
+  verifySnpReport(input);
+  const size = cache.size;
+  verifySnpReport(input);
+  assert.equal(cache.size, size);
+  assert.throws(() => verifySnpReport({ ...input, now: new Date("2026-08-01T00:00:00Z") }), refusedFor("crl-expired"));
+  assert.throws(() => verifySnpReport({ ...input, now: new Date("2028-08-01T00:00:00Z") }), refusedFor("cert-expired"));
+  assert.throws(() => verifySnpReport({ ...input, ...mintSnp({ revoked: ["signer"] }), cache }), refusedFor("cert-revoked"));
+  const forged = { ...input, ...mintSnp({ reportKey: "stranger" }), cache };
+  assert.throws(() => verifySnpReport(forged), refusedFor("bad-signature"));
 });
 
 test("without an anchor nobody is trusted", () => {

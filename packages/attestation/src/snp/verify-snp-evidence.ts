@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { cached } from "../collateral/verification-cache.ts";
 import { type Claims, type ClaimValue, codeIdentity } from "../core/claims.ts";
 import { findEndorsement, getEndorsement } from "../core/endorsement.ts";
 import type { Evidence } from "../core/evidence.ts";
@@ -14,14 +15,19 @@ import { type VerifiedSnpReport, verifySnpReport } from "./verify-snp-report.ts"
  * `workload`, whose SHA-256 the host must have put into HOST_DATA. Trust anchors are ARKs.
  */
 export function verifySnpEvidence(evidence: Evidence, context: VerificationContext): Claims {
+  const { cache } = context;
+  const parse = (der: Uint8Array) => cached(cache, "certificate", [der], () => parseCertificate(der));
   const revocationList = findEndorsement(evidence, context, "amd-crl");
   const verified = verifySnpReport({
     report: evidence.bytes,
-    endorsementKey: parseCertificate(getEndorsement(evidence, context, "endorsement-key")),
-    signer: parseCertificate(getEndorsement(evidence, context, "signer")),
-    anchors: (context.trustAnchors.snp ?? []).map(parseCertificate),
+    endorsementKey: parse(getEndorsement(evidence, context, "endorsement-key")),
+    signer: parse(getEndorsement(evidence, context, "signer")),
+    anchors: (context.trustAnchors.snp ?? []).map(parse),
     now: context.now,
-    ...(revocationList === undefined ? {} : { revocationList: parseRevocationList(revocationList) }),
+    ...(cache === undefined ? {} : { cache }),
+    ...(revocationList === undefined
+      ? {}
+      : { revocationList: cached(cache, "crl-parsed", [revocationList], () => parseRevocationList(revocationList)) }),
   });
   return claimsOf(verified, evidence.endorsements?.get("workload"));
 }

@@ -1,9 +1,10 @@
 import { verify } from "node:crypto";
+import { cached, type VerificationCache } from "../collateral/verification-cache.ts";
 import { EvidenceError } from "../core/errors.ts";
 import { type Certificate, publicKeyOf } from "../x509/certificate.ts";
-import { verifyCertificationPath } from "../x509/certification-path.ts";
+import { assertNotRevoked, assertWithinDates, verifyCertificationPath } from "../x509/certification-path.ts";
 import { isSameName } from "../x509/distinguished-name.ts";
-import type { RevocationList } from "../x509/revocation-list.ts";
+import { type RevocationList, verifyRevocationList } from "../x509/revocation-list.ts";
 import { readSnpEndorsementKey, type SnpEndorsementKey } from "./endorsement-key.ts";
 import { parseSnpReport, type SnpReport, type SnpTcb, snpProduct, snpSigningKey, splitSnpTcb } from "./snp-report.ts";
 
@@ -19,6 +20,8 @@ export interface SnpReportInput {
   /** AMD's CRL; without one, revocation is not checked. */
   readonly revocationList?: RevocationList;
   readonly now: Date;
+  /** Chains and lists that were verified before. */
+  readonly cache?: VerificationCache;
 }
 
 /** A report made by genuine firmware on the chip and at the security versions that AMD certified. */
@@ -50,17 +53,16 @@ export function verifySnpReport(input: SnpReportInput): VerifiedSnpReport {
   return { report, endorsementKey, reportedTcb };
 }
 
-function verifyChain({ endorsementKey, signer, anchors, revocationList, now }: SnpReportInput): void {
-  if (revocationList === undefined) {
-    verifyCertificationPath([endorsementKey, signer], { anchors, now });
-    return;
-  }
-  // AMD publishes one list, of the ARK. One of another issuer would be passed over silently.
-  const issuers = [...anchors, signer];
-  if (!issuers.some(({ subject }) => isSameName(subject, revocationList.issuer))) {
-    throw refused("the CRL is not issued by ARK or ASK of the chain", "crl-mismatch");
-  }
-  verifyCertificationPath([endorsementKey, signer], { anchors, now, revocation: { lists: [revocationList], missing: "accept" } });
+function verifyChain({ endorsementKey, signer, anchors, revocationList, now, cache }: SnpReportInput): void {
+  const inputs = [endorsementKey, signer, ...anchors].map(({ der }) => der);
+  const path = cached(cache, "snp-chain", inputs, () => verifyCertificationPath([endorsementKey, signer], { anchors, now }));
+  assertWithinDates(path, now);
+  if (revocationList === undefined) return;
+  const issuer = [path.anchor, signer].find(({ subject }) => isSameName(subject, revocationList.issuer));
+  // AMD publishes one list, of the ARK. One of another issuer says nothing about this chain.
+  if (issuer === undefined) throw refused("the CRL is not issued by ARK or ASK of the chain", "crl-mismatch");
+  const list = cached(cache, "snp-crl", [revocationList.der, issuer.der], () => verifyRevocationList(revocationList, issuer));
+  assertNotRevoked(path, [list], now);
 }
 
 function assertSameKey(report: SnpReport, { kind, product }: SnpEndorsementKey): void {
