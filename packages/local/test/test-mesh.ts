@@ -1,31 +1,48 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { gzipSync } from "node:zlib";
 import { openLocalRepository } from "@vouchsafe/image";
 import { type MeshRecord, MeshRecordSchema, type ServiceRecord } from "@vouchsafe/mesh";
+
+export interface ImageContent {
+  /** Body of a shell script, or a program. */
+  readonly launcher: string | Uint8Array;
+  /** Copied with their libraries, to the path they have here or to another. */
+  readonly programs: readonly (string | { readonly source: string; readonly target: string })[];
+  /** Further files by path: content, or the file to copy. */
+  readonly files?: ReadonlyMap<string, Uint8Array | { readonly source: string }>;
+}
 
 /** Makes a small image from programs of this machine, whose launcher is a shell script: the engine starts whatever stands there. */
 export async function makeImage(
   layoutDir: string,
   reference: string,
-  { launcher, programs }: { readonly launcher: string; readonly programs: readonly string[] },
+  { launcher, programs, files = new Map() }: ImageContent,
 ): Promise<{ digest: string; layoutDir: string; reference: string }> {
   const tree = join(layoutDir, "..", `tree-${createHash("sha256").update(reference).digest("hex").slice(0, 8)}`);
   for (const name of ["bin", "sbin", "lib", "lib64"]) {
     mkdirSync(join(tree, "usr", name), { recursive: true });
     symlinkSync(`usr/${name}`, join(tree, name));
   }
-  for (const program of ["/bin/sh", ...programs]) copyWithLibraries(program, tree);
+  for (const program of ["/bin/sh", ...programs]) {
+    if (typeof program === "string") copyWithLibraries(program, program, tree);
+    else copyWithLibraries(program.source, program.target, tree);
+  }
   mkdirSync(join(tree, "vouchsafe/bin"), { recursive: true });
-  writeFileSync(join(tree, "vouchsafe/bin/launcher"), `#!/bin/sh\n${launcher}\n`, { mode: 0o755 });
+  const launcherBytes = typeof launcher === "string" ? `#!/bin/sh\n${launcher}\n` : launcher;
+  writeFileSync(join(tree, "vouchsafe/bin/launcher"), launcherBytes, { mode: 0o755 });
+  for (const [path, content] of files) {
+    mkdirSync(dirname(join(tree, path)), { recursive: true });
+    if (content instanceof Uint8Array) writeFileSync(join(tree, path), content);
+    else copyFileSync(content.source, join(tree, path));
+  }
   const packed = spawnSync("tar", ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "-C", tree, "-cf", "-", "."], {
     maxBuffer: 1 << 30,
   });
   if (packed.status !== 0) throw new Error(`tar failed: ${packed.stderr}`);
   const repository = openLocalRepository(layoutDir);
-  const layer = await repository.blobs.put(gzipSync(packed.stdout, { level: 1 }));
+  const layer = await repository.blobs.put(packed.stdout);
   const diffId = `sha256:${createHash("sha256").update(packed.stdout).digest("hex")}`;
   const config = await repository.putDocument("application/vnd.oci.image.config.v1+json", {
     architecture: "amd64",
@@ -37,20 +54,25 @@ export async function makeImage(
     schemaVersion: 2,
     mediaType: "application/vnd.oci.image.manifest.v1+json",
     config,
-    layers: [{ mediaType: "application/vnd.oci.image.layer.v1.tar+gzip", ...layer }],
+    layers: [{ mediaType: "application/vnd.oci.image.layer.v1.tar", ...layer }],
   });
   await repository.name(reference, manifest);
   return { digest: manifest.digest, layoutDir, reference };
 }
 
-function copyWithLibraries(program: string, tree: string): void {
-  const { stdout } = spawnSync("ldd", [program], { encoding: "utf8" });
+/** What is executed gets the mode it has in images of ours: it cannot be read by who executes it (libraries must be). */
+function copyWithLibraries(source: string, target: string, tree: string): void {
+  const { stdout } = spawnSync("ldd", [source], { encoding: "utf8" });
   const libraries = [...stdout.matchAll(/(?:=> )?(\/\S+) \(0x/g)].map(([, path = ""]) => path);
-  for (const path of [program, ...libraries]) {
-    const place = join(tree, realpathSync(dirname(path)), path.slice(path.lastIndexOf("/") + 1));
+  const copy = (from: string, to: string, mode: number) => {
+    const directory = to.slice(0, to.lastIndexOf("/"));
+    const place = join(tree, existsSync(directory) ? realpathSync(directory) : directory, to.slice(to.lastIndexOf("/") + 1));
     mkdirSync(dirname(place), { recursive: true });
-    copyFileSync(realpathSync(path), place);
-  }
+    copyFileSync(realpathSync(from), place);
+    chmodSync(place, mode);
+  };
+  copy(source, target, 0o711);
+  for (const path of libraries) copy(path, path, /\/ld-[^/]*$/.test(path) ? 0o711 : 0o644);
 }
 
 /** A record of a mesh with the given services; everything a test does not name has a plain value. */
