@@ -68,6 +68,7 @@ function readOptions(argv: readonly string[]): (CasOptions & { readonly statusFi
       values["client-listen"] === undefined && file !== undefined ? file.clientListen : listen(values["client-listen"], "0.0.0.0:8081"),
     serviceListen:
       values["service-listen"] === undefined && file !== undefined ? file.serviceListen : listen(values["service-listen"], "0.0.0.0:18765"),
+    auditLogPath: file?.auditLogPath,
     selfProvision: config === undefined ? undefined : { config, ...(owner === undefined ? {} : { owner }) },
     failIfProvisioned: config !== undefined && values["skip-if-already-provisioned"] !== true,
     nodeKeys: (values["enrol-node-key"] ?? []).map((path) => createPublicKey(readFileSync(path, "utf8"))),

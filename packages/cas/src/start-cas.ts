@@ -1,7 +1,10 @@
 import type { KeyObject } from "node:crypto";
+import { dirname, join } from "node:path";
 import type { Collateral, TrustAnchors } from "@vouchsafe/attestation";
 import { sessionEncryptionKeyText } from "@vouchsafe/policy";
 import { AuditLog } from "./audit/audit-log.ts";
+import { AuditService } from "./audit/audit-service.ts";
+import { LogSigner } from "./audit/log-signer.ts";
 import type { CasContext } from "./cas-context.ts";
 import { ApiError } from "./cas-error.ts";
 import type { ListenAddress } from "./config/availability-config.ts";
@@ -9,6 +12,7 @@ import { DEFAULT_OWNER_CONFIG, type OwnerConfig } from "./config/owner-config.ts
 import { Database } from "./database/database.ts";
 import { AnchorFile } from "./freshness/anchor-file.ts";
 import { Freshness } from "./freshness/freshness.ts";
+import { requireClientCertificate } from "./http/client-certificate.ts";
 import { createClientServer, listenClientServer, replaceClientIdentity } from "./http/client-server.ts";
 import { ownerRoutes } from "./http/owner-routes.ts";
 import { type RateLimit, RateLimiter } from "./http/rate-limit.ts";
@@ -37,6 +41,8 @@ export interface CasOptions {
   readonly serviceListen: ListenAddress;
   /** C-16: provision at start what is not provisioned yet. `ownerCertificate` is PEM. */
   readonly selfProvision?: { readonly config: string; readonly owner?: { readonly keyHash: string; readonly pem: string } } | undefined;
+  /** File of the audit log, where the owner wants one; beside the database unless given. */
+  readonly auditLogPath?: string | undefined;
   /** Remembers how far the database has come (C-5); beside the platform key unless given. */
   readonly anchorPath?: string | undefined;
   /** Accept at start that the database may be an old one: for a CAS that has no owner who could. */
@@ -157,6 +163,10 @@ async function serve(
   const names = ({ identity: api }: OwnerConfig) => [...new Set([...api.altNames, ...LOCAL_NAMES, ...(options.altNames ?? [])])];
   let tls = tlsIdentity(identity, context.ownerConfig.identity.commonName, names(context.ownerConfig), now());
   const instances = new Set<AttestedInstance>();
+  const signer = new LogSigner(identity);
+  const auditPath = options.auditLogPath ?? join(dirname(options.databasePath), "audit", "cas_audit.log");
+  const auditService = started.use(new AuditService(context, signer, auditPath));
+  if (freshness.suspicion === undefined) await auditService.apply(context.ownerConfig);
   const [present] = identity.sessionEncryptionKeys;
   if (present === undefined) throw new TypeError("the identity has no session-encryption key");
   const sessionEncryptionKey = sessionEncryptionKeyText(present);
@@ -194,7 +204,7 @@ async function serve(
     provisioning,
     nodeKeys,
     chain: () => tls.chain,
-    checkConfig: async () => {},
+    checkConfig: (config) => auditService.apply(config),
     applyConfig: async (config) => {
       tls = tlsIdentity(identity, config.identity.commonName, names(config), now());
       service.replaceIdentity(tls);
@@ -203,8 +213,14 @@ async function serve(
     acceptRollback: () => acceptRollback(context, freshness),
     healthReport: async () => ({ database: context.database.description, auditLog: context.audit.mode, collateral: "none", backups: 0 }),
   });
+  app.get("/v1/audit/checkpoints", async (request) => {
+    const { keyHash } = requireClientCertificate(request.socket, "audit checkpoints");
+    provisioning.assertOwner(keyHash, "reading checkpoints");
+    const { query } = splitTarget(request.url);
+    return auditService.checkpoints(Number(query.get("from") ?? 1) || 1, Number(query.get("to") ?? 0) || Number.MAX_SAFE_INTEGER);
+  });
   const clientAddress = await listenClientServer(app, options.clientListen);
-  await context.audit.record("cas_started", { chain: tls.chain });
+  await context.audit.record("cas_started", { chain: tls.chain, ...signer.binding });
   log.info(
     `serving clients on ${clientAddress.host}:${clientAddress.port} and services on ${service.address.host}:${service.address.port}`,
   );
@@ -216,6 +232,9 @@ async function serve(
     sessionEncryptionKey,
     [Symbol.asyncDispose]: async () => {
       for (const instance of instances) instance.disconnect();
+      await context.audit.record("cas_exited", {}).catch((error: Error) => log.warn(`audit log: ${error.message}`));
+      if (context.audit.mode === "signed")
+        await auditService.noteCheckpoint().catch((error: Error) => log.warn(`audit log: ${error.message}`));
       await started.disposeAsync();
     },
   };

@@ -51,6 +51,8 @@ export class Database {
   #flushing: Promise<void> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #failure: CasError | undefined;
+  /** Transactions wait for each other when a commit would get more entries of the log than this. */
+  maxEntriesPerCommit = Number.POSITIVE_INFINITY;
   /** Called after each durable commit, before anybody hears of it. */
   onCommitted: ((state: DatabaseState) => void) | undefined;
 
@@ -160,6 +162,7 @@ export class Database {
   }
 
   async #run<T>(work: (tx: Transaction) => Promise<T> | T): Promise<{ value: T; durable: Promise<void> }> {
+    while (this.#pending.log.length >= this.maxEntriesPerCommit && this.#flushing !== undefined) await this.#flushing;
     if (this.#failure !== undefined) throw this.#failure;
     const tx = new Transaction((key) => this.#view(key), this.#nextSequence());
     const value = await work(tx);

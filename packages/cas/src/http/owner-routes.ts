@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { ApiError } from "../cas-error.ts";
-import type { OwnerConfig } from "../config/owner-config.ts";
+import { type OwnerConfig, parseOwnerConfig } from "../config/owner-config.ts";
 import type { Provisioning } from "../provisioning/provisioning.ts";
 import type { NodeKeys } from "../service/node-keys.ts";
 import { requireClientCertificate } from "./client-certificate.ts";
@@ -29,6 +29,9 @@ export function ownerRoutes(app: FastifyInstance, operations: OwnerOperations): 
     const owner = requireClientCertificate(request.socket, "provisioning");
     const { token, config } = jsonBody(ProvisionBody, bodyText(request));
     const { ownerKeyHash } = await provisioning.provision(token, config, owner);
+    const applied = parseOwnerConfig(config, "owner configuration");
+    await checkConfig(applied);
+    await applyConfig(applied);
     return { ownerKeyHash, chain: chain() };
   });
   app.put("/v1/config", async (request, reply) => {

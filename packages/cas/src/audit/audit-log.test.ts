@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:https";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import { issueCertificate, systemRandomness } from "@vouchsafe/secrets";
+import { problem } from "../testing/policies.ts";
+import { createTestClient, startTestCas } from "../testing/test-cas.ts";
+import { type LogExit, type LogExpectations, verifyAuditLog } from "./verify-audit-log.ts";
+
+const session = (name: string) => `version: "0.3"\nname: ${name}\nsecrets: [{name: canary, kind: ascii, value: SECRET-CANARY}]\n`;
+const CONFIG = '[audit_log]\nmode = "signed"\n';
+
+test("C-81 to C-89: a signed log is verified, and each way to change it has its exit code", async (t) => {
+  const owner = createTestClient();
+  const cas = await startTestCas(t, { selfProvision: { config: CONFIG, owner: { keyHash: owner.keyHash, pem: owner.certificate } } });
+  const client = cas.client(owner);
+  await Promise.all(["a", "b", "c", "d"].map((name) => client.uploadSession(session(name))));
+  await client.readSession("a");
+  await assert.rejects(cas.attest("a/api"));
+  const { latest, checkpoints, keys } = await client.auditCheckpoints(1, 1000);
+  assert.ok(latest !== null);
+  const text = readFileSync(join(cas.directory, "audit", "cas_audit.log"), "utf8");
+  assert.equal(text.includes("SECRET-CANARY"), false, "C-86");
+  const expected: LogExpectations = { casKeyHash: cas.running.casKeyHash, verifierKeys: keys, checkpoints };
+  const lines = text.trimEnd().split("\n");
+  const entryAt = (sequence: number) => lines.findIndex((line) => line.startsWith(`{"sequence":${sequence},`));
+  const first = JSON.parse(lines[0] ?? "").sequence as number;
+  const known = { ...expected, predecessor: first - 1 };
+  const verify = (changed: readonly string[], more: Partial<LogExpectations> = {}) =>
+    verifyAuditLog(`${changed.join("\n")}\n`, { ...known, ...more });
+  const events = verify(lines).entries.map(({ event }) => event);
+  for (const event of ["audit_log_enabled", "cas_started", "session_created", "session_read", "attestation_refused"])
+    assert.ok(events.includes(event), event);
+  assert.ok(events.indexOf("session_read") > events.indexOf("session_created"));
+
+  const cases: readonly { readonly what: string; readonly exit: LogExit; readonly found: ReturnType<typeof verify> }[] = [
+    { what: "no JSON", exit: 20, found: verify([...lines, "x"]) },
+    { what: "no CAS to ask", exit: 16, found: verify(lines, { checkpoints: undefined }) },
+    { what: "another CAS", exit: 19, found: verify(lines, { casKeyHash: createTestClient().keyHash }) },
+    { what: "an entry removed", exit: 17, found: verify(lines.filter((_, at) => at !== entryAt(first + 3))) },
+    { what: "the first entries removed", exit: 15, found: verify(lines.slice(entryAt(first + 2))) },
+    { what: "the newest entries removed", exit: 14, found: verify(lines.slice(0, -1)) },
+    {
+      what: "more entries than the CAS has",
+      exit: 18,
+      found: verify([...lines, (lines.at(-1) ?? "").replace(/"sequence":(\d+)/, (_, n) => `"sequence":${Number(n) + 1}`)]),
+    },
+    { what: "two versions of two entries", exit: 18, found: verify([...lines, ...lines.slice(-2)]) },
+  ];
+  for (const { what, exit, found } of cases) assert.equal(found.exit, exit, `${what}: ${found.reasons.join("; ")}`);
+});
+
+test("C-81: a log from its first entry on is complete and correct, a single uncommitted entry is no roll-back, a change is one", async (t) => {
+  const cas = await startTestCas(t, { selfProvision: undefined });
+  const owner = createTestClient();
+  const client = cas.client(owner);
+  await client.provision(cas.running.provisioningToken ?? assert.fail(), CONFIG);
+  await client.uploadSession(session("a"));
+  await cas.stop();
+  await cas.restart();
+  const asking = cas.client(owner);
+  const { checkpoints, keys } = await asking.auditCheckpoints(1, 1000);
+  const path = join(cas.directory, "audit", "cas_audit.log");
+  const enabled = readFileSync(path, "utf8").trimEnd().split("\n");
+  const first = JSON.parse(enabled[0] ?? "").sequence as number;
+  // The entries before the owner switched the log on are in the database only: put them in front.
+  await cas.stop();
+  const database = new DatabaseSync(join(cas.directory, "cas.db"), { readOnly: true });
+  const before = database.prepare("SELECT entry FROM log WHERE position < ? ORDER BY position").all(first - 1);
+  database.close();
+  const size = Number(checkpoints.at(-1)?.split("\n")[1]);
+  const all = [...before.map(({ entry }) => String(entry)), ...enabled].filter(
+    (line) => !line.startsWith('{"sequence"') || JSON.parse(line).sequence <= size,
+  );
+  const lines = all.filter((line) => line.startsWith('{"sequence"') || Number(JSON.parse(line).checkpoint.split("\n")[1]) <= size);
+  const expected = { casKeyHash: cas.running.casKeyHash, verifierKeys: keys, checkpoints };
+  const verify = (changed: readonly string[]) => verifyAuditLog(changed.join("\n"), expected);
+  const clean = verify(lines);
+  assert.deepEqual([clean.exit, clean.reasons], [0, []]);
+  const at = lines.findLastIndex((line) => line.startsWith('{"sequence"'));
+  const lost = (lines[at] ?? "").replace(/"time":"[^"]+"/, '"time":"2026-01-01T00:00:00.000Z"');
+  assert.equal(verify(lines.toSpliced(at, 0, lost)).exit, 10, "the version that was not committed stands before the other");
+  const changed = lines.map((line) => line.replace('"session":"a"', '"session":"b"'));
+  assert.ok([18, 20].includes(verify(changed).exit));
+});
+
+test("C-11: while the log server does not answer, nothing changes; a configuration that needs it is refused", async (t) => {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const request = {
+    isCa: true,
+    commonName: "log",
+    san: [{ kind: "ip" as const, value: "127.0.0.1" }],
+    endpoint: undefined,
+    validForSeconds: undefined,
+    control: undefined,
+  };
+  const options = { now: new Date(), random: systemRandomness };
+  const ca = issueCertificate({ ...request, san: [] }, { ownKey: privateKey }, options).pem;
+  const leaf = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const { pem } = issueCertificate(
+    { ...request, isCa: false },
+    { publicKey: leaf.publicKey, issuer: { certificate: ca, privateKey } },
+    options,
+  );
+  const received: string[] = [];
+  let status = 204;
+  const server = createServer({ key: leaf.privateKey.export({ type: "pkcs8", format: "pem" }), cert: pem }, (incoming, answer) => {
+    incoming.setEncoding("utf8").on("data", (text: string) => received.push(text));
+    incoming.on("end", () => answer.writeHead(status).end());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : 0;
+  const config = `[audit_log]\nmode = "unsigned"\nsink = "network"\nurl = "https://127.0.0.1:${port}/log"\nserver_ca_certificate = """\n${ca}"""\n`;
+  const owner = createTestClient();
+  const cas = await startTestCas(t, { selfProvision: { config: "", owner: { keyHash: owner.keyHash, pem: owner.certificate } } });
+  const client = cas.client(owner);
+  status = 503;
+  await assert.rejects(client.updateConfig(config), problem("audit_unavailable"));
+  await client.uploadSession(session("a"));
+  status = 204;
+  await client.updateConfig(config);
+  assert.match(received.join(""), /audit_log_enabled/);
+  await client.uploadSession(session("b"));
+  assert.match(received.join(""), /session_created/);
+  status = 500;
+  await assert.rejects(client.uploadSession(session("c")), problem("audit_unavailable", /nothing was changed/));
+  status = 204;
+  await assert.rejects(client.readSession("c"), problem("not_found"));
+});

@@ -1,0 +1,94 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { request } from "node:https";
+import { dirname } from "node:path";
+import { ApiError } from "../cas-error.ts";
+import type { OwnerConfig } from "../config/owner-config.ts";
+import type { LogSink } from "../database/database.ts";
+
+const POST_TIMEOUT_MS = 5_000;
+
+/** A sink for entries and, beside them, checkpoints. */
+export interface AuditSink extends LogSink, Disposable {
+  /** One more line that is no entry. */
+  note(line: string): Promise<void>;
+}
+
+/** The sink that the owner configured; undefined when the audit log is off. */
+export function openAuditSink({ auditLog }: OwnerConfig, path: string): AuditSink | undefined {
+  if (auditLog.mode === "disabled") return undefined;
+  if (auditLog.sink === "file") return new FileSink(path);
+  if (auditLog.url === undefined) throw new TypeError("the configuration was checked: sink network has a url");
+  return new NetworkSink(auditLog.url, auditLog.serverCa);
+}
+
+/** Lines in a file, on disk before the change they tell of. */
+class FileSink implements AuditSink {
+  readonly #file: number;
+
+  constructor(path: string) {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    this.#file = openSync(path, "a", 0o644);
+  }
+
+  async accept(entries: readonly string[]): Promise<void> {
+    this.#write(entries);
+  }
+
+  async note(line: string): Promise<void> {
+    this.#write([line]);
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#file);
+  }
+
+  #write(lines: readonly string[]): void {
+    try {
+      writeSync(this.#file, lines.map((line) => `${line}\n`).join(""));
+      fsyncSync(this.#file);
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+}
+
+/** One POST for each line; the server's 2xx is its promise to keep it. */
+class NetworkSink implements AuditSink {
+  readonly #url: string;
+  readonly #ca: string | undefined;
+
+  constructor(url: string, ca: string | undefined) {
+    this.#url = url;
+    this.#ca = ca;
+  }
+
+  async accept(entries: readonly string[]): Promise<void> {
+    for (const entry of entries) await this.#post(entry);
+  }
+
+  note(line: string): Promise<void> {
+    return this.#post(line);
+  }
+
+  [Symbol.dispose](): void {}
+
+  #post(line: string): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const options = { method: "POST", headers: { "content-type": "application/json" }, timeout: POST_TIMEOUT_MS };
+    const outgoing = request(this.#url, this.#ca === undefined ? options : { ...options, ca: this.#ca }, (response) => {
+      response.resume();
+      const status = response.statusCode ?? 0;
+      if (status >= 200 && status < 300) resolve();
+      else reject(unavailable(new Error(`the log server answered ${status}`)));
+    });
+    outgoing.on("timeout", () => outgoing.destroy(new Error("timed out")));
+    outgoing.on("error", (error) => reject(unavailable(error)));
+    outgoing.end(`${line}\n`);
+    return promise;
+  }
+}
+
+function unavailable(error: unknown): ApiError {
+  const reason = error instanceof Error ? error.message : "unknown reason";
+  return new ApiError("audit_unavailable", `the audit log cannot be written (${reason}); nothing was changed`);
+}
