@@ -9,7 +9,7 @@ import { appendFileSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, read
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type BuildPlan, buildImage, defaultCacheDir } from "@vouchsafe/image";
+import { type BuildPlan, buildImage, defaultCacheDir, defaultRepositoryDir } from "@vouchsafe/image";
 import { measurePairs, report } from "./pairs.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -49,12 +49,40 @@ async function buildOurs(work: string): Promise<void> {
   console.log(JSON.stringify({ bytes, unchanged }));
 }
 
-/** Milliseconds of a whole process. */
-function time(program: string, args: readonly string[]): number {
+interface Cost {
+  readonly wallMs: number;
+  /** User and system time of the process and all its children: steadier than wall time on a busy machine. */
+  readonly cpuMs: number;
+}
+
+/** What a whole process costs, from start to end. */
+function measure(program: string, args: readonly string[], environment: Record<string, string> = {}): Cost {
   const start = performance.now();
-  const { status, stderr, error } = spawnSync(program, args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`${program} ${args.join(" ")} failed: ${error?.message ?? stderr.slice(-2000)}`);
-  return performance.now() - start;
+  const timed = ["-c", 'TIMEFORMAT="%3U %3S"; time "$@"', "bash", program, ...args];
+  const { status, stderr, error } = spawnSync("bash", timed, { encoding: "utf8", env: { ...process.env, ...environment } });
+  const wallMs = performance.now() - start;
+  const match = /([0-9.]+) ([0-9.]+)\s*$/.exec(stderr ?? "");
+  if (status !== 0 || match === null) throw new Error(`${program} ${args.join(" ")} failed: ${error?.message ?? stderr.slice(-2000)}`);
+  return { wallMs, cpuMs: 1000 * (Number(match[1]) + Number(match[2])) };
+}
+
+/** Both figures of paired runs, as two lines. */
+async function compareCosts(label: string, rounds: number, ours: () => Promise<Cost>, peer: () => Promise<Cost>): Promise<void> {
+  const cpu: { a: number[]; b: number[] } = { a: [], b: [] };
+  const noting = (list: number[], run: () => Promise<Cost>) => async () => {
+    const { wallMs, cpuMs } = await run();
+    list.push(cpuMs);
+    return wallMs;
+  };
+  const wall = await measurePairs(rounds, noting(cpu.a, ours), noting(cpu.b, peer));
+  console.log(report(`${label}, wall`, "ms", wall));
+  console.log(
+    report(
+      `${label}, CPU`,
+      "ms",
+      cpu.a.map((a, index) => ({ a, b: cpu.b[index] ?? Number.NaN })),
+    ),
+  );
 }
 
 /** buildah's base: the files of our base, with pip, as one layer. */
@@ -87,7 +115,9 @@ async function compare(rounds: number): Promise<void> {
       `FROM localhost/bench-base\nWORKDIR /srv\nCOPY requirements.txt .\nRUN ${pip}\nCOPY api.py .\nCMD ["python3", "api.py"]\n`,
     );
     const requirements = readFileSync(join(work, "requirements.txt"), "utf8");
-    const ours = async () => time(process.execPath, [fileURLToPath(import.meta.url), "build", work]);
+    // Compiled code is kept between runs, as a bundled command line has it: Node would otherwise strip the types of every file each time.
+    const kept = { NODE_COMPILE_CACHE: join(work, "compiled") };
+    const ours = async () => measure(process.execPath, [fileURLToPath(import.meta.url), "build", work], kept);
     const passed = Object.keys(process.env)
       .filter((name) => /^PIP_|_CERT|CA_BUNDLE|_proxy$/i.test(name))
       .flatMap((name) => ["--env", `${name}=${process.env[name] ?? ""}`]);
@@ -96,30 +126,32 @@ async function compare(rounds: number): Promise<void> {
       `${path}:${path}:ro`,
     ]);
     const build = [...STORE(work), "build", "--quiet", "--isolation", "chroot", ...passed, ...mounts, "--tag", "bench", "--layers"];
-    const peer = async () => time("buildah", [...build, work]);
+    const peer = async () => measure("buildah", [...build, work]);
 
     // The base and the runtime are made once, by whoever sets the machine up; the default cache serves if it is there.
     mkdirSync(join(work, "cache"));
-    const cache = defaultCacheDir();
-    for (const part of ["apt", "bases"]) spawnSync("cp", ["-a", join(cache, part), join(work, "cache")]);
-    console.log(`first build of all, with base and runtime: ${(await ours()).toFixed(0)} ms`);
+    const share = (from: string, to: string, ...more: string[]) => spawnSync("cp", ["-a", ...more, from, to]);
+    for (const part of ["layers", "roots"]) share(join(defaultCacheDir(), part), join(work, "cache"), "--link");
+    for (const part of ["apt", "bases"]) share(join(defaultCacheDir(), part), join(work, "cache"));
+    share(defaultRepositoryDir(), join(work, "images"), "--link");
+    console.log(`first build here (base and runtime too, if this machine had none): ${(await ours()).wallMs.toFixed(0)} ms`);
     importBase(work);
 
     // Another text of the same requirements: both sides must install again.
     let round = 0;
-    const forget = (build: () => Promise<number>) => async () => {
+    const forget = (build: () => Promise<Cost>) => async () => {
       writeFileSync(join(work, "requirements.txt"), `${requirements}\n# round ${++round}\n`);
       return build();
     };
-    console.log(report("cold, base present", "ms", await measurePairs(2, forget(ours), forget(peer))));
+    await compareCosts("cold, base present", 2, forget(ours), forget(peer));
     await ours();
     await peer();
-    console.log(report("unchanged", "ms", await measurePairs(rounds, ours, peer)));
-    const changed = (build: () => Promise<number>) => async () => {
+    await compareCosts("unchanged", rounds, ours, peer);
+    const changed = (build: () => Promise<Cost>) => async () => {
       appendFileSync(join(work, "api.py"), "# changed\n");
       return build();
     };
-    console.log(report("one file changed", "ms", await measurePairs(rounds, changed(ours), changed(peer))));
+    await compareCosts("one file changed", rounds, changed(ours), changed(peer));
 
     const { bytes } = JSON.parse(execFileSync(process.execPath, [fileURLToPath(import.meta.url), "build", work], { encoding: "utf8" }));
     execFileSync("buildah", [...STORE(work), "push", "--quiet", "bench", `oci:${join(work, "pushed")}:bench`]);
