@@ -31,6 +31,9 @@ image: {{ .platformImage | quote }}
 imagePullPolicy: IfNotPresent
 command: ["/vouchsafe/bin/wait-for"]
 args: [{{ .host | quote }}, {{ .port | toString | quote }}]
+securityContext:
+  allowPrivilegeEscalation: false
+  capabilities: {drop: [ALL]}
 {{- end -}}
 `;
 
@@ -48,10 +51,10 @@ spec:
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with .Values.podSecurityContext }}
+  {{- /* No root and no capability: the runtime hides secrets in a user namespace, which the profile of the node agent allows (Pod Security "restricted"). */}}
+  {{- $profile := dict "type" "Localhost" "localhostProfile" "vouchsafe/runtime.json" }}
   securityContext:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+    {{- toYaml (mergeOverwrite (dict "runAsNonRoot" true "runAsUser" 65532 "runAsGroup" 65532 "fsGroup" 65532 "seccompProfile" $profile) (default dict .Values.podSecurityContext)) | nindent 4 }}
   restartPolicy: {{ .Values.jobs.restartPolicy }}
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
   {{- $root := . }}
@@ -79,10 +82,8 @@ spec:
       imagePullPolicy: {{ .Values.imagePullPolicy }}
       command:
         {{- toYaml .Values.scone.command | nindent 8 }}
-      {{- with .Values.securityContext }}
       securityContext:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
+        {{- toYaml (mergeOverwrite (dict "allowPrivilegeEscalation" false "capabilities" (dict "drop" (list "ALL"))) (default dict .Values.securityContext)) | nindent 8 }}
       env:
         - {name: SCONE_CONFIG_ID, value: {{ .Values.scone.api_session | quote }}}
         - {name: SCONE_CAS_ADDR, value: {{ .Values.scone.cas | quote }}}
@@ -112,7 +113,7 @@ spec:
       {{- else if eq .Values.readiness.mode "launcher" }}
       readinessProbe:
         exec:
-          command: ["/vouchsafe/bin/launcher", "ready"]
+          command: ["/vouchsafe/bin/launcher", "--probe"]
         periodSeconds: 2
         timeoutSeconds: 5
         failureThreshold: 3
@@ -121,17 +122,16 @@ spec:
       resources:
         {{- toYaml . | nindent 8 }}
       {{- end }}
-      {{- if or .Values.extraVolumeMounts .Values.volumes }}
       volumeMounts:
+        - {name: vouchsafe-state, mountPath: /run/vouchsafe}
         {{- range $name, $volume := .Values.volumes }}
         - {name: {{ printf "volume-%s" $name | lower | replace "_" "-" | quote }}, mountPath: {{ $volume.mountPath | quote }}}
         {{- end }}
         {{- with .Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-      {{- end }}
-  {{- if or .Values.extraVolumes .Values.volumes }}
   volumes:
+    - {name: vouchsafe-state, emptyDir: {medium: Memory, sizeLimit: 1Mi}}
     {{- range $name, $volume := .Values.volumes }}
     - name: {{ printf "volume-%s" $name | lower | replace "_" "-" | quote }}
       {{- if or $volume.existingClaim $volume.size }}
@@ -144,7 +144,6 @@ spec:
     {{- with .Values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- end }}
   {{- with .Values.nodeSelector }}
   nodeSelector:
     {{- toYaml . | nindent 4 }}

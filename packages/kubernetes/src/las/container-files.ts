@@ -10,8 +10,15 @@ export interface OverlayRoot {
 
 const MAX_LINKS = 40;
 
+/** The machine as this process sees it: a node agent in a pod sees its file system below another directory. */
+export interface Machine {
+  readonly proc: string;
+  /** Root directory of the machine, without a slash at the end. */
+  readonly root: string;
+}
+
 /** Layers of the overlay that is a process's root, from its mount table; undefined where the root is no overlay. */
-export function readOverlayRoot(pid: number, proc = "/proc"): OverlayRoot | undefined {
+export function readOverlayRoot(pid: number, { proc, root }: Machine): OverlayRoot | undefined {
   const table = readFileSync(`${proc}/${pid}/mountinfo`, "utf8");
   // proc(5): id parent device root mountpoint options… - type source superoptions. The last mount on "/" is the one in force.
   const roots = table.split("\n").filter((line) => line.split(" ")[4] === "/");
@@ -24,7 +31,7 @@ export function readOverlayRoot(pid: number, proc = "/proc"): OverlayRoot | unde
   if (upper === undefined || lower === undefined) return undefined;
   const directories = [upper, ...lower.split(":")].map(unescapeMount);
   if (!directories.every((directory) => directory.startsWith("/"))) return undefined;
-  return { upper: `${proc}/1/root${directories[0]}`, lowers: directories.slice(1).map((directory) => `${proc}/1/root${directory}`) };
+  return { upper: `${root}${directories[0]}`, lowers: directories.slice(1).map((directory) => `${root}${directory}`) };
 }
 
 /**

@@ -26,7 +26,7 @@ const runtime = new ContainerRuntime(settings.containerRuntime);
 const server = createAgentServer({
   key,
   version: PLATFORM_VERSION,
-  measuring: { inspect: (id) => runtime.inspect(id), findNamedDigest },
+  measuring: { inspect: (id) => runtime.inspect(id), findNamedDigest, machine: { proc: "/proc", root: settings.hostRoot } },
   now: () => new Date(),
   onDecision: report,
 });
@@ -69,10 +69,17 @@ async function findNamedDigest(container: RunningContainer): Promise<string | un
   return /@(sha256:[0-9a-f]{64})$/.exec(image ?? "")?.[1];
 }
 
+/** What lies below the reason, where it is not the reason itself: for whoever looks after the node. */
+function rootCause(error: Error): string | undefined {
+  let cause: unknown = error.cause;
+  while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
+  return cause instanceof Error && cause.message !== error.message ? cause.message : undefined;
+}
+
 function report(decision: AgentDecision): void {
   if (decision.kind === "refused") {
     const { error, peer } = decision;
-    log("evidence_refused", { peer, code: error.code, reason: error.message });
+    log("evidence_refused", { peer, code: error.code, reason: error.message, cause: rootCause(error) });
     if (error instanceof RefusedCaller) {
       const message = `${error.message}${error.remedy === undefined ? "" : `. ${error.remedy}`}`;
       void recordEvent(cluster, error.container.pod, { type: "Warning", reason: "EvidenceRefused", message });

@@ -9,6 +9,7 @@ const Settings = z.object({
   VOUCHSAFE_AGENT_NAMESPACE: z.string().min(1),
   VOUCHSAFE_CONTAINER_RUNTIME: z.string().startsWith("/"),
   VOUCHSAFE_SECCOMP_DIRECTORY: z.string().startsWith("/"),
+  VOUCHSAFE_HOST_ROOT: z.string().startsWith("/"),
 });
 
 export interface LasSettings {
@@ -20,6 +21,8 @@ export interface LasSettings {
   readonly namespace: string;
   readonly containerRuntime: string;
   readonly seccompDirectory: string;
+  /** Where the node's root directory is mounted. */
+  readonly hostRoot: string;
 }
 
 /** What the DaemonSet told the agent. Throws E-OPTION-VALUE and names every variable that is missing. */
@@ -38,5 +41,6 @@ export function readLasSettings(environment: Readonly<Record<string, string | un
     namespace: values.VOUCHSAFE_AGENT_NAMESPACE,
     containerRuntime: values.VOUCHSAFE_CONTAINER_RUNTIME,
     seccompDirectory: values.VOUCHSAFE_SECCOMP_DIRECTORY,
+    hostRoot: values.VOUCHSAFE_HOST_ROOT,
   };
 }

@@ -1,7 +1,7 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { z } from "zod";
 import { KubernetesError } from "../kubernetes-error.ts";
-import { findChangedByRoot, isOccupiedByImage, type OverlayRoot, readOverlayRoot, resolveInRoot } from "./container-files.ts";
+import { findChangedByRoot, isOccupiedByImage, type Machine, type OverlayRoot, readOverlayRoot, resolveInRoot } from "./container-files.ts";
 import type { RunningContainer } from "./container-runtime.ts";
 import { type Connection, findConnectionOwners, findContainerId, identifyProcess, type ProcessIdentity } from "./tcp-owner.ts";
 
@@ -22,7 +22,7 @@ export interface Measuring {
   readonly inspect: (containerId: string) => Promise<RunningContainer>;
   /** Digest that the pod names, to choose among several names of one image; asked only where there are several. */
   readonly findNamedDigest: (container: RunningContainer) => Promise<string | undefined>;
-  readonly proc?: string;
+  readonly machine: Machine;
 }
 
 const LAUNCHER = "/vouchsafe/bin/launcher";
@@ -59,7 +59,7 @@ const refuse = (message: string, remedy?: string) => new KubernetesError("E-AGEN
  * Throws E-AGENT-CALLER with the first reason why the agent must not vouch for the caller, and E-AGENT-RUNTIME.
  */
 export async function measureCaller(connection: Connection, measuring: Measuring): Promise<CallerMeasurement> {
-  const proc = measuring.proc ?? "/proc";
+  const { proc } = measuring.machine;
   const owners = findConnectionOwners(connection, proc);
   const ids = new Set(owners.map(({ pid }) => findContainerId(pid, proc)));
   const [containerId] = ids;
@@ -68,7 +68,7 @@ export async function measureCaller(connection: Connection, measuring: Measuring
   }
   const container = await measuring.inspect(containerId);
   try {
-    return await measureContainer(container, owners, measuring, proc);
+    return await measureContainer(container, owners, measuring);
   } catch (error) {
     throw error instanceof KubernetesError ? new RefusedCaller(container, error) : error;
   }
@@ -78,8 +78,8 @@ async function measureContainer(
   container: RunningContainer,
   owners: readonly ProcessIdentity[],
   measuring: Measuring,
-  proc: string,
 ): Promise<CallerMeasurement> {
+  const { proc } = measuring.machine;
   const first = owners.find(({ pid }) => pid === container.pid);
   if (first === undefined) {
     throw refuse(
@@ -88,7 +88,7 @@ async function measureContainer(
     );
   }
   assertUnprivileged(container);
-  const root = readOverlayRoot(first.pid, proc);
+  const root = readOverlayRoot(first.pid, measuring.machine);
   if (root === undefined)
     throw refuse("the container's root is no overlay of image layers", "Use the container runtime's overlay snapshotter.");
   const rootPath = `${proc}/${first.pid}/root`;

@@ -93,7 +93,7 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string)
   const container = {
     name: "cas",
     image: spec.image ?? releaseImage,
-    imagePullPolicy: spec.imagePullPolicy,
+    imagePullPolicy: spec.imagePullPolicy ?? "Always",
     args: [
       ...["--config", `${CONFIGURATION_DIRECTORY}/cas.toml`],
       // Without a TEE nothing on the node could keep this key from whoever reads the volume: both share its fate.

@@ -25,11 +25,12 @@ export function planLas(las: LasResource, release: { readonly image: string }): 
     VOUCHSAFE_AGENT_NAMESPACE: spec.namespace,
     VOUCHSAFE_CONTAINER_RUNTIME: spec.containerRuntime,
     VOUCHSAFE_SECCOMP_DIRECTORY: "/var/lib/kubelet-seccomp",
+    VOUCHSAFE_HOST_ROOT: "/host",
   };
   const container = {
     name: "las",
     image: spec.image ?? release.image,
-    imagePullPolicy: spec.imagePullPolicy,
+    imagePullPolicy: spec.imagePullPolicy ?? "Always",
     env: [
       ...Object.entries(environment).map(([variable, value]) => ({ name: variable, value })),
       { name: "VOUCHSAFE_NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } },
@@ -49,6 +50,8 @@ export function planLas(las: LasResource, release: { readonly image: string }): 
       { name: "state", mountPath: AGENT_STATE_DIRECTORY },
       { name: "container-runtime", mountPath: runtimeDirectory },
       { name: "seccomp", mountPath: environment.VOUCHSAFE_SECCOMP_DIRECTORY },
+      // Where the layers of containers lie depends on the container runtime; it is only read.
+      { name: "host", mountPath: environment.VOUCHSAFE_HOST_ROOT, readOnly: true },
     ],
   };
   const daemonSet: PlatformObject = {
@@ -74,6 +77,7 @@ export function planLas(las: LasResource, release: { readonly image: string }): 
           volumes: [
             { name: "state", hostPath: { path: AGENT_STATE_DIRECTORY, type: "DirectoryOrCreate" } },
             { name: "container-runtime", hostPath: { path: runtimeDirectory, type: "Directory" } },
+            { name: "host", hostPath: { path: "/", type: "Directory" } },
             { name: "seccomp", hostPath: { path: `${spec.kubeletRoot}/seccomp`, type: "DirectoryOrCreate" } },
           ],
         },

@@ -2,9 +2,17 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type BuildPlan, type BuildSettings, buildImage, openLocalRepository, planCuratedImage, pushImage } from "@vouchsafe/image";
 
-/** Images of the platform, by the names under which scripts look for them (CL-93 to CL-96). */
-export const PLATFORM_PROGRAMS = ["operator", "las", "cas", "check_cpufeatures", "sconecli"] as const;
-export type PlatformProgram = (typeof PLATFORM_PROGRAMS)[number];
+/** Images of the platform, by the names under which scripts look for them (CL-93 to CL-96), with the bundled program of each. */
+const PROGRAMS: Readonly<Record<string, string>> = {
+  operator: "operator.js",
+  las: "las.js",
+  cas: "cas.js",
+  check_cpufeatures: "check_cpufeatures.js",
+  // For init containers of application charts (MF-121).
+  runtime: "check_cpufeatures.js",
+  sconecli: "sconecli.js",
+};
+export const PLATFORM_PROGRAMS = Object.keys(PROGRAMS);
 export const CURATED_IMAGES = ["redis"] as const;
 
 export interface PublishedImage {
@@ -37,7 +45,7 @@ export async function publishImages(names: readonly string[], settings: PublishS
     const isCurated = CURATED_IMAGES.some((curated) => curated === name);
     const plan = isCurated ? planCuratedImage(reference) : planPlatformImage(name, reference, scratch);
     if (plan === undefined) throw new TypeError(`no image is called ${name}`);
-    const runtimeBundle = isCurated ? settings.runtimeBundle : join(settings.programs, `${name}.js`);
+    const runtimeBundle = isCurated ? settings.runtimeBundle : join(settings.programs, PROGRAMS[name] ?? "");
     const { digest, unchanged } = await buildImage(plan, { ...settings, runtimeBundle });
     const repository = openLocalRepository(settings.repositoryDir);
     for (const target of [tag, ...others]) await pushImage(repository, reference, `${settings.repository}/${name}:${target}`);
@@ -49,7 +57,7 @@ export async function publishImages(names: readonly string[], settings: PublishS
 
 /** A platform image is the runtime layer with another program: the launcher starts it with a clean environment, as it starts every program. */
 function planPlatformImage(name: string, reference: string, scratch: string): BuildPlan {
-  const hasWaitFor = name === "check_cpufeatures";
+  const hasWaitFor = PROGRAMS[name] === PROGRAMS["runtime"];
   return {
     name,
     kind: "curated",

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CasResource, LasResource } from "../custom-resources/resources.ts";
+import type { AgentIdentity } from "../las/agent-server.ts";
+import type { CasProbe } from "./cas-probe.ts";
+import { mergeConditions } from "./conditions.ts";
+import { judgeCas } from "./judge-cas.ts";
+import { type AgentSeen, judgeLas } from "./judge-las.ts";
+import { judgePod, Pod } from "./pod-health.ts";
+
+const now = new Date("2026-11-25T12:00:00.123Z");
+const cas = CasResource.parse({ metadata: { name: "cas", namespace: "ns", uid: "u" } });
+const running = { state: "HEALTHY", reason: "Ready", message: "cas-0 is ready" } as const;
+
+const answered = (state: "unprovisioned" | "provisioned" | "rollback-suspected"): CasProbe => ({
+  kind: "answered",
+  signedStatement: "{}",
+  keyHash: "hash",
+  softwareKeyHash: "software",
+  evidenceKind: undefined,
+  statement: {
+    ...{ format: "vouchsafe/cas-statement/1", chain: [], sessionEncryptionKey: "00", version: "9.9.9", state },
+    ...{ selfProvisioned: false, ownerKeyHash: state === "unprovisioned" ? null : "owner", databaseKeyInjected: false, nonce: "" },
+  },
+});
+const casCases = [
+  { what: "without a pod", pod: judgePod(undefined), probe: undefined, is: ["PENDING", "Uninitialized", undefined] },
+  {
+    what: "that does not answer yet",
+    pod: running,
+    probe: { kind: "unreachable", message: "refused" },
+    is: ["PENDING", "Uninitialized", undefined],
+  },
+  {
+    what: "whose statement is wrong",
+    pod: running,
+    probe: { kind: "untrustworthy", message: "bad" },
+    is: ["UNHEALTHY", "AttestationFailure", undefined],
+  },
+  { what: "without an owner", pod: running, probe: answered("unprovisioned"), is: ["UNHEALTHY", "Unprovisioned", "No"] },
+  { what: "that serves", pod: running, probe: answered("provisioned"), is: ["HEALTHY", "HEALTHY", "Yes"] },
+  { what: "that was rolled back", pod: running, probe: answered("rollback-suspected"), is: ["UNHEALTHY", "UNHEALTHY", "Yes"] },
+] as const;
+for (const { what, pod, probe, is } of casCases) {
+  test(`CL-60: a CAS ${what} is ${is[0]}`, () => {
+    const status: Readonly<Record<string, unknown>> = { ...judgeCas(cas, pod, probe, now) };
+    assert.deepEqual([status["state"], status["phase"], status["provisioned"]], is);
+  });
+}
+
+const identity: AgentIdentity = { type: "identity", version: "1", publicKey: "AAAA", keyHash: "h", evidence: ["node"] };
+const agent = (change: Partial<AgentSeen> = {}): AgentSeen => ({
+  node: "n1",
+  pod: running,
+  answer: identity,
+  publishedKey: "AAAA",
+  ...change,
+});
+const las = (evidence = ["node"]) => LasResource.parse({ metadata: { name: "las", uid: "u" }, spec: { evidence } });
+const lasCases = [
+  { what: "every agent answers", agents: [agent()], desired: 1, state: "HEALTHY" },
+  { what: "no node is selected", agents: [], desired: 0, state: "PENDING" },
+  { what: "an agent is missing", agents: [agent()], desired: 2, state: "PENDING" },
+  { what: "an agent does not answer", agents: [agent({ answer: undefined })], desired: 1, state: "PENDING" },
+  {
+    what: "an agent's image cannot be pulled",
+    agents: [agent({ pod: { state: "UNHEALTHY", reason: "ErrImagePull", message: "x" } })],
+    desired: 1,
+    state: "UNHEALTHY",
+  },
+  { what: "another key answers than was published", agents: [agent({ publishedKey: "BBBB" })], desired: 1, state: "UNHEALTHY" },
+  { what: "a kind of evidence is missing", agents: [agent()], desired: 1, state: "UNHEALTHY", evidence: ["sgx"] },
+] as const;
+for (const { what, agents, desired, state, ...rest } of lasCases) {
+  test(`CL-63: LAS is ${state} when ${what}`, () => {
+    const judged = judgeLas(las("evidence" in rest ? [...rest.evidence] : undefined), desired, agents, now);
+    assert.equal(judged.status.state, state);
+    assert.deepEqual(judged.readyNodes, state === "HEALTHY" || what === "an agent is missing" ? ["n1"] : []);
+  });
+}
+
+const waiting = (reason: string) =>
+  Pod.parse({ metadata: { name: "p", namespace: "n", uid: "u" }, status: { containerStatuses: [{ state: { waiting: { reason } } }] } });
+test("a pod that only a person can help is told apart from one that starts", () => {
+  assert.equal(judgePod(waiting("ImagePullBackOff")).state, "UNHEALTHY");
+  assert.equal(judgePod(waiting("ContainerCreating")).state, "PENDING");
+});
+
+test("a condition keeps its time until its status changes, and others stay", () => {
+  const before = [
+    { type: "A", status: "True" as const, reason: "r", message: "m", lastTransitionTime: "2026-01-01T00:00:00Z" },
+    { type: "B", status: "True" as const, reason: "r", message: "m", lastTransitionTime: "2026-01-01T00:00:00Z" },
+  ];
+  const after = mergeConditions(
+    before,
+    [
+      { type: "A", status: "True", reason: "new", message: "m" },
+      { type: "C", status: "False", reason: "r", message: "m" },
+    ],
+    now,
+  );
+  assert.deepEqual(
+    after.map(({ type, lastTransitionTime }) => [type, lastTransitionTime]),
+    [
+      ["B", "2026-01-01T00:00:00Z"],
+      ["A", "2026-01-01T00:00:00Z"],
+      ["C", "2026-11-25T12:00:00Z"],
+    ],
+  );
+});
