@@ -1,4 +1,11 @@
-export { type LogEntry, type LogExit, type LogExpectations, type LogVerdict, verifyAuditLog } from "./audit/verify-audit-log.ts";
+export {
+  type LogEntry,
+  type LogExit,
+  type LogExpectations,
+  type LogVerdict,
+  provenLogKeys,
+  verifyAuditLog,
+} from "./audit/verify-audit-log.ts";
 export { CasError, type CasErrorCode } from "./cas-error.ts";
 export { type AvailabilityConfig, type ListenAddress, parseAvailabilityConfig, parseListenAddress } from "./config/availability-config.ts";
 export { type OwnerConfig, parseOwnerConfig } from "./config/owner-config.ts";

@@ -5,10 +5,11 @@ import { createServer } from "node:https";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
+import { CasStatement } from "@vouchsafe/protocol";
 import { issueCertificate, systemRandomness } from "@vouchsafe/secrets";
 import { problem } from "../testing/policies.ts";
 import { createTestClient, startTestCas } from "../testing/test-cas.ts";
-import { type LogExit, type LogExpectations, verifyAuditLog } from "./verify-audit-log.ts";
+import { type LogExit, type LogExpectations, provenLogKeys, verifyAuditLog } from "./verify-audit-log.ts";
 
 const session = (name: string) => `version: "0.3"\nname: ${name}\nsecrets: [{name: canary, kind: ascii, value: SECRET-CANARY}]\n`;
 const CONFIG = '[audit_log]\nmode = "signed"\n';
@@ -35,6 +36,10 @@ test("C-81 to C-89: a signed log is verified, and each way to change it has its 
   for (const event of ["audit_log_enabled", "cas_started", "session_created", "session_read", "attestation_refused"])
     assert.ok(events.includes(event), event);
   assert.ok(events.indexOf("session_read") > events.indexOf("session_created"));
+
+  const root = CasStatement.parse(JSON.parse((await client.attest("n")).statement)).chain[2] ?? assert.fail();
+  assert.deepEqual(provenLogKeys(text, root), keys, "C-87: the log names its key, proven by the CAS key");
+  assert.deepEqual(provenLogKeys(text, createTestClient().certificate), []);
 
   const cases: readonly { readonly what: string; readonly exit: LogExit; readonly found: ReturnType<typeof verify> }[] = [
     { what: "no JSON", exit: 20, found: verify([...lines, "x"]) },

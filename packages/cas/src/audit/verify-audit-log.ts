@@ -1,3 +1,4 @@
+import { type KeyObject, verify, X509Certificate } from "node:crypto";
 import {
   appendLeaf,
   EMPTY_EDGE,
@@ -10,7 +11,7 @@ import {
   type TreeEdge,
 } from "@vouchsafe/attestation";
 import { z } from "zod";
-import { logOrigin } from "./log-signer.ts";
+import { logKeyMessage, logOrigin } from "./log-signer.ts";
 
 /** What is known besides the file. */
 export interface LogExpectations {
@@ -204,4 +205,34 @@ function parseLine(text: string): Line | undefined {
   if (checkpoint.success) return { kind: "checkpoint", note: checkpoint.data.checkpoint };
   const entry = LogEntry.safeParse(value);
   return entry.success ? { kind: "entry", entry: entry.data, text } : undefined;
+}
+
+const Binding = z.looseObject({
+  verifierKey: z.string().max(512),
+  signature: z.base64().max(256),
+  chain: z.array(z.string()).max(3).optional(),
+});
+
+/**
+ * Log keys that the log itself proves: signed by a software key whose certificate the CAS key issued (C-87). For verification without a
+ * connection to the CAS.
+ */
+export function provenLogKeys(text: string, casCertificatePem: string): readonly string[] {
+  const casKey = new X509Certificate(casCertificatePem).publicKey;
+  const bindings: z.infer<typeof Binding>[] = [];
+  const softwareKeys: KeyObject[] = [];
+  for (const line of text.split("\n")) {
+    const parsed = parseLine(line);
+    const binding = parsed?.kind === "entry" ? Binding.safeParse(parsed.entry.data) : undefined;
+    if (binding?.success !== true) continue;
+    bindings.push(binding.data);
+    const software = binding.data.chain?.[1];
+    if (software === undefined) continue;
+    const certificate = new X509Certificate(software);
+    if (certificate.ca && certificate.verify(casKey)) softwareKeys.push(certificate.publicKey);
+  }
+  const proven = bindings.filter(({ verifierKey, signature }) =>
+    softwareKeys.some((key) => verify("sha256", logKeyMessage(verifierKey), key, Buffer.from(signature, "base64"))),
+  );
+  return [...new Set(proven.map(({ verifierKey }) => verifierKey))];
 }
