@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { DerReader, readNamedBits } from "./der-reader.ts";
+import { isRocaModulus } from "./rsa-modulus.ts";
+
+const reader = (hex: string) => new DerReader(Uint8Array.fromHex(hex), "test", (detail) => new RangeError(detail));
+
+const refused: readonly { rule: string; hex: string; read: (reader: DerReader) => unknown; says: RegExp }[] = [
+  { rule: "nothing where a value must be", hex: "", read: (r) => r.any("x"), says: /missing at offset 0/ },
+  { rule: "a tag of several bytes", hex: "1f8101", read: (r) => r.any("x"), says: /several bytes/ },
+  { rule: "an indefinite length", hex: "30800000", read: (r) => r.any("x"), says: /indefinite/ },
+  { rule: "a length of five octets", hex: "30850000000001", read: (r) => r.any("x"), says: /excessive/ },
+  { rule: "a long length below 128", hex: "30810500000000", read: (r) => r.any("x"), says: /not minimal/ },
+  { rule: "a length with a leading zero", hex: "3082008000", read: (r) => r.any("x"), says: /not minimal/ },
+  { rule: "a length of 4 GiB", hex: "3084ffffffff", read: (r) => r.any("x"), says: /needs 4294967295 bytes/ },
+  { rule: "another tag", hex: "0500", read: (r) => r.open(0x30, "x"), says: /tag 0x5, expected 0x30/ },
+  { rule: "an empty integer", hex: "0200", read: (r) => r.integer("x"), says: /empty/ },
+  { rule: "an integer with a leading zero", hex: "02020001", read: (r) => r.integer("x"), says: /not minimal/ },
+  { rule: "a negative integer with leading ones", hex: "0202ff80", read: (r) => r.integer("x"), says: /not minimal/ },
+  { rule: "a negative count", hex: "0201ff", read: (r) => r.smallInteger("x"), says: /negative/ },
+  { rule: "a count of 40 bits", hex: "02050100000000", read: (r) => r.smallInteger("x"), says: /2\^31/ },
+  { rule: "a boolean of another value", hex: "010101", read: (r) => r.boolean("x"), says: /boolean/ },
+  { rule: "a bit string with unused bits", hex: "03020780", read: (r) => r.byteString("x"), says: /whole bytes/ },
+  { rule: "named bits with unused bits set", hex: "030206a1", read: (r) => readNamedBits(r, "x"), says: /unused bits/ },
+  { rule: "eight unused bits", hex: "030208a0", read: (r) => readNamedBits(r, "x"), says: /not a bit string/ },
+  { rule: "an empty object identifier", hex: "0600", read: (r) => r.oid("x"), says: /not an object identifier/ },
+  { rule: "an object identifier with padding", hex: "06032a8001", read: (r) => r.oid("x"), says: /not minimal/ },
+  { rule: "an object identifier that ends too early", hex: "06022a86", read: (r) => r.oid("x"), says: /too early/ },
+  { rule: "an arc beyond 2^53", hex: "060a2affffffffffffffff7f", read: (r) => r.oid("x"), says: /2\^53/ },
+  { rule: "a UTC time without seconds", hex: "170b323630363135313230305a", read: (r) => r.time("x"), says: /not a time/ },
+  { rule: "a general time before 2050", hex: "180f32303236303631353132303030305a", read: (r) => r.time("x"), says: /not a time/ },
+  { rule: "the 30th of February", hex: "170d3236303233303132303030305a", read: (r) => r.time("x"), says: /not a time/ },
+  { rule: "the hour 24", hex: "170d3236303631353234303030305a", read: (r) => r.time("x"), says: /not a time/ },
+  { rule: "bytes behind the last member", hex: "0500", read: (r) => r.finish(), says: /2 bytes follow/ },
+];
+
+for (const { rule, hex, read, says } of refused) {
+  test(`DER refuses ${rule}`, () => assert.throws(() => read(reader(hex)), { name: "RangeError", message: says }));
+}
+
+test("DER reads what it should", () => {
+  assert.equal(reader("06092a864886f84d010d01").oid("x"), "1.2.840.113741.1.13.1");
+  assert.equal(reader("0603883703").oid("x"), "2.999.3");
+  assert.equal(reader("170d3236303631353132303030305a").time("x"), Date.parse("2026-06-15T12:00:00Z"));
+  assert.equal(reader("170d3530303631353132303030305a").time("x"), Date.parse("1950-06-15T12:00:00Z"));
+  assert.equal(reader("180f32303530303631353132303030305a").time("x"), Date.parse("2050-06-15T12:00:00Z"));
+  assert.deepEqual(readNamedBits(reader("03020106"), "x"), [false, false, false, false, false, true, true]);
+  assert.equal(reader("02020080").smallInteger("x"), 128);
+});
+
+test("CVE-2017-15361: a modulus made of powers of 65537 is told from others", () => {
+  const primes = [3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113];
+  const product = [...primes, 127, 131, 137, 139, 149, 151, 157, 163, 167].map(BigInt).reduce((a, b) => a * b, 1n);
+  let power = 1n;
+  for (let exponent = 0; exponent < 1234; exponent++) power = (power * 65537n) % product;
+  assert.equal(isRocaModulus(power + product * 0x1234_5678_9abc_def1n), true);
+  assert.equal(isRocaModulus(power + product * 0x1234_5678_9abc_def1n + 2n), false);
+});
