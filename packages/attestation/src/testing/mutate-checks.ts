@@ -1,6 +1,6 @@
 /**
  * Removes every check of the verifiers, one at a time, and runs the tests: a check whose removal nobody notices is not proved by any test.
- * usage: node packages/attestation/test/mutate-checks.ts FOLDER...      (folders of src/, e.g. snp nitro tpm/verify-tpm-quote.ts)
+ * usage: node packages/attestation/src/testing/mutate-checks.ts FOLDER...      (folders of src/, e.g. snp nitro tpm/verify-tpm-quote.ts)
  * Works on a copy; prints each survivor as file:line and exits 1 if there is one. Takes about a second for each check.
  */
 import { execFileSync, spawnSync } from "node:child_process";
@@ -15,7 +15,7 @@ interface Mutant {
   readonly mutated: string;
 }
 
-const source = resolve(import.meta.dirname, "../src");
+const source = resolve(import.meta.dirname, "..");
 const vectors = resolve(process.env["VOUCHSAFE_VECTORS"] ?? join(source, "../../../../shared/vectors"));
 const TIMEOUT_MS = 60_000;
 
