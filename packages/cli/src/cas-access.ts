@@ -12,7 +12,15 @@ const UPLOAD_MS = 30_000;
 export async function activePolicies(plan: MeshPlan, shell: Shell): Promise<ReadonlyMap<string, ActivePolicy>> {
   const address = await findAddress(plan, shell);
   if (address === undefined) return new Map();
-  using client = new CasClient({ ...address, pin: { casKeyHash: plan.cas.key }, timeoutMs: LOOKUP_MS });
+  const client = new CasClient({ ...address, pin: { casKeyHash: plan.cas.key }, timeoutMs: LOOKUP_MS });
+  try {
+    return await askFor(plan, client);
+  } finally {
+    client.close();
+  }
+}
+
+async function askFor(plan: MeshPlan, client: CasClient): Promise<ReadonlyMap<string, ActivePolicy>> {
   const found = new Map<string, ActivePolicy>();
   for (const { name } of plan.policies) {
     try {
@@ -32,7 +40,21 @@ export async function uploadDocuments(plan: MeshPlan, documents: readonly Policy
   const { cas } = plan;
   const address = (await findAddress(plan, shell)) ?? { host: cas.host, port: cas.port };
   const retries = /^\d{1,2}$/.test(shell.environment["SCONE_CLI_RETRIES"] ?? "") ? Number(shell.environment["SCONE_CLI_RETRIES"]) : 3;
-  using client = new CasClient({ ...address, pin: { casKeyHash: cas.key }, timeoutMs: UPLOAD_MS });
+  const client = new CasClient({ ...address, pin: { casKeyHash: cas.key }, timeoutMs: UPLOAD_MS });
+  try {
+    await uploadAll(documents, client, retries, { ...address, key: cas.key });
+  } finally {
+    client.close();
+  }
+}
+
+async function uploadAll(
+  documents: readonly PolicyDocument[],
+  client: CasClient,
+  retries: number,
+  cas: { readonly host: string; readonly port: number; readonly key: string | undefined },
+): Promise<void> {
+  const address = `${cas.host}:${cas.port}`;
   for (const { planned, signed } of documents) {
     for (let attempt = 0; ; attempt++) {
       try {
@@ -42,16 +64,15 @@ export async function uploadDocuments(plan: MeshPlan, documents: readonly Policy
         if (error instanceof ProtocolError && error.code === "CAS_IDENTITY") {
           throw new CliError(
             "E-CAS-KEY-MISMATCH",
-            `the CAS at ${address.host}:${address.port} has another key than ${cas.key ?? "expected"}: ${error.message}`,
+            `the CAS at ${address} has another key than ${cas.key ?? "expected"}: ${error.message}`,
             { cause: error, remedy: "Check cas_url and cas_key." },
           );
         }
         if (error instanceof ProtocolError && attempt >= retries) {
-          throw new CliError(
-            "E-CAS-CONNECT",
-            `the CAS at ${address.host}:${address.port} cannot be reached after ${retries} retries: ${error.message}`,
-            { cause: error, remedy: "Check cas_url, or use mode EncryptedManifest, which needs no connection." },
-          );
+          throw new CliError("E-CAS-CONNECT", `the CAS at ${address} cannot be reached after ${retries} retries: ${error.message}`, {
+            cause: error,
+            remedy: "Check cas_url, or use mode EncryptedManifest, which needs no connection.",
+          });
         }
         if (error instanceof CasProblemError) {
           throw new CliError("E-CAS-DENIED", `the CAS refused the policy ${planned.name}: ${error.message}`, {

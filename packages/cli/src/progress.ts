@@ -4,7 +4,7 @@ const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "
 const FRAME_MS = 120;
 
 /** Steps with elapsed time on standard error: a spinner on a terminal, one line for each finished step elsewhere (CL-34). */
-export class Progress implements Disposable {
+export class Progress {
   readonly #shell: Shell;
   readonly #level: number;
   readonly #spins: boolean;
@@ -49,7 +49,7 @@ export class Progress implements Disposable {
     this.done(step, detail?.(result));
     return result;
   }
-  [Symbol.dispose](): void {
+  end(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#clear();

@@ -8,7 +8,7 @@ const WAIT_MS = 60_000;
 const POLL_MS = 200;
 
 /** The directory of results, held by one run at a time (CL-29). */
-export class TargetDirectory implements AsyncDisposable {
+export class TargetDirectory {
   readonly path: string;
   private constructor(path: string) {
     this.path = path;
@@ -68,7 +68,8 @@ export class TargetDirectory implements AsyncDisposable {
   async remove(path: string): Promise<void> {
     await rm(this.file(path), { recursive: true, force: true });
   }
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Lets the next run in. Closing twice is harmless. */
+  async close(): Promise<void> {
     await rm(this.file(".lock"), { force: true });
   }
 }

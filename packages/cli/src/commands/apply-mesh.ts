@@ -62,8 +62,25 @@ export async function applyMesh(context: ApplyContext): Promise<number> {
   const identity = await obtainClientIdentity(shell);
   const cas = mesh.cas.find(({ name, aliases }) => name === "cas" || aliases.includes("cas"));
   if (cas !== undefined) await checkCasMode(cas, given, shell);
-  await using target = await TargetDirectory.open(context.target);
-  using progress = new Progress(shell, context.level);
+  const target = await TargetDirectory.open(context.target);
+  const progress = new Progress(shell, context.level);
+  try {
+    return await planAndCarryOut(mesh, given, identity, target, progress, context);
+  } finally {
+    progress.end();
+    await target.close();
+  }
+}
+
+async function planAndCarryOut(
+  mesh: MeshManifest,
+  given: MeshOptions,
+  identity: ClientIdentity,
+  target: TargetDirectory,
+  progress: Progress,
+  context: ApplyContext,
+): Promise<number> {
+  const { shell, report, options, mode } = context;
   const images = await obtainMeshImages(mesh, target, hasFlag(options, "no-pull"), context, progress);
   if (hasFlag(options, "print-defaults")) {
     shell.out(toYaml(Object.fromEntries(mesh.services.map(({ name }) => [name, imageDefaults(images.get(name))]))).trimEnd());

@@ -12,7 +12,15 @@ import {
   pushImage,
   targetKey,
 } from "@vouchsafe/image";
-import { planService, readBuildFiles, readServiceManifest, type ServiceManifest, type ServicePlanOptions, toYaml } from "@vouchsafe/mesh";
+import {
+  type BuildFiles,
+  planService,
+  readBuildFiles,
+  readServiceManifest,
+  type ServiceManifest,
+  type ServicePlanOptions,
+  toYaml,
+} from "@vouchsafe/mesh";
 import { CliError } from "../cli-error.ts";
 import { givenValue, hasFlag } from "../command-spec.ts";
 import { Progress } from "../progress.ts";
@@ -47,9 +55,24 @@ export async function applyService(context: ApplyContext): Promise<number> {
   report.add(files.diagnostics);
   if (files.manifest === undefined) return ExitCode.failed;
   const key = targetKey(manifest.build.to.text);
-  await using target = await TargetDirectory.open(context.target);
+  const target = await TargetDirectory.open(context.target);
+  try {
+    return await planAndBuild(manifest, files.manifest, key, target, chart, context);
+  } finally {
+    await target.close();
+  }
+}
+
+async function planAndBuild(
+  manifest: ServiceManifest,
+  found: BuildFiles,
+  key: string,
+  target: TargetDirectory,
+  chart: ServicePlanOptions["chart"],
+  context: ApplyContext,
+): Promise<number> {
+  const { shell, report, options, mode } = context;
   const lock = await target.read("services", key, "requirements.lock");
-  const found = files.manifest;
   const requirements =
     found.requirements === undefined ? {} : { requirements: { ...found.requirements, ...(lock === undefined ? {} : { lock }) } };
   const planned = planService(manifest, { ...found, ...requirements }, { mode, ...(chart === undefined ? {} : { chart }) });
@@ -71,8 +94,23 @@ async function build(
   target: TargetDirectory,
   context: ApplyContext,
 ): Promise<number> {
+  const progress = new Progress(context.shell, context.level);
+  try {
+    return await buildWithProgress(manifest, plan, key, target, progress, context);
+  } finally {
+    progress.end();
+  }
+}
+
+async function buildWithProgress(
+  manifest: ServiceManifest,
+  plan: BuildPlan,
+  key: string,
+  target: TargetDirectory,
+  progress: Progress,
+  context: ApplyContext,
+): Promise<number> {
   const { shell, options } = context;
-  using progress = new Progress(shell, context.level);
   const keyFile =
     manifest.build.signatureKey === undefined ? target.file("identity.pem") : resolve(shell.directory, manifest.build.signatureKey.text);
   const runtimeBundle = await obtainRuntimeBundle(shell.environment);
