@@ -23,18 +23,21 @@ import { openIdentity, tlsIdentity } from "./identity/cas-identity.ts";
 import { casStatement } from "./identity/cas-statement.ts";
 import { createLog, type WriteLine } from "./log-line.ts";
 import { Provisioning } from "./provisioning/provisioning.ts";
-import { openKeyStore, openPlatformKeyFile } from "./sealing/key-store.ts";
+import { keyStorePath, openKeyStore, openPlatformKeyFile } from "./sealing/key-store.ts";
 import type { AttestedInstance } from "./service/attested-instance.ts";
 import { CertificateRenewal } from "./service/certificate-renewal.ts";
 import { instanceHandlers } from "./service/instance-handlers.ts";
 import { NodeKeys } from "./service/node-keys.ts";
 import { startServiceServer } from "./service/service-server.ts";
+import { openPostgresRowStore, type PostgresOptions } from "./store/postgres-row-store.ts";
 import { RowSeal } from "./store/row-seal.ts";
 import { openSqliteRowStore } from "./store/sqlite-row-store.ts";
 
 export interface CasOptions {
-  /** SQLite file; the key store lies beside it (C-1). */
+  /** SQLite file; the key store lies beside it (C-1). With `postgres` it only names the key store. */
   readonly databasePath: string;
+  /** Shared database instead of the file: one CAS is active, others with the same keys take over (C-76). */
+  readonly postgres?: PostgresOptions | undefined;
   /** Seals the database key; made on first start. Keep it on another disk than the database. */
   readonly platformKeyPath: string;
   readonly clientListen: ListenAddress;
@@ -120,13 +123,13 @@ interface OpenedDatabase {
 }
 
 async function openDatabase(
-  { databasePath, platformKeyPath, anchorPath }: CasOptions,
+  { databasePath, postgres, platformKeyPath, anchorPath }: CasOptions,
   started: AsyncDisposableStack,
 ): Promise<OpenedDatabase> {
   const provider = openPlatformKeyFile(platformKeyPath);
-  const databaseKey = openKeyStore(databasePath, provider);
+  const databaseKey = openKeyStore(postgres === undefined ? databasePath : undefined, keyStorePath(databasePath), provider);
   try {
-    const store = await openSqliteRowStore(databasePath);
+    const store = await (postgres === undefined ? openSqliteRowStore(databasePath) : openPostgresRowStore(postgres));
     started.use(store);
     const database = await Database.open(store, new RowSeal(databaseKey));
     started.defer(() => database.settle());

@@ -47,12 +47,12 @@ export function keyStorePath(databasePath: string): string {
 }
 
 /**
- * Unseals the database key, or makes and seals one when there is neither database nor key store yet. `injected` is the owner's own key (C-9).
- * Throws KEY_STORE: one of the two files without the other, another platform, a changed file.
+ * Unseals the database key, or makes and seals one when there is neither database nor key store yet. `databasePath` is undefined where the
+ * database is no file. Throws KEY_STORE: one of the two files without the other, another platform, a changed file.
  */
-export function openKeyStore(databasePath: string, provider: SealingProvider, injected?: Uint8Array): Uint8Array {
-  const path = keyStorePath(databasePath);
-  const [hasDatabase, hasKeyStore] = [existsSync(databasePath), existsSync(path)];
+export function openKeyStore(databasePath: string | undefined, path: string, provider: SealingProvider): Uint8Array {
+  const hasKeyStore = existsSync(path);
+  const hasDatabase = databasePath === undefined ? hasKeyStore : existsSync(databasePath);
   if (hasDatabase && !hasKeyStore) {
     throw new CasError("KEY_STORE", `the database ${databasePath} is there but its key store ${path} is missing`, {
       remedy: "Restore the key store from the same snapshot, or move the database away to start anew.",
@@ -64,7 +64,7 @@ export function openKeyStore(databasePath: string, provider: SealingProvider, in
     });
   }
   if (hasKeyStore) return unseal(path, provider);
-  const key = injected ?? randomBytes(KEY_BYTES);
+  const key = randomBytes(KEY_BYTES);
   const salt = randomBytes(SALT_BYTES);
   const cipher = createCipheriv("aes-256-gcm", sealingKey(provider, salt), Buffer.alloc(12)).setAAD(associatedData(provider));
   const sealed = Buffer.concat([cipher.update(key), cipher.final(), cipher.getAuthTag()]);
