@@ -6,6 +6,7 @@ import {
   type JsonValue,
   normaliseSession,
   parseConfigId,
+  type Resolved,
   resolveAttestation,
   resolveOtpSecret,
   resolvePlatforms,
@@ -181,6 +182,31 @@ test("SL-78 a variant that cannot be resolved counts as not satisfied, the other
   assert(wrong?.kind === "unresolved" && !wrong.reason.includes("secret-value"));
 });
 
+test("SL-77, SL-78 what cannot be resolved never counts as resolved, and the reason names the place and no value", () => {
+  const session = accepted(
+    `security: {attestation: {tolerate: "$$SCONE::f$$"}}\n${serviceWith('platforms: ["$$SCONE::f$$"], one_time_password_shared_secret: "$$SCONE::o$$"')}\nsecrets: [{name: f, import: {session: o}}, {name: o, import: {session: o}}]`,
+  );
+  const [service = assert.fail()] = session.services;
+  const missing = () => undefined;
+  const wrong = () => ["canary"];
+  const secure = resolveSecurity(session, service, () => []);
+  assert(secure.kind === "ok");
+  for (const lookup of [missing, wrong]) {
+    const results = [
+      resolvePlatforms(service, lookup),
+      resolveSecurity(session, service, lookup),
+      resolveOtpSecret(service, secure.value, lookup),
+    ];
+    for (const result of results) {
+      assert(result.kind === "unresolved" && result.missing === (lookup === missing), JSON.stringify(result));
+      assert(result.reason !== "" && !result.reason.includes("canary"));
+    }
+  }
+  const platform = resolvePlatforms(service, wrong);
+  assert(platform.kind === "unresolved");
+  assert.match(platform.reason, /^\[0\]: a value that is not /);
+});
+
 test("SL-79 mrenclaves is the old spelling", () => {
   const { services } = clean(`services: [{name: s, command: x, pwd: /, mrenclaves: [${A}]}]`);
   assert.deepEqual(services[0]?.attestation, [{ mrenclave: [A], signer: undefined }]);
@@ -261,6 +287,26 @@ test("a service's own section can only be stricter, unless the session allows ot
   assert.deepEqual(effective(own("tolerate: [outdated-tcb]", "mode: hardware")), []);
   refusedBy("SL-91", own("tolerate: [outdated-tcb]", "tolerate: [debug-mode]"));
   assert.deepEqual(effective(own("services_may_relax: true", "tolerate: [outdated-tcb]")), ["outdated-tcb"]);
+});
+
+test("a service's own section: the stricter mode and the fewer advisories hold, and one that cannot be resolved refuses", () => {
+  const rules = (general: string, mine: string) => {
+    const session = accepted(`security: {attestation: {${general}}}\n${serviceWith(`security: {attestation: {${mine}}}`)}`);
+    const resolved = resolveSecurity(session, session.services[0] ?? assert.fail(), () => undefined);
+    assert(resolved.kind === "ok");
+    return resolved.value.attestation;
+  };
+  assert.equal(rules("mode: none", "mode: hardware").mode, "hardware");
+  assert.equal(rules("mode: hardware", "mode: none").mode, "hardware");
+  const all = 'ignore_advisories: "*", tolerate: [debug-mode]';
+  const one = "ignore_advisories: [INTEL-SA-00161]";
+  assert.deepEqual(rules(all, one).ignoreAdvisories, ["INTEL-SA-00161"]);
+  assert.deepEqual(rules(`tolerate: [debug-mode], ${one}`, all).ignoreAdvisories, ["INTEL-SA-00161"]);
+  assert.deepEqual(rules(one, "ignore_advisories: [INTEL-SA-00289]").ignoreAdvisories, []);
+  assert.equal(rules(all, all).ignoreAdvisories, "*");
+  assert.deepEqual(rules("evidence: [sgx, node]", "evidence: [node, tpm]").evidence, ["node"]);
+  const session = accepted(`${serviceWith('security: "$$SCONE::f$$"')}\nsecrets: [{name: f, import: {session: o}}]`);
+  assert.equal(resolveSecurity(session, session.services[0] ?? assert.fail(), () => undefined).kind, "unresolved");
 });
 
 const RFC6238_SECRET = Buffer.from("12345678901234567890");
