@@ -192,7 +192,7 @@ test("SL-77, SL-78 what cannot be resolved never counts as resolved, and the rea
   const secure = resolveSecurity(session, service, () => []);
   assert(secure.kind === "ok");
   for (const lookup of [missing, wrong]) {
-    const results = [
+    const results: readonly Resolved<unknown>[] = [
       resolvePlatforms(service, lookup),
       resolveSecurity(session, service, lookup),
       resolveOtpSecret(service, secure.value, lookup),
