@@ -20,7 +20,7 @@ export function judgeTpmCase(vectorCase: VectorCase): CaseVerdict {
 
 function verifyCase(vectorCase: VectorCase): Answer {
   const nonce = nonceOf(vectorCase);
-  const attestationKey = createPublicKey(Buffer.from(fileOf(vectorCase, "ak-pub.pem")));
+  const attestationKey = readKey(fileOf(vectorCase, "ak-pub.pem"));
   const signature = fileOf(vectorCase, "quote.sig");
   const message = fileOf(vectorCase, "quote.msg");
   const banks = parsePcrBanks(fileOf(vectorCase, "pcrs.json"));
@@ -33,6 +33,17 @@ function verifyCase(vectorCase: VectorCase): Answer {
   }
   const { scheme, hash } = parseTpmSignature(signature);
   return { outcome: "ok", fields: { tpm: quoteFields(quote), pcrs: pcrFields(pcrs), signature: { scheme, hash } } };
+}
+
+function readKey(pem: Uint8Array): KeyObject {
+  try {
+    return createPublicKey(Buffer.from(pem));
+  } catch (cause) {
+    throw new EvidenceError("EVIDENCE_MALFORMED", "TPM quote: the attestation key is not a public key in PEM", {
+      reason: "parse-error",
+      cause,
+    });
+  }
 }
 
 function verifyKeyCertificate(vectorCase: VectorCase, attestationKey: KeyObject): void {
