@@ -7,7 +7,8 @@ import type { VerificationContext } from "../core/trust.ts";
 import { verifyEvidence } from "../core/verify.ts";
 import { encodeWorkload } from "../core/workload.ts";
 import { issueCertificate } from "../simulated/issue-certificate.ts";
-import { FMSPC, type IntelMint, type JsonDocument, mintedNow, mintIntel, SERIALS } from "../testing/mint-intel.ts";
+import { FMSPC, type IntelMint, type JsonDocument, mintedNow, mintIntel, pckMember, SERIALS } from "../testing/mint-intel.ts";
+import { parseQuote } from "./quote.ts";
 
 const stranger = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
 const lastYear = [new Date("2025-01-01T00:00:00Z"), new Date("2025-02-01T00:00:00Z")] as const;
@@ -142,6 +143,16 @@ const refusals: readonly { readonly rule: string; readonly mint: IntelMint; read
   },
   { rule: "an unknown TCB type", mint: { tcbInfo: set({ tcbType: 1 }) }, reason: "parse-error" },
   { rule: "a TCB info of an unknown version", mint: { tcbInfo: set({ version: 4 }) }, reason: "unsupported-collateral-version" },
+  { rule: "a PCK certificate of a CA that certifies no platforms", mint: { pckCaName: "Intel SGX Other CA" }, reason: "bad-chain" },
+  { rule: "a PCK certificate without the SGX extension", mint: { pckMembers: () => [] }, reason: "bad-chain" },
+  { rule: "a PCK certificate without FMSPC", mint: { pckMembers: (m) => m.toSpliced(3, 1) }, reason: "parse-error" },
+  { rule: "a PCK certificate with two FMSPC", mint: { pckMembers: (m) => [...m, ...m.slice(3, 4)] }, reason: "parse-error" },
+  {
+    rule: "a PCK certificate with a short FMSPC",
+    mint: { pckMembers: (m) => m.with(3, pckMember("4", Buffer.of(4, 1, 0))) },
+    reason: "parse-error",
+  },
+  { rule: "hazard A5: an SVN beyond 65535 in a PCK certificate", mint: { pceSvn: 65_536 }, reason: "parse-error" },
   { rule: "a quote signed by another key", mint: { quoteKey: stranger }, reason: "bad-signature" },
   { rule: "QE authentication data that nobody bound", mint: { qeReport: (r) => r.fill(0, 320) }, reason: "qe-binding-mismatch" },
   {
@@ -150,6 +161,7 @@ const refusals: readonly { readonly rule: string; readonly mint: IntelMint; read
     reason: "qe-binding-mismatch",
   },
   { rule: "an unknown quote version", mint: { header: (h) => void h.writeUInt16LE(6, 0) }, reason: "unsupported-version" },
+  { rule: "a quote version before 3", mint: { header: (h) => void h.writeUInt16LE(2, 0) }, reason: "unsupported-version" },
   { rule: "another quoting vendor", mint: { header: (h) => h.fill(1, 12, 28) }, reason: "unsupported-qe-vendor" },
   { rule: "an attestation key of another curve", mint: { header: (h) => void h.writeUInt16LE(3, 2) }, reason: "unsupported-algorithm" },
   { rule: "an unknown TEE", mint: { header: (h) => void h.writeUInt32LE(0x82, 4), version: 4 }, reason: "unsupported-tee" },
@@ -220,6 +232,25 @@ test("hazard A16: evidence of one kind given as another is refused", () => {
   const both = { ...sgx.context, trustAnchors: { sgx: [sgx.root, tdx.root], tdx: [sgx.root, tdx.root] } };
   assert.throws(() => verifyEvidence({ kind: "tdx", bytes: sgx.quote }, both), { reason: "unsupported-tee" });
   assert.throws(() => verifyEvidence({ kind: "sgx", bytes: tdx.quote }, both), { reason: "unsupported-tee" });
+});
+
+test("hazard A2, A17: bytes behind the quote and more bytes than a quote can have are refused", () => {
+  const { quote } = mintIntel();
+  assert.throws(() => parseQuote(Buffer.concat([quote, Buffer.of(0, 1)])), { reason: "trailing-data" });
+  assert.throws(() => parseQuote(Buffer.concat([quote, Buffer.alloc(256 * 1024)])), { reason: "parse-error", message: /at most 262144/ });
+});
+
+test("a TD that outlived a module update is told that a relaunch would bring it up to date", () => {
+  const launched = (svn: number, now: number) => (body: Buffer) => {
+    body.writeUInt8(svn, 0);
+    Buffer.from([now, 1, 5]).copy(body, 584);
+  };
+  const claims = (svn: number, now: number) => verify({ tee: "tdx", version: 5, bodyType: 3, body: launched(svn, now) });
+  const status = ({ tcb, details }: Claims) => [tcb.status, details["relaunchAdvised"]];
+  assert.deepEqual(status(claims(3, 5)), ["OutOfDate", true]);
+  assert.deepEqual(status(claims(3, 3)), ["OutOfDate", false]);
+  assert.deepEqual(status(claims(3, 2)), ["OutOfDate", false]);
+  assert.deepEqual(status(claims(5, 5)), ["UpToDate", false]);
 });
 
 test("hazard A9: debug attributes are claims that a policy sees", () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KnownTcbStatus, TcbLevel } from "../collateral/tcb-info.ts";
 import { converge, isAtLeast } from "./platform-tcb.ts";
+import { fitsMasked } from "./qe-appraisal.ts";
 
 const level = (status: KnownTcbStatus, advisories: readonly string[] = [], date = "2024-01-01"): TcbLevel => ({
   status,
@@ -40,4 +41,13 @@ test("hazard A5: component lists of different length never compare", () => {
   assert.equal(isAtLeast([1, 2], [1]), false);
   assert.equal(isAtLeast([1], [1, 0]), false);
   assert.equal(isAtLeast([], []), true);
+});
+
+test("hazard A5: fields of different length never fit a mask", () => {
+  const bytes = (...octets: number[]) => Uint8Array.from(octets);
+  assert.equal(fitsMasked(bytes(0x11, 0x22), bytes(0x10, 0x22), bytes(0xf0, 0xff)), true);
+  assert.equal(fitsMasked(bytes(0x21, 0x22), bytes(0x10, 0x22), bytes(0xf0, 0xff)), false);
+  assert.equal(fitsMasked(bytes(), bytes(1), bytes(1)), false);
+  assert.equal(fitsMasked(bytes(1), bytes(1, 2), bytes(1)), false);
+  assert.equal(fitsMasked(bytes(2), bytes(1), bytes()), false);
 });

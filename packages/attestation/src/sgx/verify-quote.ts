@@ -1,5 +1,11 @@
 import { createPublicKey, hash, type KeyObject } from "node:crypto";
-import { assertNothingRevoked, missing, parseAnchors, type VerifiedIntelCollateral, verifyIntelCollateral } from "../collateral/intel-collateral.ts";
+import {
+  assertNothingRevoked,
+  missing,
+  parseAnchors,
+  type VerifiedIntelCollateral,
+  verifyIntelCollateral,
+} from "../collateral/intel-collateral.ts";
 import type { IntelCollateral } from "../collateral/intel-documents.ts";
 import type { IsvTcbLevel } from "../collateral/tcb-info.ts";
 import { cached } from "../collateral/verification-cache.ts";

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { TcbInfo, TcbLevel, TdxModuleIdentity } from "../collateral/tcb-info.ts";
 import { withCache } from "../collateral/verification-cache.ts";
-import { type Claims, codeIdentity } from "../core/claims.ts";
+import { type Claims, codeIdentity, type TcbClaim } from "../core/claims.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
@@ -27,6 +27,7 @@ export function verifyTdxEvidence({ bytes, endorsements }: Evidence, given: Veri
   }
   const verified = verifyQuoteCollateral(signed, anchors, findCollateral(signed, context), context);
   const { report } = body;
+  const tcb = appraiseTcb(verified, report);
   const launchMeasurement = Buffer.concat([report.mrTd, ...report.rtmrs.slice(0, 3)]);
   const descriptor = endorsements?.get("workload");
   if (descriptor !== undefined) assertWorkloadMeasured("MRCONFIGID", report.mrConfigId, hash("sha384", descriptor, "buffer"));
@@ -38,9 +39,9 @@ export function verifyTdxEvidence({ bytes, endorsements }: Evidence, given: Veri
     launchMeasurement,
     debug: isDebugTd(report),
     platformId: `TDX_QE_ID:${Buffer.from(userData.subarray(0, 16)).toString("hex")}`,
-    tcb: appraiseTcb(verified, report),
+    tcb,
     ...(workload === undefined ? {} : { workload }),
-    details: { ...detailsOf(report), fmspc: Buffer.from(verified.pck.fmspc).toString("hex") },
+    details: { ...detailsOf(report), ...relaunchOf(verified, report, tcb), fmspc: Buffer.from(verified.pck.fmspc).toString("hex") },
   };
 }
 
@@ -62,6 +63,19 @@ function detailsOf(report: TdReport): Claims["details"] {
     ...(report.teeTcbSvn2 === undefined ? {} : { teeTcbSvn2: hex(report.teeTcbSvn2) }),
     ...(report.mrServiceTd === undefined ? {} : { mrServiceTd: hex(report.mrServiceTd) }),
   };
+}
+
+/** For a TD of TDX 1.5 that is out of date: whether the module that runs now, after an update, would no longer be. */
+function relaunchOf(verified: VerifiedQuote, report: TdReport, { status }: TcbClaim): Claims["details"] {
+  if (report.teeTcbSvn2 === undefined) return {};
+  if (!status.startsWith("OutOfDate")) return { relaunchAdvised: false };
+  try {
+    const relaunched = appraiseTcb(verified, { ...report, teeTcbSvn: report.teeTcbSvn2 });
+    return { relaunchAdvised: !relaunched.status.startsWith("OutOfDate") };
+  } catch (error) {
+    if (error instanceof EvidenceError) return { relaunchAdvised: false }; // no level fits the module that runs now
+    throw error;
+  }
 }
 
 function appraiseTcb({ collateral, qeLevel, pck }: VerifiedQuote, report: TdReport): Claims["tcb"] {

@@ -21,6 +21,9 @@ export interface IntelMint {
   readonly quoteKey?: KeyObject;
   readonly sgxComponents?: readonly number[];
   readonly pceSvn?: number;
+  /** Changes the members of the SGX extension of the PCK certificate; an empty list leaves the extension out. */
+  readonly pckMembers?: (members: readonly Uint8Array[]) => readonly Uint8Array[];
+  readonly pckCaName?: string;
   readonly tcbInfo?: (document: JsonDocument) => void;
   readonly qeIdentity?: (document: JsonDocument) => void;
   /** Changes the text of a document after it was signed. */
@@ -75,11 +78,14 @@ const keys = { root: newKey(), pckCa: newKey(), pck: newKey(), tcbSigning: newKe
 export function mintIntel(mint: IntelMint = {}): MintedIntel {
   const tee = mint.tee ?? "sgx";
   const root = issue(ROOT, ROOT, keys.root, keys.root, 1n, true, mint.rootValidity);
-  const pckCa = issue(PCK_CA, ROOT, keys.pckCa, keys.root, SERIALS.pckCa, true);
-  const pck = issue(mint.pckName ?? "Intel SGX PCK Certificate", PCK_CA, keys.pck, keys.pckCa, SERIALS.pck, false, mint.pckValidity, [
-    { oid: SGX_EXTENSION, critical: false, value: sgxExtension(mint.sgxComponents ?? COMPONENTS, mint.pceSvn ?? 13) },
-  ]);
-  const tcbIssuer = mint.isTcbSignedByPckCa === true ? { name: PCK_CA, key: keys.pckCa } : { name: ROOT, key: keys.root };
+  const caName = mint.pckCaName ?? PCK_CA;
+  const pckCa = issue(caName, ROOT, keys.pckCa, keys.root, SERIALS.pckCa, true);
+  const members = sgxMembers(mint.sgxComponents ?? COMPONENTS, mint.pceSvn ?? 13);
+  const changed = mint.pckMembers?.(members) ?? members;
+  const extensions = changed.length === 0 ? [] : [{ oid: SGX_EXTENSION, critical: false, value: sequence(...changed) }];
+  const pckName = mint.pckName ?? "Intel SGX PCK Certificate";
+  const pck = issue(pckName, caName, keys.pck, keys.pckCa, SERIALS.pck, false, mint.pckValidity, extensions);
+  const tcbIssuer = mint.isTcbSignedByPckCa === true ? { name: caName, key: keys.pckCa } : { name: ROOT, key: keys.root };
   const tcbName = mint.tcbSigningName ?? "Intel SGX TCB Signing";
   const tcbSigning = issue(tcbName, tcbIssuer.name, keys.tcbSigning, tcbIssuer.key, SERIALS.tcbSigning, false);
   const chain = [pck, pckCa, root].map(certificatePem).join("");
@@ -88,7 +94,7 @@ export function mintIntel(mint: IntelMint = {}): MintedIntel {
     tcbInfo: Buffer.from((mint.editTcbInfo ?? String)(signDocument("tcbInfo", tcbInfo(tee), mint.tcbInfo))),
     qeIdentity: Buffer.from(signDocument("enclaveIdentity", qeIdentity(tee), mint.qeIdentity)),
     tcbSigningChain: Buffer.from(signingChain),
-    pckCrl: crl(PCK_CA, keys.pckCa, mint.pckCrl),
+    pckCrl: crl(caName, keys.pckCa, mint.pckCrl),
     rootCaCrl: crl(ROOT, keys.root, mint.rootCrl),
   };
   const context: VerificationContext = {
@@ -118,16 +124,17 @@ function crl(issuer: string, issuerKey: KeyObject, mint: CrlMint = {}): Uint8Arr
   return issueRevocationList({ issuer: mint.issuer ?? issuer, issuerKey: mint.key ?? issuerKey, thisUpdate, nextUpdate, revoked });
 }
 
-function sgxExtension(components: readonly number[], pceSvn: number): Uint8Array {
-  const member = (arc: string, value: Uint8Array) => sequence(objectIdentifier(`${SGX_EXTENSION}.${arc}`), value);
-  const tcb = [...components, pceSvn].map((svn, index) => member(`2.${index + 1}`, integer(svn)));
-  return sequence(
-    member("1", octetString(Buffer.alloc(16, 0x01))),
-    member("2", sequence(...tcb, member("2.18", octetString(Uint8Array.from(components))))),
-    member("3", octetString(Buffer.from([0, 0]))),
-    member("4", octetString(Buffer.from(FMSPC, "hex"))),
-    member("5", tlv(0x0a, Uint8Array.of(0))),
-  );
+export const pckMember = (arc: string, value: Uint8Array): Uint8Array => sequence(objectIdentifier(`${SGX_EXTENSION}.${arc}`), value);
+
+function sgxMembers(svns: readonly number[], pceSvn: number): readonly Uint8Array[] {
+  const tcb = [...svns, pceSvn].map((svn, index) => pckMember(`2.${index + 1}`, integer(svn)));
+  return [
+    pckMember("1", octetString(Buffer.alloc(16, 0x01))),
+    pckMember("2", sequence(...tcb, pckMember("2.18", octetString(Uint8Array.from(svns))))),
+    pckMember("3", octetString(Buffer.from([0, 0]))),
+    pckMember("4", octetString(Buffer.from(FMSPC, "hex"))),
+    pckMember("5", tlv(0x0a, Uint8Array.of(0))),
+  ];
 }
 
 const components = (svns: readonly number[]) => svns.map((svn) => ({ svn }));
