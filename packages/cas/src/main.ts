@@ -69,6 +69,9 @@ function readOptions(argv: readonly string[]): (CasOptions & { readonly statusFi
     serviceListen:
       values["service-listen"] === undefined && file !== undefined ? file.serviceListen : listen(values["service-listen"], "0.0.0.0:18765"),
     auditLogPath: file?.auditLogPath,
+    metricsListen: file?.metricsListen,
+    snapshots: file?.snapshots,
+    postgres: file?.databaseUrl === undefined ? undefined : { connection: { connectionString: file.databaseUrl } },
     selfProvision: config === undefined ? undefined : { config, ...(owner === undefined ? {} : { owner }) },
     failIfProvisioned: config !== undefined && values["skip-if-already-provisioned"] !== true,
     nodeKeys: (values["enrol-node-key"] ?? []).map((path) => createPublicKey(readFileSync(path, "utf8"))),
@@ -97,6 +100,7 @@ async function main(): Promise<void> {
       (error: unknown) => fail(error),
     );
   };
+  process.on("SIGUSR1", () => cas.takeSnapshot().catch(fail));
   process.on("SIGTERM", stop).on("SIGINT", stop);
 }
 

@@ -22,6 +22,8 @@ import { statusRoutes } from "./http/status-routes.ts";
 import { openIdentity, tlsIdentity } from "./identity/cas-identity.ts";
 import { casStatement } from "./identity/cas-statement.ts";
 import { createLog, type WriteLine } from "./log-line.ts";
+import { CasMetrics } from "./operation/metrics.ts";
+import { Snapshots } from "./operation/snapshots.ts";
 import { Provisioning } from "./provisioning/provisioning.ts";
 import { keyStorePath, openKeyStore, openPlatformKeyFile } from "./sealing/key-store.ts";
 import type { AttestedInstance } from "./service/attested-instance.ts";
@@ -44,6 +46,10 @@ export interface CasOptions {
   readonly serviceListen: ListenAddress;
   /** C-16: provision at start what is not provisioned yet. `ownerCertificate` is PEM. */
   readonly selfProvision?: { readonly config: string; readonly owner?: { readonly keyHash: string; readonly pem: string } } | undefined;
+  /** Serves Prometheus metrics there, without TLS. */
+  readonly metricsListen?: ListenAddress | undefined;
+  /** Copies of database and key store for disaster recovery (C-77). */
+  readonly snapshots?: { readonly directory: string; readonly intervalMs: number } | undefined;
   /** File of the audit log, where the owner wants one; beside the database unless given. */
   readonly auditLogPath?: string | undefined;
   /** Remembers how far the database has come (C-5); beside the platform key unless given. */
@@ -69,6 +75,9 @@ export interface CasOptions {
 export interface RunningCas extends AsyncDisposable {
   readonly clientAddress: ListenAddress;
   readonly serviceAddress: ListenAddress;
+  readonly metricsAddress: ListenAddress | undefined;
+  /** Takes a snapshot now; its directory, or undefined where none are configured. */
+  takeSnapshot(): Promise<string | undefined>;
   readonly casKeyHash: string;
   /** Present while the CAS waits to be provisioned. */
   readonly provisioningToken: string | undefined;
@@ -147,6 +156,17 @@ async function acceptRollback({ audit }: CasContext, freshness: Freshness): Prom
   return lost;
 }
 
+function startSnapshots(options: CasOptions, { database, log, now }: CasContext, started: AsyncDisposableStack): Snapshots | undefined {
+  const { snapshots, databasePath } = options;
+  if (snapshots === undefined) return undefined;
+  const onFailure = (error: unknown) => {
+    log.error(`snapshot failed, the CAS stops: ${error instanceof Error ? error.message : "unknown reason"}`);
+    process.exitCode = 1;
+    process.kill(process.pid, "SIGTERM");
+  };
+  return started.use(new Snapshots(database, { ...snapshots, databasePath, keyStorePath: keyStorePath(databasePath), now, onFailure }));
+}
+
 interface CasParts {
   readonly context: CasContext;
   readonly provisioning: Provisioning;
@@ -176,11 +196,23 @@ async function serve(
   const app = createClientServer(tls, log);
   const uploads = new RateLimiter("uploads", options.uploadLimit ?? DEFAULT_UPLOAD_LIMIT);
   started.defer(() => app.close());
+  const { database } = context;
+  const metrics = new CasMetrics({
+    instances: () => instances.size,
+    sessions: () => database.ids("session").size,
+    logEntries: () => database.tree.size,
+  });
+  const metricsServer = options.metricsListen === undefined ? undefined : started.use(await metrics.serve(options.metricsListen));
+  app.addHook("onResponse", async (request, reply) =>
+    metrics.countRequest(request.routeOptions.url ?? "none", request.method, reply.statusCode),
+  );
+  const snapshots = startSnapshots(options, context, started);
   const renewal = new CertificateRenewal(context, instances);
   const handlers = instanceHandlers(context, {
     trust: { anchors: options.trustAnchors ?? {}, collateral: options.collateral ?? {}, nodeKeys: () => nodeKeys.keys, now },
     instances,
     renewal,
+    onAnswered: (outcome) => metrics.countAttestation(outcome),
     closedBecause: () => (state() === "provisioned" ? undefined : `it is ${state()}`),
   });
   started.use(renewal.start());
@@ -230,6 +262,8 @@ async function serve(
   return {
     clientAddress,
     serviceAddress: service.address,
+    metricsAddress: metricsServer?.address,
+    takeSnapshot: () => snapshots?.take() ?? Promise.resolve(undefined),
     casKeyHash: identity.casKeyHash,
     provisioningToken,
     sessionEncryptionKey,

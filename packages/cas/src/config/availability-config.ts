@@ -14,7 +14,10 @@ const AvailabilityText = z.strictObject({
 
 /** What the operator decides: where things are. Not secret, not attested (cas.md §4). */
 export interface AvailabilityConfig {
+  /** With a database service it only names the key store. */
   readonly databasePath: string;
+  /** `postgres://…` instead of the file (extension). */
+  readonly databaseUrl: string | undefined;
   readonly clientListen: ListenAddress;
   readonly serviceListen: ListenAddress;
   readonly metricsListen: ListenAddress | undefined;
@@ -47,6 +50,7 @@ export function parseAvailabilityConfig(text: string, file: string): Availabilit
   if (database.path === undefined) throw new CasError("CONFIGURATION", `${file}: database.path is required`);
   return {
     databasePath: database.path,
+    databaseUrl: database.url,
     clientListen: parseListenAddress(api?.api_listen ?? "0.0.0.0:8081"),
     serviceListen: parseListenAddress(api?.enclave_listen ?? "0.0.0.0:18765"),
     metricsListen: metrics === undefined ? undefined : parseListenAddress(metrics.listen),

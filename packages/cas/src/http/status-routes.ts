@@ -2,6 +2,7 @@ import type { CasVersion } from "@vouchsafe/protocol";
 import type { FastifyInstance } from "fastify";
 import { ApiError } from "../cas-error.ts";
 import { CAS_BUILT, CAS_COMMIT, CAS_VERSION, LANGUAGE_VERSIONS } from "../version.ts";
+import { openApiDocument } from "./openapi.ts";
 
 export interface CasStatus {
   readonly state: CasVersion["state"];
@@ -14,6 +15,8 @@ export function statusRoutes(app: FastifyInstance, status: () => CasStatus): voi
   app.get("/v1/version", async (): Promise<CasVersion> => {
     return { version: CAS_VERSION, commit: CAS_COMMIT, built: CAS_BUILT, language: [...LANGUAGE_VERSIONS], state: status().state };
   });
+  const document = openApiDocument();
+  app.get("/v1/openapi.json", async () => document);
   app.get("/v1/health/live", async () => ({ status: "live" }));
   app.get("/v1/health/ready", async () => {
     const { state, problem } = status();

@@ -112,6 +112,7 @@ function commandLine(options: CasProcessOptions): string[] {
     listen === undefined ? `127.0.0.1:${port}` : `${listen.host}:${listen.port}`;
   return [
     "--disable-warning=ExperimentalWarning",
+    "--disable-sigusr1", // the signal asks for a snapshot, it must not open a debugger
     main,
     "--state",
     stateDir,

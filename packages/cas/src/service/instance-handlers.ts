@@ -1,4 +1,4 @@
-import { type InstanceMessage, parseServiceId } from "@vouchsafe/protocol";
+import { type AttestRequest, type InstanceMessage, parseServiceId } from "@vouchsafe/protocol";
 import type { CasContext } from "../cas-context.ts";
 import { currentKey, type SessionVersion } from "../sessions/session-records.ts";
 import { makeDeliveryValues } from "../values/delivery-values.ts";
@@ -17,24 +17,27 @@ export interface HandlerParts {
   /** Connected instances. */
   readonly instances: Set<AttestedInstance>;
   readonly renewal: CertificateRenewal;
+  /** Told how each request ended: `granted` or the code of the refusal. */
+  readonly onAnswered: (outcome: string) => void;
   /** Why services are not served now; undefined while they are. */
   readonly closedBecause: () => string | undefined;
 }
 
 /** What the service interface does with what arrives; keeps the register of connected instances. */
-export function instanceHandlers(context: CasContext, { trust, instances, renewal, closedBecause }: HandlerParts): ServiceHandlers {
+export function instanceHandlers(context: CasContext, parts: HandlerParts): ServiceHandlers {
+  const { instances, onAnswered } = parts;
   return {
     attest: async (request, exporter) => {
-      const reason = closedBecause();
-      if (reason !== undefined) throw new Refused("unavailable", undefined, `the CAS does not serve services: ${reason}`);
-      const id = parseServiceId(request.service);
-      if (id !== undefined && context.database.ids("session-values").has(id.session)) await renewal.renew(id.session);
-      const { instance, configuration, tokenProof } = await attestService(context, trust, request, exporter);
-      instances.add(instance);
-      return {
-        instance,
-        answer: { type: "configuration", configuration, ...(tokenProof === undefined ? {} : { tokenProof: tokenProof.toBase64() }) },
-      };
+      try {
+        const { instance, configuration, tokenProof } = await admit(context, parts, request, exporter);
+        instances.add(instance);
+        onAnswered("granted");
+        const proof = tokenProof === undefined ? {} : { tokenProof: tokenProof.toBase64() };
+        return { instance, answer: { type: "configuration", configuration, ...proof } };
+      } catch (error) {
+        onAnswered(error instanceof Refused ? error.code : "failed");
+        throw error;
+      }
     },
     handle: (instance, message) => handle(context, instance, message),
     closed: (instance) => {
@@ -46,6 +49,15 @@ export function instanceHandlers(context: CasContext, { trust, instances, renewa
         .catch((error: Error) => context.log.warn(`audit log: ${error.message}`));
     },
   };
+}
+
+/** Judges a request; certificates that are due are issued first (SL-134). */
+async function admit(context: CasContext, { trust, renewal, closedBecause }: HandlerParts, request: AttestRequest, exporter: Uint8Array) {
+  const reason = closedBecause();
+  if (reason !== undefined) throw new Refused("unavailable", undefined, `the CAS does not serve services: ${reason}`);
+  const id = parseServiceId(request.service);
+  if (id !== undefined && context.database.ids("session-values").has(id.session)) await renewal.renew(id.session);
+  return attestService(context, trust, request, exporter);
 }
 
 async function handle(context: CasContext, instance: AttestedInstance, message: InstanceMessage): Promise<object> {

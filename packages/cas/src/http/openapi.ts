@@ -1,0 +1,172 @@
+import {
+  AuditCheckpoints,
+  CasAttestation,
+  CasVersion,
+  HealthReport,
+  Problem,
+  Provisioned,
+  PublicValue,
+  PublicValues,
+  SessionHash,
+  SessionList,
+  SessionUploaded,
+} from "@vouchsafe/protocol";
+import { z } from "zod";
+import { CAS_VERSION } from "../version.ts";
+
+interface Operation {
+  readonly method: "get" | "post" | "put";
+  readonly path: string;
+  readonly summary: string;
+  /** Who may: from nobody in particular to the owner. */
+  readonly needs: "nothing" | "client certificate" | "owner" | "token" | "signatures";
+  readonly body?: string;
+  readonly answers: readonly { readonly status: number; readonly type: string; readonly schema?: z.ZodType }[];
+}
+
+const JSON_TYPE = "application/json";
+const json = (schema: z.ZodType, status = 200) => ({ status, type: JSON_TYPE, schema });
+const uploaded = [json(SessionUploaded, 201), json(SessionUploaded)];
+
+const OPERATIONS: readonly Operation[] = [
+  {
+    method: "post",
+    path: "/v1/sessions",
+    summary: "Create or update a session",
+    needs: "client certificate",
+    body: "application/yaml",
+    answers: uploaded,
+  },
+  {
+    method: "put",
+    path: "/v1/signed_sessions",
+    summary: "Upload a signed session",
+    needs: "signatures",
+    body: JSON_TYPE,
+    answers: uploaded,
+  },
+  {
+    method: "put",
+    path: "/v1/encrypted_sessions",
+    summary: "Upload an encrypted session",
+    needs: "signatures",
+    body: JSON_TYPE,
+    answers: uploaded,
+  },
+  {
+    method: "get",
+    path: "/v1/sessions",
+    summary: "List a namespace: query namespace, after, limit",
+    needs: "client certificate",
+    answers: [json(SessionList)],
+  },
+  {
+    method: "get",
+    path: "/v1/sessions/{name}",
+    summary: "Read a session; query hash for a version, view=hash for its hash alone",
+    needs: "client certificate",
+    answers: [{ status: 200, type: "application/yaml" }, json(SessionHash)],
+  },
+  {
+    method: "get",
+    path: "/v1/values/session={name}",
+    summary: "Public values of a session",
+    needs: "nothing",
+    answers: [json(PublicValues)],
+  },
+  {
+    method: "get",
+    path: "/v1/values/session={name},secret={secret}",
+    summary: "One public value",
+    needs: "nothing",
+    answers: [json(PublicValue)],
+  },
+  {
+    method: "get",
+    path: "/v1/attest",
+    summary: "Statement and evidence of this CAS; query nonce",
+    needs: "nothing",
+    answers: [json(CasAttestation)],
+  },
+  { method: "get", path: "/v1/version", summary: "Version and state", needs: "nothing", answers: [json(CasVersion)] },
+  {
+    method: "get",
+    path: "/v1/health/live",
+    summary: "Answers while the process lives",
+    needs: "nothing",
+    answers: [{ status: 200, type: JSON_TYPE }],
+  },
+  {
+    method: "get",
+    path: "/v1/health/ready",
+    summary: "Answers 503 while nothing can be served",
+    needs: "nothing",
+    answers: [{ status: 200, type: JSON_TYPE }],
+  },
+  { method: "get", path: "/v1/health/report", summary: "Database, audit log, collateral", needs: "owner", answers: [json(HealthReport)] },
+  { method: "post", path: "/v1/provision", summary: "Become the owner", needs: "token", body: JSON_TYPE, answers: [json(Provisioned)] },
+  {
+    method: "put",
+    path: "/v1/config",
+    summary: "Replace the owner configuration",
+    needs: "owner",
+    body: "application/toml",
+    answers: [{ status: 204, type: "" }],
+  },
+  {
+    method: "post",
+    path: "/v1/node-keys",
+    summary: "Trust a node agent's key",
+    needs: "owner",
+    body: JSON_TYPE,
+    answers: [{ status: 201, type: JSON_TYPE }],
+  },
+  {
+    method: "post",
+    path: "/v1/accept-rollback",
+    summary: "Accept that the newest changes are lost",
+    needs: "owner",
+    answers: [{ status: 200, type: "text/plain" }],
+  },
+  {
+    method: "get",
+    path: "/v1/audit/checkpoints",
+    summary: "Signed checkpoints of the log; query from, to",
+    needs: "owner",
+    answers: [json(AuditCheckpoints)],
+  },
+];
+
+/** The OpenAPI 3.1 document of the client API: paths from the table above, bodies from the schemas that client and server share. */
+export function openApiDocument(): object {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const { method, path, summary, needs, body, answers } of OPERATIONS) {
+    const responses = Object.fromEntries(answers.map(({ status, type, schema }) => [String(status), response(type, schema)]));
+    const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+      name,
+      in: "path",
+      required: true,
+      schema: { type: "string" },
+    }));
+    const operation = {
+      summary,
+      description: `Needs: ${needs}.`,
+      ...(parameters.length === 0 ? {} : { parameters }),
+      ...(body === undefined ? {} : { requestBody: { required: true, content: { [body]: { schema: { type: "string" } } } } }),
+      responses: { ...responses, default: { $ref: "#/components/responses/Problem" } },
+    };
+    paths[path] = { ...paths[path], [method]: operation };
+  }
+  return {
+    openapi: "3.1.0",
+    info: { title: "Configuration and Attestation Service", version: CAS_VERSION },
+    paths,
+    components: { responses: { Problem: response("application/problem+json", Problem) } },
+  };
+}
+
+function response(type: string, schema: z.ZodType | undefined): object {
+  if (type === "") return { description: "No content" };
+  const content = schema === undefined ? {} : { schema: z.toJSONSchema(schema, { io: "output" }) };
+  return { description: "Answer", content: { [type]: content } };
+}

@@ -1,0 +1,55 @@
+import { copyFileSync, existsSync, mkdirSync, renameSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { Database } from "../database/database.ts";
+
+export interface SnapshotOptions {
+  readonly directory: string;
+  readonly intervalMs: number;
+  readonly databasePath: string;
+  readonly keyStorePath: string;
+  readonly now: () => Date;
+  /** A snapshot failed: the CAS stops (C-77). */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** Consistent pairs of database and key store for disaster recovery (C-77): at each interval if something changed, and on demand. */
+export class Snapshots implements Disposable {
+  readonly #database: Database;
+  readonly #options: SnapshotOptions;
+  readonly #timer: NodeJS.Timeout;
+  #lastCommit = -1;
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(database: Database, options: SnapshotOptions) {
+    this.#database = database;
+    this.#options = options;
+    this.#timer = setInterval(() => {
+      if (database.state.commit !== this.#lastCommit) this.take().catch(options.onFailure);
+    }, options.intervalMs).unref();
+  }
+
+  /** Takes one now; returns its directory. A crash leaves a directory whose name ends in `.part`. */
+  take(): Promise<string> {
+    const next = this.#running.then(() => this.#take());
+    this.#running = next.catch(() => {}); // told to whoever asked for it
+    return next;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  async #take(): Promise<string> {
+    const { directory, databasePath, keyStorePath, now } = this.#options;
+    const { commit } = this.#database.state;
+    const target = join(directory, `${now().toISOString().replaceAll(":", "-")}-${commit}`);
+    if (existsSync(target)) return target;
+    const part = `${target}.part`;
+    mkdirSync(part, { recursive: true, mode: 0o700 });
+    await this.#database.copyTo(join(part, basename(databasePath)));
+    copyFileSync(keyStorePath, join(part, basename(keyStorePath)));
+    renameSync(part, target);
+    this.#lastCommit = commit;
+    return target;
+  }
+}
