@@ -30,7 +30,7 @@ export async function startSoftwareTpm(): Promise<SoftwareTpm> {
   failed.catch(() => undefined); // awaited below, until the server answers
   const env = { ...process.env, TPM2TOOLS_TCTI: `swtpm:host=127.0.0.1,port=${port}` };
   const run = (name: string, args: readonly string[]): string =>
-    execFileSync(`tpm2_${name}`, args, { cwd: directory, env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 10_000 });
+    execFileSync(`tpm2_${name}`, args, { cwd: directory, env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], timeout: 60_000 });
   const tool = (name: string, ...args: readonly string[]): string => {
     const output = run(name, args);
     run("flushcontext", ["--transient-object"]); // no resource manager: keys stay loaded until somebody unloads them

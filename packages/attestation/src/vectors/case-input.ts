@@ -38,10 +38,4 @@ export function certificateOf(vectorCase: VectorCase, file: string): Certificate
   return certificate;
 }
 
-/**
- * Whether the relying party of this case refuses debug mode. Cases that say what holds `when_debug_allowed` ask both ways; the others
- * do not speak about debug at all, and some of their Evidence comes from debug guests.
- */
-export const refusesDebug = ({ expected }: VectorCase): boolean => "when_debug_allowed" in expected;
-
 export const hexInteger = (value: bigint | number): string => `0x${value.toString(16)}`;

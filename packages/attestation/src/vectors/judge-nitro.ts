@@ -1,18 +1,15 @@
 import { verifyNitroDocument } from "../nitro/verify-nitro-document.ts";
 import { parsePemCertificates } from "../x509/certificate.ts";
-import { type Answer, answerOf, judgeAnswer } from "./answer.ts";
-import { fileOf, nonceOf, refusesDebug, timeOf } from "./case-input.ts";
+import { type Answer, judgeBothWays } from "./answer.ts";
+import { fileOf, nonceOf, timeOf } from "./case-input.ts";
 import type { CaseVerdict, VectorCase } from "./vector-case.ts";
 
 /** Family `nitro`: a COSE document and the root. */
 export function judgeNitroCase(vectorCase: VectorCase): CaseVerdict {
-  return judgeAnswer(
-    vectorCase,
-    answerOf(() => verifyCase(vectorCase)),
-  );
+  return judgeBothWays(vectorCase, (isDebugRefused) => verifyCase(vectorCase, isDebugRefused));
 }
 
-function verifyCase(vectorCase: VectorCase): Answer {
+function verifyCase(vectorCase: VectorCase, isDebugRefused: boolean): Answer {
   const nonce = nonceOf(vectorCase);
   const document = verifyNitroDocument(fileOf(vectorCase, "document.cose"), {
     anchors: parsePemCertificates(fileOf(vectorCase, "root.pem")),
@@ -30,5 +27,5 @@ function verifyCase(vectorCase: VectorCase): Answer {
     debug: document.debug,
     cabundleLength: document.caBundle.length,
   };
-  return { outcome: refusesDebug(vectorCase) && document.debug ? "debug-enabled" : "ok", fields };
+  return { outcome: isDebugRefused && document.debug ? "debug-enabled" : "ok", fields };
 }

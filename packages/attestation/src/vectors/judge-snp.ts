@@ -2,19 +2,16 @@ import { type SnpReport, splitSnpPolicy } from "../snp/snp-report.ts";
 import { verifySnpReport } from "../snp/verify-snp-report.ts";
 import { parsePemCertificates } from "../x509/certificate.ts";
 import { parseRevocationList } from "../x509/revocation-list.ts";
-import { type Answer, answerOf, judgeAnswer } from "./answer.ts";
-import { certificateOf, fileOf, hexInteger, inputOf, refusesDebug, timeOf } from "./case-input.ts";
+import { type Answer, judgeBothWays } from "./answer.ts";
+import { certificateOf, fileOf, hexInteger, inputOf, timeOf } from "./case-input.ts";
 import type { CaseVerdict, VectorCase } from "./vector-case.ts";
 
 /** Family `sev-snp`: report, ARK, ASK or ASVK, VCEK or VLEK, perhaps a CRL. */
 export function judgeSnpCase(vectorCase: VectorCase): CaseVerdict {
-  return judgeAnswer(
-    vectorCase,
-    answerOf(() => verifyCase(vectorCase)),
-  );
+  return judgeBothWays(vectorCase, (isDebugRefused) => verifyCase(vectorCase, isDebugRefused));
 }
 
-function verifyCase(vectorCase: VectorCase): Answer {
+function verifyCase(vectorCase: VectorCase, isDebugRefused: boolean): Answer {
   const { files } = vectorCase;
   const crl = files.get("crl.der");
   const { report } = verifySnpReport({
@@ -26,7 +23,7 @@ function verifyCase(vectorCase: VectorCase): Answer {
     ...(crl === undefined ? {} : { revocationList: parseRevocationList(crl) }),
   });
   const fields = snpFields(report);
-  if (refusesDebug(vectorCase) && splitSnpPolicy(report.policy).debugAllowed) return { outcome: "debug-enabled", fields };
+  if (isDebugRefused && splitSnpPolicy(report.policy).debugAllowed) return { outcome: "debug-enabled", fields };
   const vmpl = inputOf(vectorCase, "vmpl");
   if (vmpl !== undefined && report.vmpl !== vmpl) return { outcome: "policy", fields, detail: `VMPL is ${report.vmpl}` };
   const reportData = inputOf(vectorCase, "reportData");
