@@ -69,14 +69,14 @@ test("an unchanged build does no work and says so; a changed file does exactly t
   );
   assert.notEqual(third.digest, first.digest);
   assert.notEqual(third.codeKey, first.codeKey);
-  for (const [change, step] of [
-    [{ requirements: { text: "six # changed" } }, "requirements done"],
-    [{ metadata: { ...sample.plan.metadata, environment: "[] # changed" } }, "metadata done"],
-    [{ command: ["python3", "other.py"] }, "metadata done"],
-    [{ mode: "debug" }, "metadata done"],
-  ] as const) {
+  for (const change of [
+    { requirements: { text: "six # changed" } },
+    { metadata: { ...sample.plan.metadata, environment: "[] # changed" } },
+    { command: ["python3", "other.py"] },
+    { mode: "debug" },
+  ]) {
     const changed = await build(sample, change);
-    assert(!changed.unchanged && changed.steps.includes(step), JSON.stringify(change));
+    assert(!changed.unchanged && changed.steps.includes("metadata done"), JSON.stringify(change));
     assert(!changed.steps.includes("runtime done") && !changed.steps.includes("base done"));
   }
   await build(sample);
