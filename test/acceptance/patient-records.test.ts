@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { inNetworkOf, processesOf, type RunningService, request, serviceOf } from "./services.ts";
@@ -129,7 +129,7 @@ describe("the example application, from ./run.sh to ./vouchsafe down", () => {
       .slice(5, 7)
       .map((text) => text.trim());
     assert.equal(line.length, 2);
-    const secrets = [...line, "-----BEGIN PRIVATE KEY-----", "900-55-0001"];
+    const secrets = [...line, "-----BEGIN PRIVATE KEY-----\nM", "900-55-0001"];
     // The keys of this machine's agent and of the image builder belong to the user, not to the application.
     const own = ["agent-key.pem", "platform-images.pem", "target/identity.pem"];
     const found = [workspace.state, join(workspace.root, "target")].flatMap((directory) => filesContaining(directory, secrets));
@@ -185,5 +185,34 @@ describe("the example application, from ./run.sh to ./vouchsafe down", () => {
     assert.ok(!readFileSync("/proc/self/mountinfo", "utf8").includes(workspace.state));
     assert.doesNotMatch((await workspace.run("ip", ["-o", "link"])).stdout, /mesh0|veth\d{1,3}@/);
     assert.equal((await api("/keys")).curl, 7);
+  });
+
+  test("hazard G10: one changed byte in a stored layer stops the start, and the message says so", async () => {
+    const record = JSON.parse(readFileSync(join(workspace.root, "target/mesh.json"), "utf8"));
+    const { image } = record.services.find(({ name }: { name: string }) => name === "flask");
+    const blob = (digest: string) => join(image.layoutDir, "blobs/sha256", digest.replace("sha256:", ""));
+    const { layers } = JSON.parse(readFileSync(blob(image.digest), "utf8"));
+    const file = blob(layers.at(-1).digest);
+    const bytes = readFileSync(file);
+    const changed = Buffer.from(bytes);
+    const middle = changed.length >> 1;
+    changed.writeUInt8((changed[middle] ?? 0) ^ 1, middle);
+    writeFileSync(file, changed);
+    const refused = await workspace.vouchsafe("up", "--release", RELEASE);
+    writeFileSync(file, bytes);
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /layer|digest/);
+    assert.equal((await workspace.vouchsafe("ps", "--json", "--release", RELEASE)).status === 0 && (await api("/keys")).curl === 0, false);
+  });
+
+  test("C-36 an application of another CAS key is not started with this CAS", async () => {
+    const file = join(workspace.root, "target/mesh.json");
+    const text = readFileSync(file, "utf8");
+    const record = JSON.parse(text);
+    writeFileSync(file, JSON.stringify({ ...record, cas: { ...record.cas, key: "3RRDm6BpFxXD2yJNYTUJhdLuAN49ae9ivsWhmtqmMvicDszge9" } }));
+    const refused = await workspace.vouchsafe("up", "--release", RELEASE);
+    writeFileSync(file, text);
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /key/i);
   });
 });
