@@ -22,6 +22,8 @@ export class CliWorkplace implements Disposable {
       HOME: this.directory,
       XDG_STATE_HOME: join(this.directory, "state"),
       XDG_CACHE_HOME: join(this.directory, "cache"),
+      // Compiled code is the same for all tests.
+      NODE_COMPILE_CACHE: join(import.meta.dirname, "..", "..", "..", "..", ".cache", "compiled"),
     };
     for (const [name, content] of Object.entries(files)) this.write(name, content);
   }
