@@ -285,6 +285,14 @@ test("hazard A6, B9: what was cached while valid is refused once its time is ove
   assert.throws(() => at(new Date("2025-01-01T00:00:00Z")), { reason: "cert-not-yet-valid" });
 });
 
+test("hazard B9: a cached PCK chain is refused after its own end, while everything else still holds", () => {
+  const cache = new VerificationCache();
+  const { quote, context } = mintIntel({ pckValidity: [new Date("2026-01-01T00:00:00Z"), new Date("2026-06-20T00:00:00Z")] });
+  const at = (now: Date) => verifyEvidence({ kind: "sgx", bytes: quote }, { ...context, now, cache });
+  assert.equal(at(mintedNow).tcb.status, "UpToDate");
+  assert.throws(() => at(new Date("2026-06-25T00:00:00Z")), { code: "EVIDENCE_STALE", reason: "cert-expired" });
+});
+
 function issuedRoot(): Uint8Array {
   const now = mintedNow.getTime();
   const validity = { notBefore: new Date(now - 1000), notAfter: new Date(now + 1000) };
