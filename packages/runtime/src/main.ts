@@ -6,11 +6,17 @@ import { existsSync } from "node:fs";
 import { becomeProgram } from "./become-program.ts";
 import { READY_FILE } from "./ready-file.ts";
 
-const [, , mode, ...rest] = process.argv;
-if (mode === "--become-program") becomeProgram();
-else if (mode === "--probe") process.exit(existsSync(process.env["VOUCHSAFE_READY_FILE"] ?? READY_FILE) ? 0 : 1);
-else {
+/** No `await` at the top level: the bundle is a CommonJS script, which Node compiles once and lazily. */
+async function main([, , mode, ...rest]: readonly string[]): Promise<void> {
+  if (mode === "--become-program") becomeProgram();
+  if (mode === "--probe") process.exit(existsSync(process.env["VOUCHSAFE_READY_FILE"] ?? READY_FILE) ? 0 : 1);
+  // Only process 1 needs the network, the protocol and its schemas.
   const { supervise } = await import("./supervise.ts");
   const hostArguments = [process.argv0, ...(mode === undefined ? [] : [mode, ...rest])];
   process.exit(await supervise(hostArguments, process.env));
 }
+
+main(process.argv).catch((error: unknown) => {
+  process.stderr.write(`vouchsafe: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exit(1);
+});
