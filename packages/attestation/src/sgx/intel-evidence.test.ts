@@ -293,6 +293,17 @@ test("hazard B9: a cached PCK chain is refused after its own end, while everythi
   assert.throws(() => at(new Date("2026-06-25T00:00:00Z")), { code: "EVIDENCE_STALE", reason: "cert-expired" });
 });
 
+test("what is given up on purpose shows in the claims", () => {
+  const { quote, context } = mintIntel({ pckCrl: { revoked: [SERIALS.pck] } });
+  const evidence = { kind: "sgx", bytes: quote } as const;
+  const chainOnly = verifyEvidence(evidence, { ...context, collateral: {}, insecure: "signature-chain-only" });
+  assert.deepEqual(chainOnly.tcb, { status: "Unknown", advisories: [] });
+  assert.equal(verifyEvidence(evidence, { ...context, insecure: "no-revocation-check" }).tcb.status, "UpToDate");
+  assert.throws(() => verifyEvidence(evidence, { ...context, collateral: {}, insecure: "no-revocation-check" }), {
+    reason: "collateral-missing",
+  });
+});
+
 function issuedRoot(): Uint8Array {
   const now = mintedNow.getTime();
   const validity = { notBefore: new Date(now - 1000), notAfter: new Date(now + 1000) };
