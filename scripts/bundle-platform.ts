@@ -1,5 +1,5 @@
 /** Bundles the programs of the platform's images: `node scripts/bundle-platform.ts [DIRECTORY]`, by default `.cache/platform`, one file each. */
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { mkdirSync, renameSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -10,10 +10,10 @@ const programs = {
   las: "packages/kubernetes/src/las/las-main.ts",
   check_cpufeatures: "packages/kubernetes/src/platform/platform-main.ts",
   cas: "packages/cas/src/main.ts",
+  sconecli: "packages/cli/src/main.ts",
 };
 mkdirSync(directory, { recursive: true });
 for (const [name, source] of Object.entries(programs)) {
-  if (!existsSync(`${root}${source}`)) continue;
   const output = `${directory}/${name}.js`;
   const unfinished = `${output}.${process.pid}`;
   await build({

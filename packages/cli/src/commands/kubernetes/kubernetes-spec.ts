@@ -88,6 +88,7 @@ const PUBLISH: CommandSpec = {
   summary: "Builds the platform's images and pushes them to a registry, so that nothing is pulled from elsewhere.",
   operands: "REPOSITORY [IMAGE...]",
   minOperands: 1,
+  maxOperands: 32,
   options: [
     { long: "version", value: "V", summary: "tag beside `latest` (default: VERSION)" },
     { short: "v", long: "verbose", summary: "progress" },

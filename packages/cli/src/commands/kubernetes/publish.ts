@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { defaultCacheDir, defaultRepositoryDir } from "@vouchsafe/image";
 import { CliError } from "../../cli-error.ts";
@@ -25,6 +25,7 @@ export async function publish(options: ParsedOptions, shell: Shell): Promise<num
     });
   }
   const version = givenValue(options, "version") ?? shell.environment["VERSION"] ?? VERSION;
+  const repositoryDir = defaultRepositoryDir(shell.environment);
   const progress = new Progress(shell, countOf(options, "verbose"));
   const programs = await progress.run("bundling the platform's programs", () => obtainPrograms(shell));
   const published = await publishImages(chosen.length === 0 ? known : chosen, {
@@ -33,8 +34,9 @@ export async function publish(options: ParsedOptions, shell: Shell): Promise<num
     repository: repository.replace(/\/+$/, ""),
     tags: [...new Set([version === "" ? VERSION : version, "latest"])],
     cacheDir: defaultCacheDir(shell.environment),
-    repositoryDir: defaultRepositoryDir(shell.environment),
-    signingKeyFile: join(shell.casConfig, "platform-image-key.pem"),
+    repositoryDir,
+    // The key that meshes of this user accept for curated images (MF-66).
+    signingKeyFile: join(dirname(repositoryDir), "platform-images.pem"),
     platformVersion: VERSION,
     log: (line) => progress.detail(1, line),
     signal: shell.signal,
