@@ -154,6 +154,11 @@ const refusals: readonly { readonly rule: string; readonly mint: IntelMint; read
   },
   { rule: "hazard A5: an SVN beyond 65535 in a PCK certificate", mint: { pceSvn: 65_536 }, reason: "parse-error" },
   { rule: "a quote signed by another key", mint: { quoteKey: stranger }, reason: "bad-signature" },
+  {
+    rule: "hazard A8: an attestation key that is no point of the curve",
+    mint: { attestationPoint: Buffer.alloc(64, 7) },
+    reason: "bad-signature",
+  },
   { rule: "QE authentication data that nobody bound", mint: { qeReport: (r) => r.fill(0, 320) }, reason: "qe-binding-mismatch" },
   {
     rule: "a QE report with something behind the binding",

@@ -15,6 +15,8 @@ export interface IntelMint {
   readonly body?: (body: Buffer) => void;
   readonly qeReport?: (report: Buffer) => void;
   readonly authenticationData?: Uint8Array;
+  /** Stands in place of the attestation key: x and y. */
+  readonly attestationPoint?: Uint8Array;
   /** Signs the QE report in place of the PCK key. */
   readonly qeReportKey?: KeyObject;
   /** Signs the quote in place of the attestation key. */
@@ -218,7 +220,7 @@ function mintQuote(tee: "sgx" | "tdx", mint: IntelMint, chain: Buffer): Uint8Arr
   header.fill(0x0e, 28, 44);
   mint.header?.(header);
   const signed = Buffer.concat([header, mintBody(tee, version, mint)]);
-  const attestationKey = rawPoint(keys.attestation);
+  const attestationKey = mint.attestationPoint ?? rawPoint(keys.attestation);
   const authenticationData = mint.authenticationData ?? Buffer.alloc(32, 0xa7);
   const qeReport = mintQeReport(tee, mint, hash("sha256", Buffer.concat([attestationKey, authenticationData]), "buffer"));
   const inner = Buffer.concat([
