@@ -196,6 +196,16 @@ const refusals: readonly { readonly rule: string; readonly mint: IntelMint; read
     reason: "tdx-module-mismatch",
   },
   { rule: "hazard A4: an empty list of levels", mint: { tcbInfo: set({ tcbLevels: [] }) }, reason: "tcb-unsupported" },
+  {
+    rule: "hazard A12: the first TDX module, signed by another",
+    mint: { tee: "tdx", body: (b) => b.fill(0, 1, 2).fill(1, 64, 112) },
+    reason: "tdx-module-mismatch",
+  },
+  {
+    rule: "hazard A12: the first TDX module, older than every level",
+    mint: { tee: "tdx", body: (b) => b.set([4, 0, 5]) },
+    reason: "tcb-unsupported",
+  },
   { rule: "a TDX platform with old microcode", mint: { tee: "tdx", body: (b) => void b.writeUInt8(3, 2) }, reason: "tcb-unsupported" },
 ];
 
@@ -245,6 +255,15 @@ test("hazard A2, A17: bytes behind the quote and more bytes than a quote can hav
   assert.throws(() => parseQuote(Buffer.concat([quote, Buffer.alloc(256 * 1024)])), { reason: "parse-error", message: /at most 262144/ });
 });
 
+test("a TDX module without a version of its own is covered by the platform's levels", () => {
+  assert.equal(verify({ tee: "tdx", body: (body) => body.set([5, 0, 5]) }).tcb.status, "UpToDate");
+  assert.deepEqual(verify({ tee: "tdx", body: (body) => body.set([5, 0, 4]), pceSvn: 12 }).tcb, {
+    status: "OutOfDate",
+    advisories: ["INTEL-SA-00615"],
+    date: new Date("2024-03-01T00:00:00Z"),
+  });
+});
+
 test("a TD that outlived a module update is told that a relaunch would bring it up to date", () => {
   const launched = (svn: number, now: number) => (body: Buffer) => {
     body.writeUInt8(svn, 0);
@@ -256,6 +275,7 @@ test("a TD that outlived a module update is told that a relaunch would bring it 
   assert.deepEqual(status(claims(3, 3)), ["OutOfDate", false]);
   assert.deepEqual(status(claims(3, 2)), ["OutOfDate", false]);
   assert.deepEqual(status(claims(5, 5)), ["UpToDate", false]);
+  assert.equal(verify({ tee: "tdx" }).details["relaunchAdvised"], undefined);
 });
 
 test("hazard A9: debug attributes are claims that a policy sees", () => {
@@ -303,6 +323,9 @@ test("what is given up on purpose shows in the claims", () => {
   const evidence = { kind: "sgx", bytes: quote } as const;
   const chainOnly = verifyEvidence(evidence, { ...context, collateral: {}, insecure: "signature-chain-only" });
   assert.deepEqual(chainOnly.tcb, { status: "Unknown", advisories: [] });
+  const td = mintIntel({ tee: "tdx" });
+  const tdOnly = verifyEvidence({ kind: "tdx", bytes: td.quote }, { ...td.context, collateral: {}, insecure: "signature-chain-only" });
+  assert.deepEqual(tdOnly.tcb, { status: "Unknown", advisories: [] });
   assert.equal(verifyEvidence(evidence, { ...context, insecure: "no-revocation-check" }).tcb.status, "UpToDate");
   assert.throws(() => verifyEvidence(evidence, { ...context, collateral: {}, insecure: "no-revocation-check" }), {
     reason: "collateral-missing",
