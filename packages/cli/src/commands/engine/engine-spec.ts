@@ -46,9 +46,16 @@ export const ENGINE_COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "doctor",
-    summary: "Checks whether this machine can run applications, with a remedy for each finding.",
-    options: [{ long: "quiet", summary: "print problems only" }, JSON_OUTPUT, HELP],
-    examples: ["doctor", "doctor --json"],
+    summary: "Checks whether this machine (or the cluster) can run applications, with a remedy for each finding.",
+    options: [
+      { long: "cluster", summary: "check the cluster of the present kubectl context instead of this machine" },
+      { long: "cas", value: "NAME", summary: "with --cluster: name of the CAS (default: cas)" },
+      { long: "cas-namespace", value: "NAMESPACE", summary: "with --cluster: its namespace (default: scone-system)" },
+      { long: "quiet", summary: "print problems only" },
+      JSON_OUTPUT,
+      HELP,
+    ],
+    examples: ["doctor", "doctor --json", "doctor --cluster --cas-namespace trust"],
     load: async () => (await import("./doctor.ts")).doctor,
   },
 ];
