@@ -2,6 +2,7 @@ import { createPublicKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { type TrustAnchors, VENDOR_TRUST_ANCHORS } from "@vouchsafe/attestation";
 import { keyHashOf } from "@vouchsafe/policy";
 import { CasError } from "./cas-error.ts";
 import { parseAvailabilityConfig, parseListenAddress } from "./config/availability-config.ts";
@@ -26,6 +27,8 @@ Runs the configuration and attestation service.
   --accept-rollback                   go on with a database that may be an old one: its newest changes are lost
   --enrol-node-key FILE               trust node statements signed by this public key (PEM); repeatable
   --status-file FILE                  write addresses, key hash and process number here once it serves (JSON)
+  --only_for_testing-simulated-root FILE
+                                      believe simulated evidence under this root certificate (PEM); it proves nothing
   --name NAME                         further name or address for the TLS certificate; repeatable
 `;
 
@@ -44,6 +47,7 @@ function readOptions(argv: readonly string[]): (CasOptions & { readonly statusFi
       "self-provision": { type: "boolean" },
       "status-file": { type: "string" },
       "accept-rollback": { type: "boolean" },
+      "only_for_testing-simulated-root": { type: "string" },
       "skip-if-already-provisioned": { type: "boolean" },
       "enrol-node-key": { type: "string", multiple: true },
       name: { type: "string", multiple: true },
@@ -61,6 +65,7 @@ function readOptions(argv: readonly string[]): (CasOptions & { readonly statusFi
   const config = ownerConfig ?? (values["self-provision"] === true ? "" : undefined);
   return {
     statusFile: values["status-file"],
+    trustAnchors: trustAnchors(values["only_for_testing-simulated-root"]),
     acceptRollback: values["accept-rollback"] === true,
     databasePath,
     platformKeyPath: values["platform-key"] ?? join(values.state ?? "/var/lib/vouchsafe", "platform.key"),
@@ -77,6 +82,11 @@ function readOptions(argv: readonly string[]): (CasOptions & { readonly statusFi
     nodeKeys: (values["enrol-node-key"] ?? []).map((path) => createPublicKey(readFileSync(path, "utf8"))),
     altNames: values.name ?? [],
   };
+}
+
+function trustAnchors(simulatedRootFile: string | undefined): TrustAnchors {
+  if (simulatedRootFile === undefined) return VENDOR_TRUST_ANCHORS;
+  return { ...VENDOR_TRUST_ANCHORS, simulated: [new X509Certificate(readFileSync(simulatedRootFile)).raw] };
 }
 
 function readCertificate(path: string): { readonly keyHash: string; readonly pem: string } {

@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import { dirname, join } from "node:path";
-import type { Collateral, TrustAnchors } from "@vouchsafe/attestation";
+import { type Collateral, type TrustAnchors, VENDOR_TRUST_ANCHORS } from "@vouchsafe/attestation";
 import { sessionEncryptionKeyText } from "@vouchsafe/policy";
 import { AuditLog } from "./audit/audit-log.ts";
 import { AuditService } from "./audit/audit-service.ts";
@@ -60,7 +60,7 @@ export interface CasOptions {
   readonly failIfProvisioned?: boolean | undefined;
   /** Public keys of node agents to enrol at start. */
   readonly nodeKeys?: readonly KeyObject[] | undefined;
-  /** Roots of hardware vendors by kind; a kind without any is trusted from nobody. */
+  /** Roots by kind, the vendors' own unless given; a kind without any is trusted from nobody. */
   readonly trustAnchors?: TrustAnchors | undefined;
   /** Endorsements that do not come with the Evidence. */
   readonly collateral?: Collateral | undefined;
@@ -106,6 +106,7 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   const identity = await openIdentity(database, now());
   log.info(`CAS key hash: ${identity.casKeyHash}`);
   log.warn("no TEE protects this CAS: the root user of this machine can read what it keeps");
+  if ((options.trustAnchors?.simulated ?? []).length > 0) log.warn("a development root is trusted: simulated evidence proves nothing");
   const audit = new AuditLog(database, identity.instance, now);
   const context: CasContext = { database, identity, audit, log, now, ownerConfig: DEFAULT_OWNER_CONFIG };
   if (freshness.suspicion !== undefined && options.acceptRollback === true) await acceptRollback(context, freshness);
@@ -209,7 +210,12 @@ async function serve(
   const snapshots = startSnapshots(options, context, started);
   const renewal = new CertificateRenewal(context, instances);
   const handlers = instanceHandlers(context, {
-    trust: { anchors: options.trustAnchors ?? {}, collateral: options.collateral ?? {}, nodeKeys: () => nodeKeys.keys, now },
+    trust: {
+      anchors: options.trustAnchors ?? VENDOR_TRUST_ANCHORS,
+      collateral: options.collateral ?? {},
+      nodeKeys: () => nodeKeys.keys,
+      now,
+    },
     instances,
     renewal,
     onAnswered: (outcome) => metrics.countAttestation(outcome),

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
-import type { Evidence } from "@vouchsafe/attestation";
-import { encodeEvidence } from "@vouchsafe/attestation";
+import { codeIdentity, createSimulatedPlatform, type Evidence, encodeEvidence, simulateSnpEvidence } from "@vouchsafe/attestation";
 import { encodeBase32, totp } from "@vouchsafe/policy";
 import {
   type AttestRequest,
@@ -14,7 +13,7 @@ import {
   SERVICE_ALPN,
   signInstanceProof,
 } from "@vouchsafe/protocol";
-import { problem, refusal, testPolicy } from "../testing/policies.ts";
+import { problem, refusal, TEST_CODE, TEST_WORKLOAD, testPolicy } from "../testing/policies.ts";
 import { createTestClient, startTestCas, TestAgent } from "../testing/test-cas.ts";
 
 test("hazards B1, B2: evidence of one connection is refused on another", async (t) => {
@@ -119,6 +118,27 @@ test("hazard A21: evidence of kind simulated is refused by a CAS without a devel
     evidence: async (userData: Uint8Array) => ({ ...cas.agent.evidence("shop/api", userData), kind: "simulated" }) as const,
   };
   await assert.rejects(cas.attest("shop/api", simulated), ProtocolError);
+});
+
+test("SL-86: simulated evidence is accepted where CAS and policy both name it, compared like the kind it imitates, with a warning", async (t) => {
+  const key = () => generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey;
+  const platform = createSimulatedPlatform({ root: key(), signer: key(), processor: key() }, new Date());
+  const cas = await startTestCas(t, { trustAnchors: { simulated: [platform.root] } });
+  const measurement = new Uint8Array(48).fill(3);
+  const code = codeIdentity("simulated", measurement, TEST_WORKLOAD);
+  const imitated = codeIdentity("snp", measurement, TEST_WORKLOAD);
+  const policy = (evidence: string) =>
+    testPolicy({ name: evidence, security: `{attestation: {evidence: [${evidence}]}}` }).replace(TEST_CODE, `${code}, ${imitated}`);
+  const client = cas.client(createTestClient());
+  for (const evidence of ["simulated", "snp"]) await client.uploadSession(policy(evidence));
+  const evidence = async (userData: Uint8Array) => simulateSnpEvidence(platform, { userData, measurement, workload: TEST_WORKLOAD });
+  const { configuration, connection } = await cas.attest("simulated/api", { evidence });
+  connection.close();
+  assert.match(configuration.warnings.join(), /simulated evidence: this proves nothing/);
+  await assert.rejects(cas.attest("snp/api", { evidence }), refusal("policy_unmet", "evidence"));
+  const imitating = async (userData: Uint8Array) => ({ ...(await evidence(userData)), kind: "snp" }) as const;
+  await assert.rejects(cas.attest("snp/api", { evidence: imitating }), ProtocolError);
+  assert.ok(cas.lines.some((line) => line.includes("development root")));
 });
 
 test("C-40: mode none serves without evidence and says so", async (t) => {
