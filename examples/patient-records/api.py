@@ -23,6 +23,7 @@ CLIENT_FIELDS = ("fname", "lname", "address", "city", "iban", "ssn", "email")
 
 app = Flask(__name__)
 app.config["RESTFUL_JSON"] = {"sort_keys": True}
+app.config["RESTFUL_JSON"] = {"sort_keys": True}
 api = Api(app)
 
 
