@@ -3,7 +3,8 @@ import { hash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { EvidenceError } from "../core/errors.ts";
-import { eventLogBytes, type MintedEvent, sha1LogBytes } from "../testing/mint-event-log.ts";
+import { eventLogBytes, type MintedEvent, sha1LogBytes, specIdHeader } from "../testing/mint-event-log.ts";
+import { assertLogExplainsPcrs, assertLogExplainsRtmrs } from "./compare.ts";
 import { parseEventLog } from "./event-log.ts";
 import { extendRegister, isDataMeasured, replayPcrs, replayRtmrs, zeroRegister } from "./replay.ts";
 
@@ -95,6 +96,75 @@ test("hazard A2: a log cut inside an event is malformed", () => {
     // A prefix of which nothing but filler is left beyond the boundary cannot be told from padding; here event 1 begins with 01.
     assert.throws(() => parseEventLog(bytes.subarray(0, length)), refusedFor("parse-error"), `length ${length}`);
   }
+});
+
+const sha384 = { id: 12, size: 48 };
+const refusedLogs: readonly { readonly rule: string; readonly bytes: Uint8Array }[] = [
+  { rule: "no digest algorithm", bytes: specIdHeader([]) },
+  {
+    rule: "more digest algorithms than there are",
+    bytes: specIdHeader(Array.from({ length: 9 }, (_, index) => ({ id: index, size: 20 }))),
+  },
+  { rule: "an unknown digest algorithm", bytes: specIdHeader([{ id: 99, size: 48 }]) },
+  { rule: "a digest of another size", bytes: specIdHeader([{ id: 12, size: 32 }]) },
+  { rule: "a digest algorithm twice", bytes: specIdHeader([sha384, sha384]) },
+  { rule: "bytes behind the vendor info", bytes: specIdHeader([sha384], { behind: Uint8Array.of(1) }) },
+  { rule: "an algorithm less than announced", bytes: specIdHeader([sha384], { count: 2 }) },
+  { rule: "an event with fewer digests than banks", bytes: Buffer.concat([specIdHeader([sha384, { id: 11, size: 32 }]), eventWith([12])]) },
+  { rule: "an event with a digest twice", bytes: Buffer.concat([specIdHeader([sha384, { id: 11, size: 32 }]), eventWith([12, 12])]) },
+  { rule: "an event with a digest that was not announced", bytes: Buffer.concat([specIdHeader([sha384]), eventWith([13])]) },
+  { rule: "hazard A17: more bytes than any firmware writes", bytes: new Uint8Array(16 * 1024 * 1024 + 1) },
+  { rule: "hazard A17: more events than any firmware writes", bytes: Buffer.alloc(100_001 * 33, eventBytes()) },
+  { rule: "hazard A17: an event of more than 4 MiB", bytes: Buffer.concat([specIdHeader([sha384]), eventWith([12], 5 * 1024 * 1024)]) },
+];
+for (const { rule, bytes } of refusedLogs) {
+  test(`parseEventLog refuses ${rule}`, () => {
+    assert.throws(() => parseEventLog(bytes), refusedFor("parse-error"));
+  });
+}
+
+/** A TCG_PCR_EVENT2 with SHA-384 sized digests under the given algorithm numbers. */
+function eventWith(algorithms: readonly number[], dataBytes = 0): Uint8Array {
+  const head = Buffer.alloc(12);
+  head.writeUInt32LE(1, 0);
+  head.writeUInt32LE(1, 4);
+  head.writeUInt32LE(algorithms.length, 8);
+  const size = Buffer.alloc(4);
+  size.writeUInt32LE(dataBytes);
+  return Buffer.concat([
+    head,
+    ...algorithms.flatMap((id) => [Uint8Array.of(id, 0), new Uint8Array(48).fill(1)]),
+    size,
+    new Uint8Array(dataBytes).fill(1),
+  ]);
+}
+
+/** One event of TCG 1.2 with a byte of data. */
+function eventBytes(): Uint8Array {
+  return sha1LogBytes([{ register: 4, type: 1, digests: { sha1: new Uint8Array(20).fill(1) }, data: Uint8Array.of(7) }]);
+}
+
+test("registers that no TPM has are not extended, banks that the log lacks are not replayed", () => {
+  assert.throws(() => replayPcrs(parseEventLog(eventLogBytes(["sha384"], [event(32, 1)])), "sha384"), refusedFor("parse-error"));
+  assert.throws(() => replayPcrs(parseEventLog(eventLogBytes(["sha384"], [event(3, 1)])), "sha256"), refusedFor("parse-error"));
+});
+
+test("hazard A12: a log explains registers only when it leads to exactly their values", () => {
+  const log = parseEventLog(eventLogBytes(["sha384"], [event(1, 1), event(4, 2)]));
+  const value = (fill: number) => extendRegister("sha384", zeroRegister("sha384"), digest(fill));
+  const zero = zeroRegister("sha384");
+  assertLogExplainsRtmrs(log, [value(1), zero, zero, value(2)]);
+  assertLogExplainsRtmrs(log, [value(1), zero, zero]);
+  assert.throws(() => assertLogExplainsRtmrs(log, [value(1), zero, zero, zero]), refusedFor("eventlog-mismatch"));
+  assertLogExplainsPcrs(
+    log,
+    "sha384",
+    new Map([
+      [1, value(1)],
+      [9, value(3)],
+    ]),
+  );
+  assert.throws(() => assertLogExplainsPcrs(log, "sha384", new Map([[1, value(2)]])), refusedFor("eventlog-mismatch"));
 });
 
 test("hazard A17: sizes of 4 GiB and 2^32 digests are refused without work", () => {

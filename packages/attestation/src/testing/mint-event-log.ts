@@ -12,16 +12,25 @@ const SIZES: Record<DigestAlgorithm, number> = { sha1: 20, sha256: 32, sha384: 4
 
 /** A crypto agile log with its Spec ID header. */
 export function eventLogBytes(algorithms: readonly DigestAlgorithm[], events: readonly MintedEvent[]): Uint8Array {
+  const announced = algorithms.map((algorithm) => ({ id: IDS[algorithm], size: SIZES[algorithm] }));
+  return Buffer.concat([specIdHeader(announced), ...events.map((event) => encodeEvent(event, algorithms))]);
+}
+
+/** The header event alone, with algorithms by number and anything behind the vendor info. */
+export function specIdHeader(
+  announced: readonly { readonly id: number; readonly size: number }[],
+  { count = announced.length, behind = new Uint8Array(0) }: { readonly count?: number; readonly behind?: Uint8Array } = {},
+): Uint8Array {
   const specId = Buffer.concat([
     Buffer.from("Spec ID Event03\0"),
     u32(0),
     Uint8Array.of(0, 2, 0, 2),
-    u32(algorithms.length),
-    ...algorithms.flatMap((algorithm) => [u16(IDS[algorithm]), u16(SIZES[algorithm])]),
+    u32(count),
+    ...announced.flatMap(({ id, size }) => [u16(id), u16(size)]),
     Uint8Array.of(0),
+    behind,
   ]);
-  const header = Buffer.concat([u32(0), u32(3), new Uint8Array(20), u32(specId.length), specId]);
-  return Buffer.concat([header, ...events.map((event) => encodeEvent(event, algorithms))]);
+  return Buffer.concat([u32(0), u32(3), new Uint8Array(20), u32(specId.length), specId]);
 }
 
 /** A log as TCG 1.2 firmware writes it. */
