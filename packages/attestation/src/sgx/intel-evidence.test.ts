@@ -104,6 +104,11 @@ const refusals: readonly { readonly rule: string; readonly mint: IntelMint; read
     mint: { qeIdentity: set({ nextUpdate: "2026-06-10T00:00:00Z" }) },
     reason: "collateral-expired",
   },
+  {
+    rule: "hazard A6: an old TCB info beside a fresh QE identity",
+    mint: { tcbInfo: set({ nextUpdate: "2026-06-10T00:00:00Z" }) },
+    reason: "collateral-expired",
+  },
   { rule: "hazard A7: an expired PCK CRL", mint: { pckCrl: { validity: lastYear } }, reason: "crl-expired" },
   { rule: "hazard A7: a root CRL of the future", mint: { rootCrl: { validity: nextYear } }, reason: "crl-expired" },
   { rule: "hazard A7: a PCK CRL of another issuer", mint: { pckCrl: { issuer: "Intel SGX PCK Processor CA" } }, reason: "crl-mismatch" },
