@@ -85,7 +85,7 @@ export function readBuildSection(
   findings: Findings,
 ): BuildSection | undefined {
   fields.synonym("host_path", "host_paths", "build.host_paths");
-  fields.only(FIELDS, options);
+  fields.allowOnly(FIELDS, options);
   const name = fields.text("name", { required: true, refuseEmpty: true });
   if (name !== undefined && !refuseShellVariables(name, findings) && !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(name.text)) {
     findings.add(name.at, "E-NAME", `${shortText(name.text)} is no name of a service`, {
@@ -114,10 +114,10 @@ export function readBuildSection(
     if (text !== undefined) refusePlaceholders(text, findings);
   }
   const signature = fields.mapping("signature");
-  signature?.only(["sign", "key"], options);
+  signature?.allowOnly(["sign", "key"], options);
   signature?.boolean("sign");
   const genPolicy = fields.mapping("gen_policy");
-  genPolicy?.only(["policy"], options);
+  genPolicy?.allowOnly(["policy"], options);
   const stable = readImage(fields, "stable", false, findings, true);
   const volumes = readVolumes(fields.list("volumes", { of: "volumes" }), options, findings);
   const encrypt = fields.boolean("encrypt") ?? (kind !== undefined && kind !== "sconify_image");
@@ -200,7 +200,7 @@ function checkRegions(regions: readonly Region[], findings: Findings): void {
 function readVolumes(nodes: readonly ManifestNode[] | undefined, options: ReadOptions, findings: Findings): Volume[] {
   const read = (nodes ?? []).map((node): Volume | undefined => {
     const item = readMapping(node, findings, "a volume");
-    item?.only(["name", "path", "export", "import", "update_policy", "files"], options);
+    item?.allowOnly(["name", "path", "export", "import", "update_policy", "files"], options);
     const name = item?.text("name", { required: true });
     const path = item?.text("path", { required: true });
     if (item === undefined || name === undefined || path === undefined) return undefined;
@@ -209,7 +209,7 @@ function readVolumes(nodes: readonly ManifestNode[] | undefined, options: ReadOp
     if (item.has("import") && item.has("export"))
       findings.add(item.keyPlace("import"), "E-VOLUME", `volume ${name.text} has import and export`, { expected: "not both together" });
     const imported = item.mapping("import");
-    imported?.only(["session", "volume"], options);
+    imported?.allowOnly(["session", "volume"], options);
     const session = imported?.text("session", { required: true });
     const volume = imported?.text("volume", { required: true });
     return {
@@ -228,7 +228,7 @@ function readVolumes(nodes: readonly ManifestNode[] | undefined, options: ReadOp
 
 function readVolumeExport(node: ManifestNode, options: ReadOptions, findings: Findings): Record<string, string> | undefined {
   const item = readMapping(node, findings, "an export");
-  item?.only(["session", "session_hash", "update_policy", "volume_alias"], options);
+  item?.allowOnly(["session", "session_hash", "update_policy", "volume_alias"], options);
   const session = item?.text("session", { required: true });
   if (item === undefined || session === undefined) return undefined;
   const hash = item.text("session_hash");

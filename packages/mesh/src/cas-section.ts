@@ -66,7 +66,7 @@ export function casWithRole(instances: readonly CasInstance[], role: (typeof CAS
 function readInstance(node: ManifestNode, isOnly: boolean, options: CasReadOptions, findings: Findings): CasInstance | undefined {
   const fields = readMapping(node, findings, "a CAS");
   if (fields === undefined) return undefined;
-  fields.only(FIELDS, options);
+  fields.allowOnly(FIELDS, options);
   const name = fields.text("name");
   const aliases = fields.texts("alias") ?? [];
   const url = fields.text("cas_url", { required: true, refuseEmpty: true, variable: "CAS_URL" });

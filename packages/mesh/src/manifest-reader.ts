@@ -56,7 +56,7 @@ export class FieldReader {
     this.#entries.delete(old);
   }
   /** Reports every field that is not `known`. `elsewhere` says where a misplaced field belongs. */
-  only(known: readonly string[], options: ReadOptions, elsewhere: (key: string) => string | undefined = () => undefined): void {
+  allowOnly(known: readonly string[], options: ReadOptions, elsewhere: (key: string) => string | undefined = () => undefined): void {
     for (const [key, { keyAt }] of this.#entries) {
       if (known.includes(key) || (this.path === "" && key.startsWith("x-"))) continue;
       const belongs = elsewhere(key);

@@ -58,7 +58,7 @@ export function readMeshManifest(text: string, file: string, options: MeshReadOp
 
 function readTop(fields: FieldReader, file: string, options: MeshReadOptions, findings: Findings): MeshManifest | undefined {
   readHeader(fields, findings);
-  fields.only(FIELDS, options, (key) => (SERVICE_FIELDS.includes(key) ? "belongs to a manifest of kind genservice" : undefined));
+  fields.allowOnly(FIELDS, options, (key) => (SERVICE_FIELDS.includes(key) ? "belongs to a manifest of kind genservice" : undefined));
   const cas = readCasInstances(fields, options, findings);
   const policy = readPolicySection(fields, options, findings);
   const services = readServices(fields, options, findings);
@@ -72,7 +72,7 @@ function readTop(fields: FieldReader, file: string, options: MeshReadOptions, fi
   const extraValues = readExtraValues(fields, findings);
   const extraPolicies = (fields.list("extra_policies", { of: "policies" }) ?? []).flatMap((each) => {
     const item = readMapping(each, findings, "name and mode");
-    item?.only(["name", "mode"], options);
+    item?.allowOnly(["name", "mode"], options);
     const path = item?.text("name", { required: true });
     return path === undefined ? [] : [{ path, mode: item?.word("mode", ["production", "debug"] as const) }];
   });
@@ -106,7 +106,7 @@ function readServices(fields: FieldReader, options: MeshReadOptions, findings: F
 function readService(node: ManifestNode, options: MeshReadOptions, findings: Findings): MeshService | undefined {
   const fields = readMapping(node, findings, "a service");
   if (fields === undefined) return undefined;
-  fields.only(["name", "image", "image_secrets", "image_policy", "helm_chart", "env"], options);
+  fields.allowOnly(["name", "image", "image_secrets", "image_policy", "helm_chart", "env"], options);
   const image = fields.text("image", { required: true, refuseEmpty: true });
   const reference = image === undefined ? undefined : checkImageReference(image, findings, true);
   const given = fields.text("name");
@@ -160,7 +160,7 @@ function readEnvironments(
   }
   const seen = new Map<string, Place>();
   const sections = readers.map((reader): EnvironmentSection | undefined => {
-    reader.only(["service", "env"], options);
+    reader.allowOnly(["service", "env"], options);
     const service = reader.text("service", { required: true });
     if (service === undefined) return undefined;
     const first = seen.get(service.text);
@@ -187,7 +187,7 @@ function readVariables(nodes: readonly ManifestNode[], options: MeshReadOptions,
   const seen = new Map<string, Place>();
   return nodes.flatMap((node) => {
     const item = readMapping(node, findings, "name and value");
-    item?.only(["name", "value"], options);
+    item?.allowOnly(["name", "value"], options);
     const name = item?.text("name", { required: true });
     if (item === undefined || name === undefined || !checkVariableName(name, findings)) return [];
     const first = seen.get(name.text);
@@ -214,7 +214,7 @@ function readRepo(fields: FieldReader, options: MeshReadOptions, findings: Findi
   const repo = fields.mapping("repo");
   if (repo === undefined) return undefined;
   repo.synonym("signature", "key_file", "repo.key_file");
-  repo.only(["destination", "push", "squash", "strip", "key_file", "config_id"], options);
+  repo.allowOnly(["destination", "push", "squash", "strip", "key_file", "config_id"], options);
   const destination = repo.text("destination", { required: true, refuseEmpty: true });
   if (destination === undefined || refuseShellVariables(destination, findings)) return undefined;
   return {

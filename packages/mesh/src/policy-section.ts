@@ -54,7 +54,7 @@ export interface PolicyReadOptions extends ReadOptions {
 export function readPolicySection(top: FieldReader, options: PolicyReadOptions, findings: Findings): PolicySection | undefined {
   const fields = top.mapping("policy", { required: true });
   if (fields === undefined) return undefined;
-  fields.only(FIELDS, options);
+  fields.allowOnly(FIELDS, options);
   const override = options.policyNamespace;
   const namespace =
     override === undefined || override === ""

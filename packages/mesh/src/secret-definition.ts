@@ -50,7 +50,7 @@ export function readSecretDefinition(node: ManifestNode, findings: Findings, loc
   const kind = fields.word("kind", SECRET_KINDS, "E-SECRET-KIND", { required: `one of ${orList(SECRET_KINDS)}` });
   if (name !== undefined) checkSecretName(name, findings);
   if (name === undefined || kind === undefined) return undefined;
-  fields.only(EVERY_FIELD, {});
+  fields.allowOnly(EVERY_FIELD, {});
   for (const field of EVERY_FIELD) {
     if (fields.isWritten(field) && !COMMON.includes(field) && !FIELDS[kind].includes(field)) {
       const hint =
@@ -246,7 +246,7 @@ export function readSecretImport(node: ManifestNode, findings: Findings): Secret
     return name === undefined ? undefined : { name };
   }
   const fields = readMapping(node, findings, "a name, or name, from and secret");
-  fields?.only(["name", "from", "secret"], {});
+  fields?.allowOnly(["name", "from", "secret"], {});
   const name = fields?.text("name", { required: true });
   if (fields === undefined || name === undefined) return undefined;
   checkSecretName(name, findings);

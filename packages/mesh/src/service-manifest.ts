@@ -63,7 +63,7 @@ function readTop(fields: FieldReader, file: string, options: ServiceReadOptions,
   if (fields.isWritten("requirements") && buildNode !== undefined) {
     findings.add(fields.keyPlace("requirements"), "W-FIELD-SYNONYM", "requirements stands at the top", { expected: "build.requirements" });
   }
-  fields.only([...FIELDS, "requirements"], options, (key) =>
+  fields.allowOnly([...FIELDS, "requirements"], options, (key) =>
     MESH_FIELDS.includes(key) ? "belongs to a manifest of kind mesh" : undefined,
   );
   const build = buildNode === undefined ? undefined : readBuildSection(buildNode, fields.text("requirements"), options, findings);
@@ -95,7 +95,7 @@ function readEnvironment(fields: FieldReader, options: ServiceReadOptions, findi
     });
   const section = fields.mapping("environment");
   if (section === undefined) return { local: [], global: [] };
-  section.only(["local", "global"], options);
+  section.allowOnly(["local", "global"], options);
   const seen = new Map<string, Place>();
   const local = readNameValues(section.list("local", { of: "name/value" }), true, seen, options, findings).flatMap(({ name, value, at }) =>
     value === undefined ? [] : [{ name, value, at }],
@@ -124,7 +124,7 @@ function readNameValues(
   const read = (nodes ?? []).map((node): Declaration | undefined => {
     const item = readMapping(node, findings, "name and value");
     if (item === undefined) return undefined;
-    item.only(["name", "value"], options);
+    item.allowOnly(["name", "value"], options);
     const name = item.text("name", { required: true });
     if (name === undefined || !checkVariableName(name, findings)) return undefined;
     const first = seen.get(name.text);
@@ -164,7 +164,7 @@ export function checkVariableName(name: PlacedText, findings: Findings): boolean
 function readSecrets(fields: FieldReader, options: ReadOptions, findings: Findings): ServiceManifest["secrets"] {
   const section = fields.mapping("secrets");
   if (section === undefined) return { definitions: [], imports: [] };
-  section.only(["global", "import", "local"], options);
+  section.allowOnly(["global", "import", "local"], options);
   const definitions = [
     ...(section.list("global", { of: "secret definitions" }) ?? []).map((node) => readSecretDefinition(node, findings, false)),
     ...(section.list("local", { of: "secret definitions" }) ?? []).map((node) => readSecretDefinition(node, findings, true)),
@@ -205,7 +205,7 @@ function readInjectionFiles(fields: FieldReader, options: ReadOptions, findings:
   const seen = new Map<string, Place>();
   const read = (fields.list("injection_files", { of: "files" }) ?? []).map((node): InjectionFile | undefined => {
     const item = node.kind === "scalar" ? undefined : readMapping(node, findings, "path, content and permission");
-    item?.only(["path", "content", "permission"], options);
+    item?.allowOnly(["path", "content", "permission"], options);
     const path = node.kind === "scalar" ? readText(node, findings) : item?.text("path", { required: true });
     if (path === undefined || !checkInjectionPath(path, findings)) return undefined;
     const first = seen.get(path.text);
