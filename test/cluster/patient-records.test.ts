@@ -73,7 +73,8 @@ test("AC-1: the patient records application on a real Kubernetes, under Pod Secu
     for (const service of ["redis", "flask"])
       await run("kubectl", "-n", namespace, "rollout", "status", `deployment/clinic-${service}`, "--timeout=150s");
     const address = (await run("kubectl", "-n", namespace, "get", "service", "clinic-flask", "-o", "jsonpath={.spec.clusterIP}")).trim();
-    await run("curl", "-sSfk", "-X", "POST", `https://${address}:4996/patient/p1`, "-d", record);
+    // The pod is ready when the program was attested and started; Flask needs a moment more until it listens.
+    await eventually("the service answers", () => run("curl", "-sSfk", "-X", "POST", `https://${address}:4996/patient/p1`, "-d", record));
     assert.match(await run("curl", "-sSfk", `https://${address}:4996/patient/p1`), /"fname": "Jane"/);
   });
 
