@@ -22,8 +22,9 @@ function query(name: string, type = 1, flags = 0x0100): Buffer {
 }
 const codeOf = (reply: Uint8Array | undefined): number => (reply?.[3] ?? 255) & 0x0f;
 
-test("real resolvers find names of the mesh over UDP and TCP, in any case of letters, and learn that others do not exist", async () => {
-  await using server = await serveNames(zone, "127.0.0.1", 0);
+test("real resolvers find names of the mesh over UDP and TCP, in any case of letters, and learn that others do not exist", async (t) => {
+  const server = await serveNames(zone, "127.0.0.1", 0);
+  t.after(() => server[Symbol.asyncDispose]());
   const resolver = new Resolver({ timeout: 2000, tries: 1 });
   resolver.setServers([`127.0.0.1:${server.port}`]);
   assert.deepEqual(await resolver.resolve4("Clinic-Redis"), ["10.244.0.11"]);
@@ -63,8 +64,9 @@ test("no message makes the name server throw or answer with more than allowed", 
   );
 });
 
-test("hazard J1: garbage on the TCP port ends the connection", async () => {
-  await using server = await serveNames(zone, "127.0.0.1", 0);
+test("hazard J1: garbage on the TCP port ends the connection", async (t) => {
+  const server = await serveNames(zone, "127.0.0.1", 0);
+  t.after(() => server[Symbol.asyncDispose]());
   const socket = connect(server.port, "127.0.0.1");
   socket.end(Buffer.of(0, 3, 1, 2, 3));
   await once(socket.resume(), "close");

@@ -39,10 +39,10 @@ test("the agent's key is made once, for its owner's eyes only", () => {
   assert.deepEqual(agentPublicKey(readAgentKey(keyFile)), agentPublicKey(key));
 });
 
-test("C-91: the agent signs its own measurement; a caller contributes the user data and nothing else", async () => {
+test("C-91: the agent signs its own measurement; a caller contributes the user data and nothing else", async (t) => {
   const path = join(directory, "a.sock");
-  await using server = await serveEvidence(path, process.getuid?.() ?? 0, () => workload, key);
-  assert(server.listening);
+  const server = await serveEvidence(path, process.getuid?.() ?? 0, () => workload, key);
+  t.after(() => server.close());
   assert.equal(statSync(path).mode & 0o777, 0o600);
   const userData = new Uint8Array(64).fill(9);
   const [reply] = await ask(path, encodeFrame({ type: "evidence", userData: userData.toBase64() }));
@@ -80,10 +80,10 @@ const hostile = [
   { rule: "no JSON", bytes: Buffer.from("00000003616263", "hex") },
 ];
 for (const { rule, bytes } of hostile) {
-  test(`hazard I5: ${rule} is answered with a failure and no evidence`, async () => {
+  test(`hazard I5: ${rule} is answered with a failure and no evidence`, async (t) => {
     const path = join(directory, "b.sock");
-    await using server = await serveEvidence(path, process.getuid?.() ?? 0, () => workload, key);
-    assert(server.listening);
+    const server = await serveEvidence(path, process.getuid?.() ?? 0, () => workload, key);
+    t.after(() => server.close());
     const replies = await ask(path, bytes);
     assert.deepEqual(
       replies.map(({ type }) => type),
