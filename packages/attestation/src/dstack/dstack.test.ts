@@ -107,7 +107,14 @@ test("hazard A24: members of the wrong type are malformed", () => {
     { ...firmwareEvent, digest: "11" },
   ];
   for (const entry of wrong) assert.throws(() => parseDstackEventLog(bytesOf([entry])), refusedFor("parse-error"), JSON.stringify(entry));
-  for (const log of [{}, null, "x", [1]]) assert.throws(() => parseDstackEventLog(bytesOf(log)), refusedFor("parse-error"));
+  for (const log of [{}, null, "x", [1], [null], [[]]]) assert.throws(() => parseDstackEventLog(bytesOf(log)), refusedFor("parse-error"));
+});
+
+test("hazard A17: logs longer than any guest writes are refused before they are read", () => {
+  assert.throws(() => parseDstackEventLog(Buffer.alloc(8 * 1024 * 1024 + 1, " ")), { message: /at most 8388608 allowed/ });
+  assert.throws(() => parseDstackEventLog(bytesOf(Array.from({ length: 10_001 }, () => firmwareEvent))), {
+    message: /at most 10000 allowed/,
+  });
 });
 
 test("parseDstackEventLog accepts or says an EvidenceError, whatever the input", () => {
