@@ -10,7 +10,8 @@ command -v npm >/dev/null || need "npm is missing" "install Node.js (20 or newer
 
 # npm packages: only when the lock file changed since the last install.
 stamp=node_modules/.vouchsafe-lock
-if ! cmp -s package-lock.json "$stamp" 2>/dev/null || [ ! -x node_modules/.bin/node ]; then
+# A linked node_modules belongs to another work tree: never replaced from here.
+if [ ! -L node_modules ] && { ! cmp -s package-lock.json "$stamp" 2>/dev/null || [ ! -x node_modules/.bin/node ]; }; then
   echo "installing npm packages ..." >&2
   npm ci --no-fund --no-audit --loglevel=error >&2
   [ -x node_modules/.bin/node ] && node_modules/.bin/node --version >/dev/null 2>&1 || npm rebuild node --loglevel=error >&2
