@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { Cluster, CUSTOM_RESOURCE_DEFINITIONS } from "@vouchsafe/kubernetes";
+import { missingForApiServer, startApiServer } from "../../../../kubernetes/src/testing/api-server.ts";
+import type { Shell } from "../../shell.ts";
+import { provision } from "./provision.ts";
+
+function testShell(
+  t: TestContext,
+  environment: Record<string, string> = {},
+): { readonly shell: Shell; readonly out: string[]; readonly notes: string[] } {
+  const directory = mkdtempSync(join(tmpdir(), "provision-"));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const [out, notes]: [string[], string[]] = [[], []];
+  const shell: Shell = {
+    program: "vouchsafe",
+    out: (text) => out.push(text),
+    note: (text) => notes.push(text),
+    environment: { HOME: directory, ...environment },
+    directory,
+    casConfig: join(directory, "cas"),
+    readInput: async () => new Uint8Array(),
+    colour: false,
+    isTerminal: false,
+    signal: new AbortController().signal,
+  };
+  return { shell, out, notes };
+}
+
+const wrong = [
+  { line: "26", argv: [], code: "E-SVC-UNSUPPORTED" },
+  { line: "26", argv: ["vault"], code: "E-SVC-UNSUPPORTED" },
+  { line: "27", argv: ["cas", "a-name-with-more-than-15"], code: "E-CAS-NAME" },
+  { line: "30", argv: ["cas", "cas", "--wat"], code: "E-OPTION-UNKNOWN" },
+  { line: "9", argv: ["cas", "cas", "ns", "more"], code: "E-ARGUMENT" },
+];
+for (const { line, argv, code } of wrong) {
+  test(`AC-10, line ${line}: kubectl provision ${argv.join(" ")} is ${code}`, async (t) => {
+    const { shell, out } = testShell(t);
+    await assert.rejects(provision(argv, shell), { code });
+    assert.deepEqual(out, []);
+  });
+}
+
+test("CL-42: help needs no cluster; without a kubeconfig the remedy names it; a list of them is refused", async (t) => {
+  const { shell, out } = testShell(t);
+  assert.equal(await provision(["--help"], shell), 0);
+  assert.match(out.join("\n"), /--print-public-keys/);
+  await assert.rejects(provision(["cas"], shell), { code: "E-CLUSTER", remedy: /KUBECONFIG/ });
+  await assert.rejects(provision(["cas"], testShell(t, { KUBECONFIG: "a:b" }).shell), { code: "E-KUBECONFIG-LIST" });
+});
+
+test("AC-10, lines 28 and 29: a missing namespace and a missing CAS give nothing on standard output", async (t) => {
+  const missing = missingForApiServer();
+  if (missing !== undefined) return t.diagnostic(`not run: ${missing}`);
+  const server = await startApiServer();
+  t.after(() => server.stop());
+  for (const definition of CUSTOM_RESOURCE_DEFINITIONS) await new Cluster(server.config).apply({ ...definition });
+  const { shell: base, out, notes } = testShell(t);
+  const kubeconfig = join(base.directory, "kubeconfig");
+  writeFileSync(kubeconfig, server.kubeconfig);
+  const shell = { ...base, environment: { ...base.environment, KUBECONFIG: kubeconfig } };
+  await assert.rejects(provision(["cas", "cas", "-n", "nowhere", "--is-provisioned"], shell), { code: "E-NAMESPACE-MISSING" });
+  await assert.rejects(provision(["cas", "none", "-n", "default", "--print-public-keys"], shell), { code: "E-CAS-MISSING" });
+  assert.deepEqual(out, []);
+  assert.equal(await provision(["cas", "none", "default", "--is-provisioned"], shell), 1);
+  assert.deepEqual(out, ["NO"]);
+  assert.match(notes.join("\n"), /taken as the namespace.*there is no CAS none/s);
+  return undefined;
+});
