@@ -22,16 +22,28 @@ const TIMEOUT_MS = 60_000;
 /** `if (…) throw …` never fires, and a statement that only asserts is gone. */
 function mutantsOf(file: string): readonly Mutant[] {
   const text = readFileSync(join(source, file), "utf8");
-  const checks = [
-    ...text.matchAll(/^( *)(?:if \((?=(?:[^\n]|\n(?!\1(?:if|return|const|for|\})))*?\)\s*\{?\s*throw\b)|assert[A-Z]\w*\()/gm),
-  ];
-  return checks.map(({ index, 0: match }) => {
-    const line = text.slice(0, index).split("\n").length;
-    const mutated = match.trimStart().startsWith("if (")
-      ? `${text.slice(0, index)}${match.replace("if (", "if (false && ")}${text.slice(index + match.length)}`
-      : `${text.slice(0, index)}${match.replace(/assert/, "(() => undefined)(), false && assert")}${text.slice(index + match.length)}`;
-    return { file, line, text: text.slice(index).split("\n")[0]?.trim() ?? "", mutated };
+  const starts = [...text.matchAll(/^ *(?=(if) \(|assert[A-Z]\w*\()/gm)];
+  return starts.flatMap(({ index, 0: indent, 1: keyword }) => {
+    const start = index + indent.length;
+    const end = closingParenthesis(text, text.indexOf("(", start));
+    if (keyword === "if" && !/^\)\s*\{?\s*throw\b/.test(text.slice(end, end + 200))) return [];
+    const replacement = keyword === "if" ? "if (false)" : "(() => undefined)()";
+    const line = text.slice(0, start).split("\n").length;
+    return [
+      { file, line, text: text.slice(start).split("\n")[0] ?? "", mutated: text.slice(0, start) + replacement + text.slice(end + 1) },
+    ];
   });
+}
+
+/** Strings and patterns with lone parentheses are rare enough here: a mutant that does not parse is noticed by every test. */
+function closingParenthesis(text: string, open: number): number {
+  let depth = 0;
+  for (let at = open; at < text.length; at++) {
+    if (text[at] === "(") depth += 1;
+    if (text[at] === ")") depth -= 1;
+    if (depth === 0) return at;
+  }
+  return text.length;
 }
 
 function isCaught({ file, mutated }: Mutant, copy: string): boolean {
