@@ -25,7 +25,8 @@ export class TargetDirectory {
         await handle.close();
         return new TargetDirectory(path);
       } catch (error) {
-        if (!(error instanceof Error && "code" in error && error.code === "EEXIST" && existsSync(lock))) {
+        // Only the lock may exist already; by the time this is read it may be gone again. `mkdir` says the same of a file in its place.
+        if (!(error instanceof Error && "code" in error && error.code === "EEXIST" && "syscall" in error && error.syscall === "open")) {
           throw new CliError("E-TARGET-WRITE", `the target directory ${path} cannot be written`, {
             cause: error,
             remedy: "Choose another one with -t, or make it writable.",
