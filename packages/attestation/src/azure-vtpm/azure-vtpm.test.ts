@@ -95,6 +95,11 @@ for (const { rule, mint, reason } of malformed) {
   });
 }
 
+test("hazard A17: a report of more than 64 KiB is refused before it is read", () => {
+  const padded = Buffer.concat([mintHcl().hclReport, new Uint8Array(64 * 1024)]);
+  assert.throws(() => parseHclReport(padded), { message: /at most 65536 allowed/ });
+});
+
 test("runtime data with two attestation keys, none, or no RSA key are refused", () => {
   const key = JSON.parse(runtimeDataOf(vtpm.publicKey)).keys[0];
   for (const keys of [[key, key], [], [{ ...key, kty: "EC" }], [{ ...key, n: 5 }], "HCLAkPub"]) {

@@ -84,6 +84,12 @@ for (const [rule, bytes] of Object.entries(refused)) {
   });
 }
 
+test("an image digest of another form is named as the mistake", () => {
+  assert.throws(() => encodeNodeStatement({ ...statement, imageDigest: "sha512:00" }, agent.privateKey), {
+    message: /imageDigest is not sha256/,
+  });
+});
+
 test("a field that cannot be written is a mistake of the caller", () => {
   const wrong: Partial<NodeStatement>[] = [
     { userData: new Uint8Array(63) },
