@@ -26,10 +26,11 @@ export function verifyNodeStatement(bytes: Uint8Array, trust: NodeTrust): Verifi
   const { statement, keyId, signedBytes, signature } = parseNodeStatement(bytes);
   const refused = (detail: string, remedy?: string) =>
     new EvidenceError("EVIDENCE_SIGNATURE", `node statement: ${detail}`, remedy === undefined ? {} : { remedy });
-  const key = trust.agentKeys.map(readEnrolledKey).find((candidate) => Buffer.compare(nodeKeyId(candidate), keyId) === 0);
-  if (key === undefined) {
+  const enrolled = trust.agentKeys.map(readEnrolledKey).find((candidate) => Buffer.compare(candidate.id, keyId) === 0);
+  if (enrolled === undefined) {
     throw refused(`no enrolled agent key has the SHA-256 ${keyId.toHex()}`, "Enrol the node agent's key with the CAS.");
   }
+  const { key, keyHash } = enrolled;
   if (!verify(digestFor(key), signedBytes, { key, dsaEncoding: "ieee-p1363" }, signature)) {
     throw refused("the signature was not made by the agent key that it names");
   }
@@ -41,13 +42,28 @@ export function verifyNodeStatement(bytes: Uint8Array, trust: NodeTrust): Verifi
       remedy: "Set the clocks of node and CAS by the same time service, and attest again.",
     });
   }
-  const keyHash = nodeKeyHash(key.export({ type: "spki", format: "der" }));
   return { ...statement, platformId: `NODE_KEY:${keyHash}`, instanceId: `${keyHash}/${statement.instanceCounter}` };
 }
 
+interface EnrolledKey {
+  readonly key: KeyObject;
+  readonly id: Uint8Array;
+  readonly keyHash: string;
+}
+
+/** What was read from enrolled keys, by their bytes: reading one costs more than verifying its signature. */
+const enrolledKeys = new Map<string, EnrolledKey>();
+const ENROLLED_KEYS_MAX = 4096;
+
 /** Enrolled keys are the relying party's own data: one that cannot be a statement key is a caller's mistake. */
-function readEnrolledKey(spki: Uint8Array): KeyObject {
+function readEnrolledKey(spki: Uint8Array): EnrolledKey {
+  const name = spki.toHex();
+  const known = enrolledKeys.get(name);
+  if (known !== undefined) return known;
   const key = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
   assertStatementKey(key, (detail) => new TypeError(detail));
-  return key;
+  const read = { key, id: nodeKeyId(key), keyHash: nodeKeyHash(key.export({ type: "spki", format: "der" })) };
+  if (enrolledKeys.size >= ENROLLED_KEYS_MAX) enrolledKeys.clear();
+  enrolledKeys.set(name, read);
+  return read;
 }
