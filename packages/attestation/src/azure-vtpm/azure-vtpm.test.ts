@@ -24,6 +24,9 @@ interface HclMint {
   readonly reportType?: number;
   readonly hashType?: number;
   readonly claimedBytes?: number;
+  readonly runtimeVersion?: number;
+  readonly claimedSize?: number;
+  readonly padding?: Uint8Array;
 }
 const runtimeDataOf = (key: KeyObject): string => {
   const { n, e } = key.export({ format: "jwk" });
@@ -39,12 +42,12 @@ function mintHcl(mint: HclMint = {}) {
   hcl.write("HCLA", 0, "latin1");
   hcl.writeUInt32LE(1, 4);
   hcl.set(report, 0x20);
-  hcl.writeUInt32LE((mint.claimedBytes ?? data.length) + 20, 0x4c0);
-  hcl.writeUInt32LE(1, 0x4c4);
+  hcl.writeUInt32LE(mint.claimedSize ?? (mint.claimedBytes ?? data.length) + 20, 0x4c0);
+  hcl.writeUInt32LE(mint.runtimeVersion ?? 1, 0x4c4);
   hcl.writeUInt32LE(mint.reportType ?? 2, 0x4c8);
   hcl.writeUInt32LE(mint.hashType ?? 1, 0x4cc);
   hcl.writeUInt32LE(mint.claimedBytes ?? data.length, 0x4d0);
-  return { hclReport: Buffer.concat([hcl, data, new Uint8Array(100)]), snp, reportData };
+  return { hclReport: Buffer.concat([hcl, data, mint.padding ?? new Uint8Array(100)]), snp, reportData };
 }
 
 function inputOf(hclReport: Uint8Array, key: KeyObject = vtpm.privateKey): AzureVtpmInput {
@@ -87,6 +90,10 @@ const malformed: readonly { readonly rule: string; readonly mint: HclMint; reado
   { rule: "an unknown TEE", mint: { reportType: 3 }, reason: "unsupported-tee" },
   { rule: "an unknown hash", mint: { hashType: 9 }, reason: "unsupported-algorithm" },
   { rule: "hazard A17: 4 GiB of runtime data", mint: { claimedBytes: 0xffff_ff00 }, reason: "parse-error" },
+  { rule: "another version of the runtime data", mint: { runtimeVersion: 2 }, reason: "unsupported-version" },
+  { rule: "sizes of header and data that disagree", mint: { claimedSize: 21 }, reason: "parse-error" },
+  { rule: "more than 16 KiB of runtime data", mint: { runtimeData: " ".repeat(16 * 1024 + 1) }, reason: "parse-error" },
+  { rule: "bytes behind the runtime data that are not zero", mint: { padding: Uint8Array.of(0, 1) }, reason: "trailing-data" },
   { rule: "runtime data longer than the report", mint: { claimedBytes: 9000 }, reason: "parse-error" },
 ];
 for (const { rule, mint, reason } of malformed) {
@@ -113,6 +120,7 @@ test("a TDX guest is bound by the report data of its verified quote", () => {
   assert.equal(verifyAzureTdxVtpm(inputOf(hclReport), reportData).hcl.hardware, "tdx");
   assert.throws(() => verifyAzureTdxVtpm(inputOf(hclReport), new Uint8Array(64)), refusedFor("runtime-data-mismatch"));
   assert.throws(() => verifyAzureTdxVtpm(inputOf(mintHcl().hclReport), reportData), refusedFor("unsupported-tee"));
+  assert.throws(() => verifyAzureSnpVtpm(inputOf(hclReport), mintHcl().snp), refusedFor("unsupported-tee"));
 });
 
 test("parseHclReport accepts or says EVIDENCE_MALFORMED, whatever the input", () => {

@@ -55,6 +55,7 @@ const refused: readonly {
   readonly subject?: string;
 }[] = [
   { rule: "another subject", subject: "SEV-ASK" },
+  { rule: "another subject, made like a VLEK", changes: { "4": undefined, "5": ia5String("x") }, subject: "SEV-ASK" },
   { rule: "a VCEK without chip", changes: { "4": undefined } },
   { rule: "a VLEK with a chip", changes: { "5": ia5String("x") }, subject: "SEV-VLEK" },
   { rule: "a VLEK without provider", changes: { "4": undefined }, subject: "SEV-VLEK" },
