@@ -58,6 +58,20 @@ const refused: readonly { readonly rule: string; readonly mint: NitroMint; reado
     },
     reason: "parse-error",
   },
+  { rule: "module id missing", mint: { payload: { module_id: undefined } }, reason: "parse-error" },
+  { rule: "module id empty", mint: { payload: { module_id: "" } }, reason: "parse-error" },
+  { rule: "timestamp missing", mint: { payload: { timestamp: undefined } }, reason: "parse-error" },
+  { rule: "timestamp beyond all dates", mint: { payload: { timestamp: 9e15 } }, reason: "parse-error" },
+  { rule: "certificate missing", mint: { payload: { certificate: undefined } }, reason: "parse-error" },
+  { rule: "certificate of 1025 bytes", mint: { payload: { certificate: new Uint8Array(1025) } }, reason: "parse-error" },
+  { rule: "cabundle empty", mint: { payload: { cabundle: [] } }, reason: "parse-error" },
+  {
+    rule: "cabundle of 17 certificates",
+    mint: { payload: { cabundle: Array.from({ length: 17 }, () => Uint8Array.of(1)) } },
+    reason: "parse-error",
+  },
+  { rule: "public key empty", mint: { payload: { public_key: new Uint8Array(0) } }, reason: "parse-error" },
+  { rule: "a payload that is no map", mint: { payloadBytes: encode([1]) }, reason: "parse-error" },
   { rule: "pcrs missing", mint: { payload: { pcrs: undefined } }, reason: "parse-error" },
   { rule: "pcrs empty", mint: { payload: { pcrs: new Map() } }, reason: "parse-error" },
   { rule: "PCR index 32", mint: { payload: { pcrs: new Map([[32, pcr(1)]]) } }, reason: "parse-error" },
@@ -80,6 +94,23 @@ for (const { rule, mint, reason } of refused) {
     assert.throws(() => verifyNitroDocument(mintNitro(mint), nitroTrust), refusedFor(reason));
   });
 }
+
+test("hazard A14: what is no array of four parts is malformed", () => {
+  const [header, unprotected, payload, signature] = [encode(new Map([[1, -35]])), new Map(), encode(new Map()), new Uint8Array(96)];
+  for (const parts of [[], [header, unprotected, payload], [header, unprotected, payload, signature, 1], new Map(), 5, null, "x"]) {
+    assert.throws(() => parseNitroDocument(encode(parts)), refusedFor("parse-error"));
+  }
+  for (const parts of [
+    [1, unprotected, payload, signature],
+    [header, [], payload, signature],
+    [header, unprotected, 1, signature],
+    [header, unprotected, payload, 1],
+  ]) {
+    assert.throws(() => parseNitroDocument(encode(parts)), refusedFor("parse-error"));
+  }
+  assert.throws(() => parseNitroDocument(encode([encode([1]), unprotected, payload, signature])), refusedFor("parse-error"));
+  assert.throws(() => parseNitroDocument(encode([header, unprotected, payload, new Uint8Array(95)])), { message: /signature of 95 bytes/ });
+});
 
 test("hazard A14: bytes behind the document, and behind its payload", () => {
   assert.throws(() => parseNitroDocument(Uint8Array.of(...mintNitro(), 0)), refusedFor("trailing-data"));

@@ -59,7 +59,7 @@ function isCaught({ file, mutated }: Mutant, copy: string): boolean {
 function passes(file: string, copy: string): boolean {
   const beside = globSync(join(dirname(join(copy, "src", file)), "*.test.ts"));
   const across = [join(copy, "src/vectors/vectors.test.ts"), join(copy, "src/simulated/simulated.test.ts")];
-  const run = spawnSync(process.execPath, ["--test", "--test-force-exit", ...new Set([...beside, ...across])], {
+  const run = spawnSync(process.execPath, ["--test", ...new Set([...beside, ...across])], {
     env: { ...process.env, VOUCHSAFE_VECTORS: vectors },
     timeout: TIMEOUT_MS,
     stdio: "ignore",
