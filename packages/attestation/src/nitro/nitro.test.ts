@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { hash } from "node:crypto";
+import { generateKeyPairSync, hash } from "node:crypto";
 import { test } from "node:test";
 import { encode } from "cborg";
 import fc from "fast-check";
@@ -8,7 +8,7 @@ import { EvidenceError } from "../core/errors.ts";
 import { verifyEvidence } from "../core/verify.ts";
 import { encodeWorkload } from "../core/workload.ts";
 import { extendRegister, zeroRegister } from "../eventlog/replay.ts";
-import { mintNitro, type NitroMint, nitroPayload, nitroTrust, pcr } from "../testing/mint-nitro.ts";
+import { certifyNitroKey, mintNitro, type NitroMint, nitroPayload, nitroTrust, pcr } from "../testing/mint-nitro.ts";
 import { parseNitroDocument } from "./nitro-document.ts";
 import { verifyNitroDocument } from "./verify-nitro-document.ts";
 
@@ -110,6 +110,17 @@ test("hazard A14: what is no array of four parts is malformed", () => {
   }
   assert.throws(() => parseNitroDocument(encode([encode([1]), unprotected, payload, signature])), refusedFor("parse-error"));
   assert.throws(() => parseNitroDocument(encode([header, unprotected, payload, new Uint8Array(95)])), { message: /signature of 95 bytes/ });
+});
+
+test("hazard A17: a bundle of more certificates than any region has is refused before they are read", () => {
+  const cabundle = Array.from({ length: 17 }, () => Uint8Array.of(1));
+  assert.throws(() => parseNitroDocument(mintNitro({ payload: { cabundle } })), { message: /17 certificates, at most 16/ });
+});
+
+test("hazard A8: a certified key on another curve signs no document", () => {
+  const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const document = mintNitro({ payload: { certificate: certifyNitroKey(publicKey) } });
+  assert.throws(() => verifyNitroDocument(document, nitroTrust), refusedFor("unsupported-algorithm"));
 });
 
 test("hazard A14: bytes behind the document, and behind its payload", () => {

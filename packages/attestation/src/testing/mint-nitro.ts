@@ -14,6 +14,18 @@ const root = issue("nitro.test", "root", "nitro.test", "root", true);
 const region = issue("region.test", "region", "nitro.test", "root", true);
 const leaf = issue("enclave.test", "leaf", "region.test", "region", false);
 
+/** A certificate of the region for another key than the enclave's. */
+export const certifyNitroKey = (publicKey: KeyObject): Uint8Array =>
+  issueCertificate({
+    subject: "enclave.test",
+    issuer: "region.test",
+    publicKey,
+    issuerKey: keys.region,
+    serial: 8n,
+    isCa: false,
+    ...validity,
+  });
+
 export const nitroTrust: NitroTrust = { anchors: [parseCertificate(root)], now: new Date("2026-06-01T00:00:00Z") };
 export const pcr = (fill: number): Uint8Array => new Uint8Array(48).fill(fill);
 
