@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { formatCheckpoint, openCheckpoint, parseCheckpoint } from "./checkpoint.ts";
 import { LogError } from "./log-error.ts";
 import { verifyConsistency, verifyInclusion, verifySubtreeConsistency, verifySubtreeInclusion } from "./merkle-proof.ts";
-import { appendLeaf, EMPTY_EDGE, EMPTY_ROOT, leafHash, proveConsistency, proveInclusion, rootOf } from "./merkle-tree.ts";
+import { appendLeaf, EMPTY_EDGE, EMPTY_ROOT, leafHash, nodeHash, proveConsistency, proveInclusion, rootOf } from "./merkle-tree.ts";
 import { asWitness, cosignNote, formatVerifierKey, openNote, parseVerifierKey, signNote } from "./signed-note.ts";
 
 /** A log of `size` entries with everything needed to prove things about it. */
@@ -87,6 +87,78 @@ test("a complete subtree is proved in the tree that contains it", () => {
   assert.throws(() => verifySubtreeConsistency(misplaced), { code: "LOG_PROOF", message: /not a subtree/ });
 });
 
+const [one, two] = [leafAt(0), leafAt(1)];
+const subtree = { start: 0, end: 2, size: 1, subtreeRoot: one, root: one, proof: [] };
+const forged: readonly { readonly rule: string; readonly verify: () => void; readonly says: RegExp }[] = [
+  {
+    rule: "an entry in a range that is no subtree",
+    verify: () => verifySubtreeInclusion({ index: 1, start: 1, end: 3, leaf: one, root: nodeHash(one, two), proof: [two] }),
+    says: /not a subtree/,
+  },
+  {
+    rule: "an entry with a hash more than its path",
+    verify: () => verifyInclusion({ index: 0, size: 1, leaf: one, root: nodeHash(two, one), proof: [two] }),
+    says: /more hashes/,
+  },
+  {
+    rule: "an entry whose proof ends early",
+    verify: () => verifyInclusion({ index: 0, size: 4, leaf: one, root: nodeHash(one, two), proof: [two] }),
+    says: /fewer hashes/,
+  },
+  {
+    rule: "an entry beside a hash of 31 bytes",
+    verify: () => verifyInclusion({ index: 0, size: 2, leaf: one, root: nodeHash(one, two.subarray(1)), proof: [two.subarray(1)] }),
+    says: /hash of 31 bytes/,
+  },
+  { rule: "a subtree that is longer than the tree", verify: () => verifySubtreeConsistency(subtree), says: /ends at 2, the tree at 1/ },
+  {
+    rule: "a range that ends before it begins",
+    verify: () => verifySubtreeConsistency({ ...subtree, start: 2, end: 1, size: 4 }),
+    says: /not a range/,
+  },
+  {
+    rule: "a negative range",
+    verify: () => verifySubtreeConsistency({ ...subtree, start: -1, end: -1, subtreeRoot: EMPTY_ROOT }),
+    says: /not a range/,
+  },
+  {
+    rule: "an earlier state beside a hash of 31 bytes",
+    verify: () =>
+      verifyConsistency({ earlier: 1, size: 2, earlierRoot: one, root: nodeHash(one, two.subarray(1)), proof: [two.subarray(1)] }),
+    says: /hash of 31 bytes/,
+  },
+  {
+    rule: "an earlier state without the hash to begin with",
+    verify: () => verifyConsistency({ earlier: 3, size: 4, earlierRoot: rootAt(3), root: rootAt(4), proof: [] }),
+    says: /proof is empty/,
+  },
+  {
+    rule: "an earlier state with a hash more than its path",
+    verify: () => verifyConsistency({ earlier: 1, size: 1, earlierRoot: one, root: nodeHash(two, one), proof: [two] }),
+    says: /more hashes/,
+  },
+  {
+    rule: "an earlier state whose proof ends early",
+    verify: () => verifyConsistency({ earlier: 1, size: 4, earlierRoot: one, root: one, proof: [] }),
+    says: /fewer hashes/,
+  },
+  {
+    rule: "the empty tree beside a proof",
+    verify: () => verifyConsistency({ earlier: 0, size: 0, earlierRoot: EMPTY_ROOT, root: EMPTY_ROOT, proof: [one] }),
+    says: /nothing can be proved/,
+  },
+  {
+    rule: "the empty subtree beside a proof",
+    verify: () => verifySubtreeConsistency({ ...subtree, end: 0, subtreeRoot: EMPTY_ROOT, proof: [one] }),
+    says: /needs no proof/,
+  },
+];
+for (const { rule, verify, says } of forged) {
+  test(`a proof is refused for ${rule}, though its hashes fit`, () => {
+    assert.throws(verify, (error) => error instanceof LogError && error.code === "LOG_PROOF" && says.test(error.message));
+  });
+}
+
 test("hazard A17: a proof of 100,000 hashes is refused before any is hashed", () => {
   const proof = Array.from({ length: 100_000 }, () => rootAt(1));
   const claim = { index: 2n ** 60n, size: 2n ** 63n, leaf: leafAt(0), root: rootAt(1), proof };
@@ -161,6 +233,13 @@ test("parseCheckpoint refuses sizes with leading zeros, short roots and empty ex
     ["o", "7"],
   ]) {
     assert.throws(() => parseCheckpoint(`${lines.join("\n")}\n`), refusedWith("LOG_MALFORMED"));
+  }
+});
+
+test("a checkpoint without a last newline is malformed, one that cannot be written is a mistake of the caller", () => {
+  assert.throws(() => parseCheckpoint(text.slice(0, -1)), { code: "LOG_MALFORMED", message: /no newline/ });
+  for (const change of [{ origin: "" }, { origin: "a\nb" }, { root: new Uint8Array(31) }, { size: -1n }, { extensions: [""] }]) {
+    assert.throws(() => formatCheckpoint({ ...checkpoint, ...change }), TypeError);
   }
 });
 
