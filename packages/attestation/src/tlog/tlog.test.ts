@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
+import { createHash, generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { formatCheckpoint, openCheckpoint, parseCheckpoint } from "./checkpoint.ts";
@@ -241,6 +241,64 @@ test("a checkpoint without a last newline is malformed, one that cannot be writt
   for (const change of [{ origin: "" }, { origin: "a\nb" }, { root: new Uint8Array(31) }, { size: -1n }, { extensions: [""] }]) {
     assert.throws(() => formatCheckpoint({ ...checkpoint, ...change }), TypeError);
   }
+});
+
+test("a witness's signature must be over this text, at this time, whole", () => {
+  const line = cosignNote(text, "witness.example", 1_764_000_000n, witnessKey.privateKey);
+  const bytes = Buffer.from(line.trimEnd().split(" ").at(-1) ?? "", "base64");
+  const lineWith = (changed: Uint8Array) => `${signed}— witness.example ${Buffer.from(changed).toString("base64")}\n`;
+  assert.equal(openNote(lineWith(bytes), verifiers).verifiedBy.length, 2);
+  for (let at = 4; at < bytes.length; at++) {
+    const changed = Uint8Array.from(bytes);
+    changed[at] = (bytes[at] ?? 0) ^ 1;
+    assert.throws(() => openNote(lineWith(changed), verifiers), refusedWith("LOG_SIGNATURE"), `byte ${at}`);
+  }
+  for (const changed of [bytes.subarray(0, 12), bytes.subarray(0, -1), Uint8Array.of(...bytes, 0)]) {
+    assert.throws(() => openNote(lineWith(changed), verifiers), refusedWith("LOG_SIGNATURE"));
+  }
+  assert.throws(() => openNote(`${text.replace("build 7", "build 8")}\n${line}`, verifiers), refusedWith("LOG_SIGNATURE"));
+});
+
+const malformedNotes = {
+  "a control character": signed.replace("build 7", "build\u00007"),
+  "a text that is not Unicode": signed.replace("build 7", "build \ud800"),
+  "nothing but a text": text,
+  "a signature without a newline": signed.slice(0, -1),
+  "no signature behind the blank line": `${text}\nrest\n`,
+  "a signature line with a word too many": signed.replace("log.example/audit ", "log.example/audit x "),
+  "a signer's name with a plus sign": `${signed.split("\n\n")[0]}\n\n— a+b AAAAAAA=\n`,
+  "a signature of four bytes": `${signed.split("\n\n")[0]}\n\n— stranger AAAAAA==\n`,
+  "a signature that is not base64": `${signed.split("\n\n")[0]}\n\n— stranger AAAA*AAA\n`,
+  "a million characters": `${"a".repeat(1_000_000)}${signed}`,
+};
+for (const [rule, note] of Object.entries(malformedNotes)) {
+  test(`openNote says LOG_MALFORMED to ${rule}`, () => {
+    assert.throws(() => openNote(note, verifiers), refusedWith("LOG_MALFORMED"));
+  });
+}
+
+test("texts that no note may have are not signed", () => {
+  for (const wrong of ["no newline", "tab\there\n", "\ud800\n"]) {
+    assert.throws(() => signNote(wrong, "log.example/audit", logKey.privateKey), refusedWith("LOG_MALFORMED"));
+    assert.throws(() => cosignNote(wrong, "witness.example", 1n, witnessKey.privateKey), refusedWith("LOG_MALFORMED"));
+  }
+  assert.throws(() => signNote(text, "two words", logKey.privateKey), TypeError);
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  assert.throws(() => signNote(text, "log.example/audit", privateKey), TypeError);
+});
+
+test("parseVerifierKey refuses what is no key of a kind it knows", () => {
+  const [name, , encoded = ""] = formatVerifierKey("log.example/audit", logKey.publicKey).split(/\+(.*?)\+(.*)/s);
+  for (const key of ["", "name", `${name}+0+${encoded}`, `two words+00000000+${encoded}`, "n+00000000+AQ==", "n+00000000+*"]) {
+    assert.throws(() => parseVerifierKey(key), refusedWith("LOG_MALFORMED"), key);
+  }
+  const unknown = Buffer.concat([Uint8Array.of(9), new Uint8Array(32)]);
+  const id = createHash("sha256").update("n\n").update(unknown).digest("hex").slice(0, 8);
+  assert.throws(() => parseVerifierKey(`n+${id}+${unknown.toString("base64")}`), { message: /algorithm 9/ });
+});
+
+test("an edge that lacks a subtree is a mistake of the caller", () => {
+  assert.throws(() => appendLeaf({ size: 1, hashes: [] }, leafAt(0)), TypeError);
 });
 
 test("parseVerifierKey refuses a key whose hash is another's", () => {
