@@ -91,6 +91,51 @@ test("an exact SVN and a raw value are kept apart from a minimum", () => {
   assert.deepEqual([reference?.svn, reference?.minSvn, reference?.rawValue], [4, undefined, Uint8Array.of(1)]);
 });
 
+const withTags = (tags: readonly unknown[]): Uint8Array =>
+  encode(
+    new Tagged(
+      501,
+      new Map<number, unknown>([
+        [0, "corim-7"],
+        [1, tags],
+      ]),
+    ),
+  );
+const comidWith = (environment: unknown, measurements: readonly unknown[]): unknown =>
+  new Tagged(506, encode(new Map([[4, new Map([[0, [[environment, measurements]]]])]])));
+const emptyMeasurement = new Map([[1, new Map()]]);
+const says: readonly { readonly rule: string; readonly bytes: Uint8Array; readonly message: RegExp }[] = [
+  { rule: "65 tags", bytes: withTags(Array.from({ length: 65 }, () => new Tagged(505, new Uint8Array(0)))), message: /at most 64/ },
+  {
+    rule: "10,001 reference values",
+    bytes: withTags([
+      comidWith(
+        new Map(),
+        Array.from({ length: 10_001 }, () => emptyMeasurement),
+      ),
+    ]),
+    message: /at most 10000/,
+  },
+  { rule: "a tag that is not tagged", bytes: withTags([7]), message: /not tagged/ },
+  { rule: "a CoMID that is not wrapped", bytes: withTags([new Tagged(506, 7)]), message: /not wrapped/ },
+  {
+    rule: "bytes behind a CoMID",
+    bytes: withTags([new Tagged(506, Uint8Array.of(...encode(new Map([[4, new Map()]])), 0))]),
+    message: /1 bytes follow a CoMID/,
+  },
+  { rule: "a raw value that is no byte string", bytes: mintCorim(new Map([[4, 7]])), message: /raw value/ },
+  {
+    rule: "a vendor that is no text",
+    bytes: withTags([comidWith(new Map([[0, new Map([[1, 7]])]]), [emptyMeasurement])]),
+    message: /vendor is not a text/,
+  },
+];
+for (const { rule, bytes, message } of says) {
+  test(`parseCorim says what is wrong with ${rule}`, () => {
+    assert.throws(() => parseCorim(bytes), { code: "EVIDENCE_MALFORMED", message });
+  });
+}
+
 const refused = [
   { rule: "a digest of the wrong length", bytes: mintCorim(new Map([[2, [[7, digest]]]])) },
   { rule: "an unknown digest algorithm", bytes: mintCorim(new Map([[2, [[99, digest]]]])) },
