@@ -77,6 +77,48 @@ for (const { rule, token, with: changes, code } of attacks) {
   });
 }
 
+const claims = payloadOf(signed);
+const resign = (changes: Record<string, unknown>): string => {
+  const input = `${part({ alg: "ES256", typ: "ear+jwt" })}.${part({ ...claims, ...changes })}`;
+  return `${input}.${Buffer.from(es256(key.privateKey)(input)).toString("base64url")}`;
+};
+const submodule = { "ear.status": "affirming", "ear.trustworthiness-vector": {}, "ear.appraisal-policy-id": "p" };
+const wellSigned: readonly { readonly rule: string; readonly changes: Record<string, unknown>; readonly says: RegExp }[] = [
+  { rule: "of another profile", changes: { eat_profile: "x" }, says: /eat_profile/ },
+  { rule: "whose subject is a number", changes: { sub: 5 }, says: /sub/ },
+  { rule: "without its verifier", changes: { "ear.verifier-id": undefined }, says: /verifier-id/ },
+  { rule: "whose verifier has no build", changes: { "ear.verifier-id": { developer: "d" } }, says: /verifier-id/ },
+  { rule: "without submodules", changes: { submods: {} }, says: /submods/ },
+  { rule: "with a submodule that is no object", changes: { submods: { a: 1 } }, says: /not an object/ },
+  { rule: "with an unknown status", changes: { submods: { a: { ...submodule, "ear.status": "fine" } } }, says: /ear\.status/ },
+  {
+    rule: "with a tier of 9 bits",
+    changes: { submods: { a: { ...submodule, "ear.trustworthiness-vector": { hardware: 300 } } } },
+    says: /vector/,
+  },
+  {
+    rule: "with a tier that is text",
+    changes: { submods: { a: { ...submodule, "ear.trustworthiness-vector": { hardware: "2" } } } },
+    says: /vector/,
+  },
+  {
+    rule: "without the policy's name",
+    changes: { submods: { a: { ...submodule, "ear.appraisal-policy-id": undefined } } },
+    says: /policy-id/,
+  },
+];
+for (const { rule, changes, says } of wellSigned) {
+  test(`hazard A24: a result ${rule} is malformed, though its signature holds`, async () => {
+    await assert.rejects(verifyAttestationResult(resign(changes), trust), (error) => {
+      return error instanceof AttestationResultError && error.code === "RESULT_MALFORMED" && says.test(error.message);
+    });
+  });
+}
+
+test("hazard A17: a token of more than 64 KiB is refused before it is read", async () => {
+  await assert.rejects(verifyAttestationResult("a".repeat(65_537), trust), { code: "RESULT_MALFORMED", message: /at most 65536/ });
+});
+
 test("verifyAttestationResult refuses with an AttestationResultError, whatever the input", async () => {
   await fc.assert(
     fc.asyncProperty(
