@@ -115,6 +115,14 @@ test("runtime data with two attestation keys, none, or no RSA key are refused", 
   }
 });
 
+test("user data that are not hex of 1 to 64 bytes are refused, absent ones are not", () => {
+  const json = JSON.parse(runtimeDataOf(vtpm.publicKey));
+  const read = (userData: unknown) =>
+    readRuntimeData(parseHclReport(mintHcl({ runtimeData: JSON.stringify({ ...json, "user-data": userData }) }).hclReport));
+  for (const wrong of ["", "A", "xy", "00".repeat(65), 5, null]) assert.throws(() => read(wrong), refusedFor("parse-error"));
+  assert.equal(read(undefined).userData, undefined);
+});
+
 test("a TDX guest is bound by the report data of its verified quote", () => {
   const { hclReport, reportData } = mintHcl({ reportType: 4 });
   assert.equal(verifyAzureTdxVtpm(inputOf(hclReport), reportData).hcl.hardware, "tdx");

@@ -80,6 +80,10 @@ test("a log of TCG 1.2 has SHA-1 digests only", () => {
   assert.throws(() => replayRtmrs(log), refusedFor("parse-error"));
 });
 
+test("a log without SHA-384 digests explains no RTMR, not even of a guest that extended none", () => {
+  assert.throws(() => replayRtmrs(parseEventLog(eventLogBytes(["sha256"], []))), refusedFor("parse-error"));
+});
+
 test("hazard A12: swapped events replay to other registers", () => {
   const replay = (...events: MintedEvent[]) => replayRtmrs(parseEventLog(eventLogBytes(["sha384"], events)))[0]?.toHex();
   assert.notEqual(replay(event(1, 1), event(1, 2)), replay(event(1, 2), event(1, 1)));
