@@ -1,6 +1,7 @@
 /**
  * Requests per second of the patient service under Vouchsafe, beside the same Flask and Redis started by hand with TLS.
- * usage: node bench/patient-service.ts URL_OF_OURS RELEASE_CA.pem       (start ours with ./run.sh first)
+ * usage: node bench/patient-service.ts URL_OF_OURS [PID]       (start ours with ./run.sh first)
+ * With PID the load on ours comes from that process's network namespace: the service itself, without the relays of the published port.
  * The peer is started here: a virtual environment with the example's requirements, redis-server, certificates by openssl.
  * Needs: ab (apache2-utils), redis-server, python3 with venv, openssl.
  */
@@ -12,9 +13,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { measurePairs, report } from "./pairs.ts";
 
-const [ours] = process.argv.slice(2);
+const [ours, networkOf] = process.argv.slice(2);
 if (ours === undefined) {
-  console.error("usage: node bench/patient-service.ts https://127.0.0.1:4996");
+  console.error("usage: node bench/patient-service.ts https://127.0.0.1:4996 [PID]");
   process.exit(2);
 }
 const example = fileURLToPath(new URL("../examples/patient-records", import.meta.url));
@@ -85,9 +86,13 @@ try {
   const form =
     "fname=A&lname=B&address=C&city=D&state=E&ssn=1&email=e&dob=f&contactphone=g&drugallergies=h&preexistingconditions=i&dateadmitted=j&insurancedetails=k";
   writeFileSync(join(work, "form"), form);
-  for (const base of [ours, peer]) inWork("curl", "-sk", "-d", form, `${base}/patient/bench`);
+  const reach = (base: string, ...command: [string, ...string[]]) => {
+    if (base === peer || networkOf === undefined) return inWork(...command);
+    return inWork("nsenter", "--target", networkOf, "--net", "--", ...command);
+  };
+  for (const base of [ours, peer]) reach(base, "curl", "-sk", "-d", form, `${base}/patient/bench`);
   const load = (base: string) => async () => {
-    const text = inWork("ab", "-q", "-n", "600", "-c", "8", `${base}/patient/bench`).toString();
+    const text = reach(base, "ab", "-q", "-n", "600", "-c", "8", `${base}/patient/bench`).toString();
     const perSecond = /Requests per second:\s+([\d.]+)/.exec(text)?.[1];
     if (perSecond === undefined || /Non-2xx/.test(text)) throw new Error(`ab failed for ${base}: ${text}`);
     p99.push([base, Number(/\n\s+99%\s+(\d+)/.exec(text)?.[1])]);
