@@ -64,7 +64,7 @@ export async function supervise(
       const host = Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
       await isReady;
       await handOver(program, { configuration: attested.configuration, image, hostArguments, hostEnvironment: host });
-      log(`started, session version ${attested.configuration.sessionHash}`);
+      log(`started after ${Math.round(performance.now())} ms, session version ${attested.configuration.sessionHash}`);
       markReady(settings.readyFile);
       signals.programRuns();
       return await untilExit(program, attested, settings);
