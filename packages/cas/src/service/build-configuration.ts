@@ -84,35 +84,26 @@ function templateValues(session: Session, image: Image | undefined, source: Secr
   return Object.fromEntries(names.flatMap((name) => formatsOf(name, source)));
 }
 
+const CERTIFICATE_FORMATS = [
+  "",
+  ":crt",
+  ":crt:pem",
+  ":crt:der",
+  ":privatekey",
+  ":privatekey:pem",
+  ":privatekey:pkcs8:pem",
+  ":privatekey:der",
+  ":privatekey:pkcs8:der",
+  ":chain",
+];
+
 const FORMATS: Readonly<Record<StoredSecret["kind"], readonly string[]>> = {
   ascii: [""],
   binary: ["", ":bin", ":hex", ":base64", ":base64url", ":base32", ":base32nopad"],
   "private-key": ["", ":pem", ":pkcs8:pem", ":der", ":pkcs8:der"],
   "public-key": ["", ":spki:pem", ":spki:der"],
-  x509: [
-    "",
-    ":crt",
-    ":crt:pem",
-    ":crt:der",
-    ":privatekey",
-    ":privatekey:pem",
-    ":privatekey:pkcs8:pem",
-    ":privatekey:der",
-    ":privatekey:pkcs8:der",
-    ":chain",
-  ],
-  "x509-ca": [
-    "",
-    ":crt",
-    ":crt:pem",
-    ":crt:der",
-    ":privatekey",
-    ":privatekey:pem",
-    ":privatekey:pkcs8:pem",
-    ":privatekey:der",
-    ":privatekey:pkcs8:der",
-    ":chain",
-  ],
+  x509: CERTIFICATE_FORMATS,
+  "x509-ca": CERTIFICATE_FORMATS,
   "pgp-key": [
     ":privatekey:asciiarmored",
     ":publickey:asciiarmored",
