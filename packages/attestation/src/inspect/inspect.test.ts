@@ -7,10 +7,10 @@ import { EvidenceError } from "../core/errors.ts";
 import { encodeEvidence } from "../core/evidence.ts";
 import { createNodeStatement } from "../node/create-node-statement.ts";
 import { NODE_AGENT_MEASUREMENT } from "../node/node-statement.ts";
-import { octetString } from "../simulated/der-writer.ts";
-import { certificatePem, issueCertificate } from "../simulated/issue-certificate.ts";
 import { eventLogBytes } from "../testing/mint-event-log.ts";
 import { mintSnp } from "../testing/mint-snp.ts";
+import { octetString } from "../x509/der-writer.ts";
+import { certificatePem, issueCertificate } from "../x509/issue-certificate.ts";
 import { inspectEvidence } from "./describe.ts";
 
 const { report } = mintSnp({ report: { measurement: new Uint8Array(48).fill(0xaa) } });

@@ -2,7 +2,7 @@ import { createPublicKey, hash, type KeyObject } from "node:crypto";
 import type { Evidence, Workload } from "../core/evidence.ts";
 import { encodeWorkload } from "../core/workload.ts";
 import { encodeSnpReport } from "../snp/encode-snp-report.ts";
-import { issueCertificate } from "./issue-certificate.ts";
+import { issueCertificate } from "../x509/issue-certificate.ts";
 import { issueSnpCertificate } from "./snp-endorsement-certificate.ts";
 
 /** Keys of a make-believe processor maker and one of its processors: three P-384 private keys, made by the caller. */

@@ -5,7 +5,7 @@ import { EvidenceError } from "../core/errors.ts";
 import { decodeEvidence, encodeEvidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { verifyEvidence } from "../core/verify.ts";
-import { certificatePem } from "./issue-certificate.ts";
+import { certificatePem } from "../x509/issue-certificate.ts";
 import { createSimulatedPlatform, simulateSnpEvidence } from "./simulated-platform.ts";
 
 const now = new Date("2026-11-25T12:00:00Z");

@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import type { SnpProduct, SnpTcb } from "../snp/snp-report.ts";
-import { ia5String, integer } from "./der-writer.ts";
-import { type CertificateExtension, issueCertificate } from "./issue-certificate.ts";
+import { ia5String, integer } from "../x509/der-writer.ts";
+import { type CertificateExtension, issueCertificate } from "../x509/issue-certificate.ts";
 
 export interface SnpCertificateRequest {
   readonly kind: "VCEK" | "VLEK";

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { EvidenceError } from "../core/errors.ts";
-import { ia5String, integer, octetString } from "../simulated/der-writer.ts";
-import { issueCertificate } from "../simulated/issue-certificate.ts";
 import { mintedAt, mintSnp } from "../testing/mint-snp.ts";
 import { parseCertificate } from "../x509/certificate.ts";
+import { ia5String, integer, octetString } from "../x509/der-writer.ts";
+import { issueCertificate } from "../x509/issue-certificate.ts";
 import { readSnpEndorsementKey } from "./endorsement-key.ts";
 import { verifySnpReport } from "./verify-snp-report.ts";
 

@@ -1,8 +1,8 @@
 import { createPublicKey, generateKeyPairSync, hash, type KeyObject, sign } from "node:crypto";
 import type { IntelCollateral } from "../collateral/intel-documents.ts";
 import type { VerificationContext } from "../core/trust.ts";
-import { integer, objectIdentifier, octetString, sequence, tlv } from "../simulated/der-writer.ts";
-import { certificatePem, issueCertificate, issueRevocationList } from "../simulated/issue-certificate.ts";
+import { integer, objectIdentifier, octetString, sequence, tlv } from "../x509/der-writer.ts";
+import { certificatePem, issueCertificate, issueRevocationList } from "../x509/issue-certificate.ts";
 
 /** Everything about minted SGX and TDX evidence that a test may want to be wrong. Left out: a platform that is up to date. */
 export interface IntelMint {

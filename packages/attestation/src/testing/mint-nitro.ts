@@ -2,8 +2,8 @@ import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node
 import { encode } from "cborg";
 import { signatureStructure } from "../nitro/cose-sign1.ts";
 import type { NitroTrust } from "../nitro/verify-nitro-document.ts";
-import { issueCertificate } from "../simulated/issue-certificate.ts";
 import { parseCertificate } from "../x509/certificate.ts";
+import { issueCertificate } from "../x509/issue-certificate.ts";
 
 const p384 = (): KeyObject => generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey;
 const keys = { root: p384(), region: p384(), leaf: p384(), stranger: p384() };

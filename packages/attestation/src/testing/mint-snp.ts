@@ -1,9 +1,9 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { issueCertificate, issueRevocationList } from "../simulated/issue-certificate.ts";
 import { issueSnpCertificate, type SnpCertificateRequest } from "../simulated/snp-endorsement-certificate.ts";
 import { encodeSnpReport, type SnpReportFields } from "../snp/encode-snp-report.ts";
 import type { SnpReportInput } from "../snp/verify-snp-report.ts";
 import { parseCertificate } from "../x509/certificate.ts";
+import { issueCertificate, issueRevocationList } from "../x509/issue-certificate.ts";
 import { parseRevocationList } from "../x509/revocation-list.ts";
 
 const p384 = (): KeyObject => generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey;

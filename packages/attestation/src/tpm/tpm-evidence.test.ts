@@ -6,8 +6,8 @@ import type { Evidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { verifyEvidence } from "../core/verify.ts";
 import { encodeWorkload } from "../core/workload.ts";
-import { issueCertificate } from "../simulated/issue-certificate.ts";
 import { type SoftwareTpm, startSoftwareTpm } from "../testing/software-tpm.ts";
+import { issueCertificate } from "../x509/issue-certificate.ts";
 import { parseTpmPublic } from "./tpm-public.ts";
 
 const authority = generateKeyPairSync("ec", { namedCurve: "P-256" });

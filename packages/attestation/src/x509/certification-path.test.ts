@@ -3,11 +3,11 @@ import { createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypt
 import { test } from "node:test";
 import fc from "fast-check";
 import { EvidenceError } from "../core/errors.ts";
-import { octetString, sequence, tlv, utf8String } from "../simulated/der-writer.ts";
-import { type CertificateRequest, certificatePem, issueCertificate, issueRevocationList } from "../simulated/issue-certificate.ts";
 import { parseCertificate, parsePemCertificates } from "./certificate.ts";
 import { type PathOptions, verifyCertificationPath } from "./certification-path.ts";
+import { octetString, sequence, tlv, utf8String } from "./der-writer.ts";
 import { findCertificationPath } from "./find-certification-path.ts";
+import { type CertificateRequest, certificatePem, issueCertificate, issueRevocationList } from "./issue-certificate.ts";
 import { parseRevocationList } from "./revocation-list.ts";
 
 const NOW = new Date("2026-06-15T12:00:00Z");

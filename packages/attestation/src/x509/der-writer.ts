@@ -1,4 +1,4 @@
-/** Writers of DER (X.690) for what this package makes itself: development certificates. Reading is the business of `x509/`. */
+/** Writers of DER (X.690) for what this package makes itself: certificates of its own authorities. Reading is the business of `x509/`. */
 
 export function tlv(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {
   const content = Buffer.concat(contents);

@@ -23,7 +23,7 @@ const KEY_CERT_SIGN_CRL_SIGN = bitString(Uint8Array.of(0x06), 1);
 const DIGITAL_SIGNATURE = bitString(Uint8Array.of(0x80), 7);
 const SHA384 = sequence(objectIdentifier("2.16.840.1.101.3.4.2.2"));
 
-/** Issues an X.509 v3 certificate (RFC 5280) for a development or test authority; returns DER. Issuer keys: P-256, P-384, RSA (PSS with SHA-384, as AMD signs). */
+/** Issues an X.509 v3 certificate (RFC 5280) for an authority of this house: one of a CAS, a development root, a test; returns DER. Issuer keys: P-256, P-384, RSA (PSS with SHA-384, as AMD signs). */
 export function issueCertificate(request: CertificateRequest): Uint8Array {
   const scheme = signatureScheme(request.issuerKey);
   const extensions: CertificateExtension[] = [
