@@ -1,5 +1,5 @@
 import { isPlaceholder } from "./normal-parts.ts";
-import type { AttestationVariant, Placeholder, Service, SignerFactor } from "./session.ts";
+import type { AttestationVariant, HardwareFacts, Placeholder, Service, SignerFactor } from "./session.ts";
 
 const short = (value: string) => (value.length > 12 ? `${value.slice(0, 8)}…` : value);
 const shown = (value: string | number | Placeholder) => (typeof value === "object" ? value.text : short(String(value)));
@@ -17,16 +17,33 @@ function signerText(signer: SignerFactor | Placeholder): string {
   return `signer ${shown(mrsigner)} product ${shown(isvprodid)}${version}`;
 }
 
+function listText(name: string, values: readonly (string | Placeholder)[]): string {
+  const [only] = values;
+  return values.length === 1 && only !== undefined ? `${name} ${shown(only)}` : `${name} in ${values.length} values`;
+}
+
+function hardwareTexts({ kind, values, minimumTcb }: HardwareFacts): string[] {
+  return [
+    ...Object.entries(values).map(([name, accepted]) => listText(`${kind} ${name}`, accepted)),
+    ...Object.entries(minimumTcb).map(([name, least]) => `${kind} TCB ${name} ≥ ${least}`),
+  ];
+}
+
 /** One variant in words. */
 export function explainVariant(variant: AttestationVariant | Placeholder): string {
   if (isPlaceholder(variant)) return `what ${variant.text} says`;
-  const { mrenclave, signer } = variant;
+  const { mrenclave, signer, image, hardware } = variant;
   const factors = [];
-  if (mrenclave !== undefined) {
-    const [only] = mrenclave;
-    factors.push(mrenclave.length === 1 && only !== undefined ? `mrenclave ${shown(only)}` : `mrenclave in ${mrenclave.length} values`);
-  }
+  if (mrenclave !== undefined) factors.push(listText("mrenclave", mrenclave));
   if (signer !== undefined) factors.push(signerText(signer));
+  if (image !== undefined)
+    factors.push(
+      listText(
+        "image",
+        image.map((digest) => (isPlaceholder(digest) ? digest : digest.replace("sha256:", ""))),
+      ),
+    );
+  if (hardware !== undefined) factors.push(...hardwareTexts(hardware));
   return factors.length > 1 ? `(${factors.join(" AND ")})` : factors.join("");
 }
 

@@ -57,6 +57,8 @@ export type {
   GeneratedPrivateKey,
   GeneratedSecret,
   GeneratedText,
+  HardwareFacts,
+  HardwareKind,
   Image,
   ImportedSecret,
   InjectionFile,

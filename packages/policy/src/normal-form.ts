@@ -10,6 +10,7 @@ import {
   type AttestationVariant,
   type Creator,
   DEFAULT_EVIDENCE_KINDS,
+  type HardwareFacts,
   type Image,
   type JsonValue,
   type Placeholder,
@@ -183,6 +184,18 @@ export function variantForm(variant: AttestationVariant): Form {
   return form({
     mrenclave: variant.mrenclave?.map(text),
     signer: variant.signer && placeholderOr(variant.signer, signerForm),
+    image: variant.image?.map(text),
+    ...(variant.hardware === undefined ? {} : { [variant.hardware.kind]: hardwareForm(variant.hardware) }),
+  });
+}
+
+function hardwareForm({ values, minimumTcb: { bootLoader, ...others } }: HardwareFacts): Form {
+  const facts = Object.entries(values).map(([name, accepted]) => [name, accepted.map(text)] as const);
+  const registers = facts.flatMap(([name, accepted]) => (name.startsWith("pcr") ? [[name.slice(3), accepted] as const] : []));
+  return form({
+    ...Object.fromEntries(facts.filter(([name]) => !name.startsWith("pcr"))),
+    pcrs: nonEmpty(form(Object.fromEntries(registers))),
+    minimum_tcb: nonEmpty(form({ boot_loader: bootLoader, ...others })),
   });
 }
 

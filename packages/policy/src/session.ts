@@ -65,6 +65,21 @@ export interface AttestationVariant<P = Placeholder> {
   /** Code measurements, 64 hex digits; the found one must be among them. */
   readonly mrenclave: readonly (string | P)[] | undefined;
   readonly signer: SignerFactor<P> | P | undefined;
+  /** Digests of images, `sha256:…`; the measured one must be among them. */
+  readonly image?: readonly (string | P)[];
+  /** What only evidence of one kind says. */
+  readonly hardware?: HardwareFacts<P>;
+}
+
+export type HardwareKind = Exclude<EvidenceKind, "node" | "simulated">;
+
+/** Evidence of this kind, or simulated evidence that imitates it, with these facts. */
+export interface HardwareFacts<P = Placeholder> {
+  readonly kind: HardwareKind;
+  /** Accepted values by fact, hex: `mrtd`, `host_data`, `pcr7`, … The found one must be among them. */
+  readonly values: Readonly<Record<string, readonly (string | P)[]>>;
+  /** Least security versions by part of the platform (SEV-SNP). */
+  readonly minimumTcb: Readonly<Record<string, number>>;
 }
 
 export interface SignerFactor<P = Placeholder> {

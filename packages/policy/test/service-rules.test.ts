@@ -388,3 +388,44 @@ test("SL-50 a service in normal form keeps what was said and nothing else", () =
     { name: "s", command: ["x"], environment: { B: "1", "@@A": "" }, pwd: "/", image_name: "i", attestation: [{ mrenclave: [A] }] },
   ]);
 });
+
+test("SL-85 a variant names facts of one kind of evidence: registers, host data, least versions", () => {
+  const [a32, a48] = ["ab".repeat(32), "AB".repeat(48)];
+  const read = (text: string) => accepted(attested(text)).services[0]?.attestation[0];
+  assert.deepEqual(read(`{tpm: {pcrs: {7: ${a32}, "15": [${a32}, ${A}]}}}`), {
+    mrenclave: undefined,
+    signer: undefined,
+    hardware: { kind: "tpm", values: { pcr7: [a32], pcr15: [a32, A] }, minimumTcb: {} },
+  });
+  assert.deepEqual(read(`{snp: {measurement: ${a48}, minimum_tcb: {boot_loader: 4, microcode: 219}}}`), {
+    mrenclave: undefined,
+    signer: undefined,
+    hardware: { kind: "snp", values: { measurement: ["ab".repeat(48)] }, minimumTcb: { bootLoader: 4, microcode: 219 } },
+  });
+  clean(attested(`{tdx: {mrtd: ${a48}, rtmr3: [${a48}], mrconfigid: ${a48}}, image: "sha256:${a32}"}`));
+  clean(attested(`[{sgx: {config_id: ${"0".repeat(128)}}, mrenclave: ${A}}, {nitro: {pcrs: {0: ${a48}}}}]`));
+  clean(`${attested('{tpm: {pcrs: {7: "$$SCONE::pcr$$"}}}')}\nsecrets: [{name: pcr, import: {session: o}}]`);
+  for (const bad of [
+    "{tpm: {pcrs: {}}}",
+    "{tpm: {}}",
+    `{tpm: {pcrs: {24: ${a32}}}}`,
+    `{tpm: {pcrs: {07: ${a32}}}}`,
+    `{tpm: {pcrs: {7: ${a48}}}}`,
+    "{tpm: {pcrs: {7: []}}}",
+    `{nitro: {pcrs: {32: ${a48}}}}`,
+    `{tdx: {mrtd: ${a48}}, snp: {measurement: ${a48}}}`,
+    "{snp: {minimum_tcb: {}}}",
+    "{snp: {minimum_tcb: {microcode: 256}}}",
+    `{image: "${a32}"}`,
+    "{image: []}",
+  ])
+    refusedBy("SL-85", attested(bad));
+  refusedBy("SL-12", attested(`{tdx: {mrtdx: ${a48}}}`));
+});
+
+test("SL-85, SL-50 such facts are read in words and keep their spelling in the normal form", () => {
+  const text = attested(`{tpm: {pcrs: {7: ${A}}}, image: "sha256:${A}"}`);
+  assert.equal(explainAttestation(accepted(text).services[0] ?? assert.fail()), "admits: (image 9f0c2e6a… AND tpm pcr7 9f0c2e6a…)");
+  const { services } = normaliseSession(clean(text), { unknownCreator: "omit" });
+  assert.deepEqual((services as { attestation: object[] }[])[0]?.attestation, [{ image: [`sha256:${A}`], tpm: { pcrs: { 7: [A] } } }]);
+});

@@ -2,6 +2,7 @@ import { parseKeyHash } from "../key-hash.ts";
 import { mapping } from "../mapping.ts";
 import { type Context, hex, integer, type JsonSchema, list, literal, orPlaceholder, type Place, quote, type Reader } from "../reader.ts";
 import type { AttestationVariant, Placeholder, SignerFactor } from "../session.ts";
+import { HARDWARE_FACTORS } from "./hardware-facts.ts";
 
 const version16 = (rule: string) => orPlaceholder(integer(rule, 0, 65_535));
 
@@ -55,18 +56,42 @@ const measurements: Reader<readonly (string | Placeholder)[]> = list(orPlacehold
   single: true,
 });
 
+const IMAGE_DIGEST = /^sha256:[0-9a-f]{64}$/;
+const imageDigest = literal(
+  "SL-85",
+  "`sha256:` and 64 hexadecimal digits",
+  (text, place, context) =>
+    IMAGE_DIGEST.test(text)
+      ? text
+      : context.error(place, { rule: "SL-85", message: quote(text), expected: "`sha256:` and 64 hexadecimal digits in lower case" }),
+  { type: "string", pattern: "^sha256:[0-9a-f]{64}$" },
+);
+const images: Reader<readonly (string | Placeholder)[]> = list(orPlaceholder(imageDigest), {
+  rule: "SL-85",
+  expected: "the digest of an image or a list of them",
+  nonEmpty: { rule: "SL-85", expected: "at least one image" },
+  single: true,
+});
+
 /** One variant: all its factors must hold (SL-73). */
 const variant: Reader<AttestationVariant> = mapping(
   {
     mrenclave: { reader: measurements, doc: "The code measurement must be one of these." },
     signer: { reader: orPlaceholder(signer), doc: "The signature of the program must match all fields." },
+    image: { reader: images, doc: "The image that was measured must be one of these." },
+    ...HARDWARE_FACTORS,
   } as const,
   { rule: "SL-73", expected: "a mapping with `mrenclave`, `signer` or both" },
-  ({ mrenclave, signer: factor }, place, context) => {
-    if (mrenclave === undefined && factor === undefined) {
+  ({ mrenclave, signer: factor, image, sgx, tdx, snp, nitro, tpm }, place, context) => {
+    const [hardware, second] = [sgx, tdx, snp, nitro, tpm].filter((facts) => facts !== undefined);
+    if (second !== undefined) {
+      const message = `facts of ${hardware?.kind} and ${second.kind} evidence in one variant, which no evidence has`;
+      return context.errorAtKey(place, second.kind, { rule: "SL-85", message, expected: "one list item for each kind" });
+    }
+    if (mrenclave === undefined && factor === undefined && image === undefined && hardware === undefined) {
       return context.error(place, { rule: "SL-73", message: "empty variant", expected: "`mrenclave`, `signer` or both" });
     }
-    return { mrenclave, signer: factor };
+    return { mrenclave, signer: factor, ...(image === undefined ? {} : { image }), ...(hardware === undefined ? {} : { hardware }) };
   },
 );
 

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Claims } from "@vouchsafe/attestation";
+import type { AttestationVariant, HardwareFacts } from "@vouchsafe/policy";
+import { appraiseVariants } from "./appraise.ts";
+
+const [found, other] = ["1a".repeat(32), "2b".repeat(32)];
+const claims: Claims = {
+  kind: "tpm",
+  userData: new Uint8Array(64),
+  codeIdentity: found,
+  launchMeasurement: Uint8Array.of(1, 2, 3),
+  debug: false,
+  platformId: `TPM_EK:${found}`,
+  tcb: { status: "UpToDate", advisories: [] },
+  workload: { imageDigest: `sha256:${found}`, fileSystemTag: "" },
+  details: { pcr7: found, pcr15: found, hostData: found, "reportedTcb.microcode": 200, imitates: "snp" },
+};
+const facts = (kind: HardwareFacts["kind"], values: HardwareFacts<never>["values"], minimumTcb = {}): AttestationVariant<never> => ({
+  mrenclave: undefined,
+  signer: undefined,
+  hardware: { kind, values, minimumTcb },
+});
+const reasons = (variant: AttestationVariant<never>, about: Claims = claims) =>
+  appraiseVariants(about, [{ kind: "ok", value: variant }])?.join();
+
+test("SL-85 a register that differs is named, with what was expected and found", () => {
+  assert.equal(reasons(facts("tpm", { pcr7: [other, found], pcr15: [found] })), undefined);
+  assert.equal(reasons(facts("tpm", { pcr15: [found], pcr7: [other] })), `variant 1: PCR 7 is ${found}, expected ${other}`);
+  assert.equal(reasons(facts("tpm", { pcr8: [other] })), `variant 1: PCR 8 is not in the evidence, expected ${other}`);
+});
+
+test("SL-85 facts of one kind are never compared with those of another; simulated evidence counts as what it imitates", () => {
+  assert.match(reasons(facts("tdx", { rtmr0: [found] })) ?? "", /evidence is of kind tpm, expected tdx/);
+  const simulated: Claims = { ...claims, kind: "simulated" };
+  assert.equal(reasons(facts("snp", { host_data: [found], measurement: ["010203"] }), simulated), undefined);
+  assert.match(reasons(facts("tpm", { pcr7: [found] }), simulated) ?? "", /of kind snp, expected tpm/);
+});
+
+test("SL-85 least security versions and the measured image", () => {
+  const simulated: Claims = { ...claims, kind: "simulated" };
+  assert.equal(reasons(facts("snp", {}, { microcode: 200 }), simulated), undefined);
+  assert.match(reasons(facts("snp", {}, { microcode: 201 }), simulated) ?? "", /TCB version of microcode is 200, expected at least 201/);
+  assert.match(reasons(facts("snp", {}, { fmc: 0 }), simulated) ?? "", /fmc is not in the evidence/);
+  const image = (digest: string) => ({ mrenclave: undefined, signer: undefined, image: [`sha256:${digest}`] });
+  assert.equal(reasons(image(found)), undefined);
+  assert.match(reasons(image(other)) ?? "", /image is sha256:1a.*expected sha256:2b/);
+  const { workload: _, ...unmeasured } = claims;
+  assert.match(reasons(image(found), unmeasured) ?? "", /image is not measured/);
+});

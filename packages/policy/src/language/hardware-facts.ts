@@ -1,0 +1,129 @@
+import { mapping, type Raw } from "../mapping.ts";
+import { type Context, hex, integer, list, mapNode, orPlaceholder, type Place, quote, type Reader } from "../reader.ts";
+import type { HardwareFacts, HardwareKind, Placeholder } from "../session.ts";
+
+/** Rule of the language for evidence other than SGX's own factors. */
+const RULE = "SL-85";
+
+type Values = readonly (string | Placeholder)[];
+
+const accepted = (bytes: number): Reader<Values> =>
+  list(orPlaceholder(hex(bytes, RULE)), {
+    rule: RULE,
+    expected: `a value of ${bytes} bytes in hexadecimal, or a list of them`,
+    nonEmpty: { rule: RULE, expected: "at least one value" },
+    single: true,
+  });
+
+const fact = (bytes: number, doc: string) => ({ reader: accepted(bytes), doc });
+
+/** Values of registers by their number. */
+function registers(last: number, bytes: number): Reader<ReadonlyMap<number, Values>> {
+  const value = accepted(bytes);
+  const expected = `a mapping from register numbers 0…${last} to values`;
+  return {
+    read(place, context) {
+      const node = mapNode(place, context, RULE, expected);
+      if (node === undefined) return undefined;
+      if (node.entries.size === 0) return context.error(place, { rule: RULE, message: "no register", expected: "at least one register" });
+      const found = new Map<number, Values>();
+      for (const [name, entry] of node.entries) {
+        const read = readRegister(name, { node: entry.value, parent: place, key: name }, context);
+        if (read !== undefined) found.set(Number(name), read);
+      }
+      return found.size === node.entries.size ? found : undefined;
+    },
+    schema: () => ({
+      type: "object",
+      patternProperties: { "^[0-9]{1,2}$": value.schema() },
+      additionalProperties: false,
+      minProperties: 1,
+    }),
+  };
+
+  function readRegister(name: string, place: Place, context: Context): Values | undefined {
+    if (/^(?:0|[1-9][0-9]?)$/.test(name) && Number(name) <= last) return value.read(place, context);
+    const message = `register ${quote(name)}`;
+    if (place.parent === undefined) return undefined;
+    return context.errorAtKey(place.parent, name, { rule: RULE, message, expected: `0…${last}` });
+  }
+}
+
+const SVN = { reader: integer(RULE, 0, 255), doc: "Least security version." };
+const minimumTcb = mapping(
+  { boot_loader: SVN, tee: SVN, snp: SVN, microcode: SVN, fmc: SVN } as const,
+  { rule: RULE, expected: "a mapping with `boot_loader`, `tee`, `snp`, `microcode`, `fmc`" },
+  ({ boot_loader: bootLoader, ...others }, place, context) => {
+    const versions = Object.entries({ bootLoader, ...others }).flatMap(([name, least]) =>
+      least === undefined ? [] : [[name, least] as const],
+    );
+    if (versions.length > 0) return Object.fromEntries(versions) as Readonly<Record<string, number>>;
+    return context.error(place, { rule: RULE, message: "no security version", expected: "at least one" });
+  },
+);
+
+const FIELDS = {
+  sgx: { config_id: fact(64, "Configuration id of the enclave.") },
+  tdx: {
+    mrtd: fact(48, "Measurement of the guest's initial memory: its firmware."),
+    rtmr0: fact(48, "Register 0: configuration of the firmware."),
+    rtmr1: fact(48, "Register 1: boot loader and kernel."),
+    rtmr2: fact(48, "Register 2: command line and initial file system."),
+    rtmr3: fact(48, "Register 3: what the guest's own software measures."),
+    mrconfigid: fact(48, "What the host bound to the guest at launch: SHA-384 of the workload descriptor."),
+    mrowner: fact(48, "Owner of the guest."),
+    mrownerconfig: fact(48, "Configuration by the owner."),
+    mrseam: fact(48, "Measurement of the TDX module."),
+  },
+  snp: {
+    measurement: fact(48, "Launch digest of the guest."),
+    host_data: fact(32, "What the host bound to the guest at launch: SHA-256 of the workload descriptor."),
+    family_id: fact(16, "Family of the guest, from its identity block."),
+    image_id: fact(16, "Image of the guest, from its identity block."),
+    id_key_digest: fact(48, "Digest of the key that signed the identity block."),
+    author_key_digest: fact(48, "Digest of the key that certified the identity key."),
+    minimum_tcb: { reader: minimumTcb, doc: "Least security versions of the platform's firmware." },
+  },
+  nitro: { pcrs: { reader: registers(31, 48), doc: "Platform configuration registers by number." } },
+  tpm: { pcrs: { reader: registers(23, 32), doc: "Platform configuration registers of the SHA-256 bank by number." } },
+} as const;
+
+/** `pcrs: {7: …}` are the facts `pcr7` and so on; every other key is a fact of its name. */
+function readFacts(kind: HardwareKind, raw: Readonly<Record<string, unknown>>, place: Place, context: Context): HardwareFacts | undefined {
+  const {
+    pcrs,
+    minimum_tcb: least,
+    ...facts
+  } = raw as Readonly<Record<string, Values>> & {
+    readonly pcrs?: ReadonlyMap<number, Values>;
+    readonly minimum_tcb?: Readonly<Record<string, number>>;
+  }; // as the readers of FIELDS make them
+  const registers = [...(pcrs ?? [])].map(([index, value]) => [`pcr${index}`, value] as const);
+  const values = Object.fromEntries([...Object.entries(facts).filter(([, value]) => value !== undefined), ...registers]);
+  if (Object.keys(values).length === 0 && least === undefined) {
+    return context.error(place, {
+      rule: RULE,
+      message: "no fact",
+      expected: `one of ${Object.keys(FIELDS[kind])
+        .map((name) => `\`${name}\``)
+        .join(", ")}`,
+    });
+  }
+  return { kind, values, minimumTcb: least ?? {} };
+}
+
+const reader = <K extends HardwareKind>(kind: K): Reader<HardwareFacts> =>
+  mapping<(typeof FIELDS)[K], HardwareFacts>(
+    FIELDS[kind],
+    { rule: RULE, expected: `a mapping of facts of ${kind} evidence` },
+    (raw: Raw<(typeof FIELDS)[K]>, place, context) => readFacts(kind, raw, place, context),
+  );
+
+/** Factors of a variant that only evidence of one kind can have (cas.md §9.1). */
+export const HARDWARE_FACTORS = {
+  sgx: { reader: reader("sgx"), doc: "Facts of SGX evidence that must hold." },
+  tdx: { reader: reader("tdx"), doc: "Facts of TDX evidence that must hold." },
+  snp: { reader: reader("snp"), doc: "Facts of SEV-SNP evidence that must hold." },
+  nitro: { reader: reader("nitro"), doc: "Facts of Nitro evidence that must hold." },
+  tpm: { reader: reader("tpm"), doc: "Facts of TPM evidence that must hold." },
+} as const;
