@@ -1,6 +1,9 @@
 export { type HclReport, type HclRuntimeData, parseHclReport } from "./azure-vtpm/hcl-report.ts";
 export { type AzureVtpmInput, type VerifiedAzureVtpm, verifyAzureSnpVtpm, verifyAzureTdxVtpm } from "./azure-vtpm/verify-azure-vtpm.ts";
+export { verifyQeIdentity, verifyTcbInfo } from "./collateral/intel-collateral.ts";
 export type { IntelCollateral, IntelCollateralQuery, IntelCollateralSource } from "./collateral/intel-documents.ts";
+export type { QeIdentity } from "./collateral/qe-identity.ts";
+export type { TcbInfo } from "./collateral/tcb-info.ts";
 export { VerificationCache } from "./collateral/verification-cache.ts";
 export {
   type Accepted,
@@ -15,7 +18,7 @@ export { ByteCursor } from "./core/byte-cursor.ts";
 export { type Claims, type ClaimValue, codeIdentity, type SignerClaim, type TcbClaim, type TcbStatus } from "./core/claims.ts";
 export { EvidenceError, OperationalError } from "./core/errors.ts";
 export { decodeEvidence, type Evidence, type EvidenceJson, type EvidenceKind, encodeEvidence, type Workload } from "./core/evidence.ts";
-export type { Collateral, TrustAnchors, VerificationContext } from "./core/trust.ts";
+export type { Collateral, IntelFreshness, TrustAnchors, VerificationContext } from "./core/trust.ts";
 export { verifyEvidence } from "./core/verify.ts";
 export { encodeWorkload, parseWorkload } from "./core/workload.ts";
 export { type Corim, type CorimDigest, type CorimEnvironment, type CorimReference, corimDigests, parseCorim } from "./corim/corim.ts";
@@ -44,6 +47,15 @@ export { createNodeStatement } from "./node/create-node-statement.ts";
 export { nodeKeyHash } from "./node/key-hash.ts";
 export { NODE_AGENT_MEASUREMENT, type NodeStatement } from "./node/node-statement.ts";
 export { type NodeTrust, type VerifiedNodeStatement, verifyNodeStatement } from "./node/verify-node-statement.ts";
+export { intelPlatform, snpPlatform } from "./platform/describe-platform.ts";
+export {
+  type IntelDocuments,
+  judgeIntelPlatform,
+  type PlatformJudgement,
+  type Shortfall,
+  snpShortfalls,
+} from "./platform/judge-platform.ts";
+export type { IntelPlatform, Platform, SnpPlatform } from "./platform/platform.ts";
 export { VENDOR_TRUST_ANCHORS } from "./roots/vendor-roots.ts";
 export { parseQuote, type Quote } from "./sgx/quote.ts";
 export { type SignedQuote, verifyQuoteSignatures } from "./sgx/verify-quote.ts";
@@ -54,6 +66,7 @@ export {
   type SimulatedPlatformKeys,
   simulateSnpEvidence,
 } from "./simulated/simulated-platform.ts";
+export { readSnpEndorsementKey, type SnpEndorsementKey } from "./snp/endorsement-key.ts";
 export {
   parseSnpReport,
   type SnpPolicy,
@@ -61,6 +74,7 @@ export {
   type SnpReport,
   type SnpTcb,
   snpProduct,
+  snpSigningKey,
   splitSnpPolicy,
   splitSnpTcb,
 } from "./snp/snp-report.ts";
@@ -110,4 +124,4 @@ export { type Certificate, parseCertificate, parsePemCertificates, publicKeyOf }
 export { type PathOptions, type VerifiedPath, verifyCertificationPath } from "./x509/certification-path.ts";
 export { describeName, findCommonName } from "./x509/distinguished-name.ts";
 export { findCertificationPath } from "./x509/find-certification-path.ts";
-export { parseRevocationList, type RevocationList } from "./x509/revocation-list.ts";
+export { parseRevocationList, type RevocationList, type VerifiedRevocationList, verifyRevocationList } from "./x509/revocation-list.ts";

@@ -29,19 +29,55 @@ export function verifyIntelCollateral(
   if (tcbInfo === undefined) throw missing("TCB Info");
   if (qeIdentity === undefined) throw missing("QE Identity");
   if (tcbSigningChain === undefined) throw missing("TCB signing chain");
-  const readDocument = <T>(name: string, bytes: Uint8Array, chain: Uint8Array, read: (value: unknown) => T) =>
-    cached(cache, name, [bytes, chain, ...anchors], () => {
-      const signer = cached(cache, "tcb-signing", [chain, ...anchors], () => verifySigningChain(chain, anchors, { now, cache }));
-      const document = splitSignedJson(bytes, name);
-      assertDocumentSigned(document, signer, name);
-      return { signer, value: read(document.value) };
-    });
-  const info = readDocument("tcbInfo", tcbInfo, tcbSigningChain, readTcbInfo);
-  const identity = readDocument("enclaveIdentity", qeIdentity, qeIdentitySigningChain ?? tcbSigningChain, readQeIdentity);
-  for (const { signer } of [info, identity]) assertWithinDates(signer, now);
+  const info = verifyTcbInfo(tcbInfo, tcbSigningChain, anchors, { now, cache });
+  const identity = verifyQeIdentity(qeIdentity, qeIdentitySigningChain ?? tcbSigningChain, anchors, { now, cache });
   assertCurrent("TCB Info", info.value, now, intelFreshness);
   assertCurrent("QE Identity", identity.value, now, intelFreshness);
   return { tcbInfo: info.value, qeIdentity: identity.value, signers: [info.signer, identity.signer] };
+}
+
+/** A document of Intel's whose signature and signer hold; its own dates are not looked at. */
+export interface VerifiedIntelDocument<T> {
+  readonly value: T;
+  readonly signer: VerifiedPath;
+}
+
+/** Verifies signer and signature of a TCB Info; the caller looks at its dates. `chain` is PEM. Throws EVIDENCE_SIGNATURE, EVIDENCE_STALE, EVIDENCE_MALFORMED. */
+export function verifyTcbInfo(
+  bytes: Uint8Array,
+  chain: Uint8Array,
+  anchors: readonly Uint8Array[],
+  context: CacheAndTime,
+): VerifiedIntelDocument<TcbInfo> {
+  return verifyDocument("tcbInfo", bytes, chain, anchors, context, readTcbInfo);
+}
+
+/** The same for the identity of a quoting enclave. */
+export function verifyQeIdentity(
+  bytes: Uint8Array,
+  chain: Uint8Array,
+  anchors: readonly Uint8Array[],
+  context: CacheAndTime,
+): VerifiedIntelDocument<QeIdentity> {
+  return verifyDocument("enclaveIdentity", bytes, chain, anchors, context, readQeIdentity);
+}
+
+function verifyDocument<T>(
+  name: string,
+  bytes: Uint8Array,
+  chain: Uint8Array,
+  anchors: readonly Uint8Array[],
+  { now, cache }: CacheAndTime,
+  read: (value: unknown) => T,
+): VerifiedIntelDocument<T> {
+  const verified = cached(cache, name, [bytes, chain, ...anchors], () => {
+    const signer = cached(cache, "tcb-signing", [chain, ...anchors], () => verifySigningChain(chain, anchors, { now, cache }));
+    const document = splitSignedJson(bytes, name);
+    assertDocumentSigned(document, signer, name);
+    return { signer, value: read(document.value) };
+  });
+  assertWithinDates(verified.signer, now);
+  return verified;
 }
 
 /**
@@ -67,9 +103,9 @@ function verifyList(der: Uint8Array, issuer: Certificate, cache: VerificationCac
   return cached(cache, "crl", [der, issuer.der], () => verifyRevocationList(parseRevocationList(der), issuer));
 }
 
-interface CacheAndTime {
+export interface CacheAndTime {
   readonly now: Date;
-  readonly cache: VerificationCache | undefined;
+  readonly cache?: VerificationCache | undefined;
 }
 
 /** Trust anchors as certificates, each parsed and its key imported once. */

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import type { Platform } from "../platform/platform.ts";
 import type { EvidenceKind, Workload } from "./evidence.ts";
 
 /** Words of Intel's TCB recovery, used for every kind; kinds without such data say UpToDate when nothing is known against the platform. */
@@ -44,6 +45,8 @@ export interface Claims {
   /** Names the machine or node, so that a policy can list it. */
   readonly platformId: string;
   readonly tcb: TcbClaim;
+  /** What decides the platform's patch level, for kinds whose vendor certifies it: public facts that can be judged again later. */
+  readonly platform?: Platform;
   readonly workload?: Workload;
   readonly instanceId?: string;
   readonly details: Readonly<Record<string, ClaimValue>>;

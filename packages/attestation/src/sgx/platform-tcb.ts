@@ -4,7 +4,10 @@ import { EvidenceError } from "../core/errors.ts";
 import type { PckIdentity } from "./pck-certificate.ts";
 
 /** Whether the platform has at least the SVNs of a level in every SGX component and in the PCE. */
-export function reachesSgxLevel({ sgxComponents, pceSvn }: PckIdentity, level: PlatformTcbLevel): boolean {
+export function reachesSgxLevel(
+  { sgxComponents, pceSvn }: Pick<PckIdentity, "sgxComponents" | "pceSvn">,
+  level: PlatformTcbLevel,
+): boolean {
   return isAtLeast(sgxComponents, level.sgxComponents) && pceSvn >= level.pceSvn;
 }
 

@@ -3,6 +3,7 @@ import { type Claims, codeIdentity } from "../core/claims.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
+import { intelPlatform } from "../platform/describe-platform.ts";
 import { assertUsable, converge, reachesSgxLevel } from "./platform-tcb.ts";
 import { isDebugEnclave } from "./sgx-report.ts";
 import { type VerifiedQuote, verifyQuoteCollateral, verifyQuoteSignatures } from "./verify-quote.ts";
@@ -15,12 +16,13 @@ export function verifySgxEvidence({ bytes, endorsements }: Evidence, given: Veri
   const context = withCache(given);
   const anchors = context.trustAnchors.sgx ?? [];
   const signed = verifyQuoteSignatures(bytes, anchors, context, endorsements?.get(PCK_CHAIN));
-  const { body, tee, userData } = signed.quote;
+  const { body, tee } = signed.quote;
   if (body.kind !== "SgxEnclave") {
     throw new EvidenceError("EVIDENCE_MALFORMED", `quote: of a ${tee} guest, not of an SGX enclave`, { reason: "unsupported-tee" });
   }
   const verified = verifyQuoteCollateral(signed, anchors, findCollateral(signed, context), context);
   const { report } = body;
+  const platform = intelPlatform(signed);
   const hex = (value: Uint8Array) => Buffer.from(value).toString("hex");
   return {
     kind: "sgx",
@@ -29,7 +31,8 @@ export function verifySgxEvidence({ bytes, endorsements }: Evidence, given: Veri
     launchMeasurement: report.mrEnclave,
     signer: { mrSigner: hex(report.mrSigner), isvProdId: report.isvProdId, isvSvn: report.isvSvn },
     debug: isDebugEnclave(report),
-    platformId: `INTEL_QE_ID:${hex(userData.subarray(0, 16))}`,
+    platformId: platform.id,
+    platform,
     tcb: appraiseTcb(verified),
     details: {
       mrEnclave: hex(report.mrEnclave),

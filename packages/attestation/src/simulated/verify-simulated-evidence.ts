@@ -24,6 +24,6 @@ export function verifySimulatedEvidence(
   if (kind === undefined) throw malformed("imitates no kind of hardware evidence");
   const imitation = { kind, bytes: cursor.take(cursor.left, "evidence"), ...(endorsements === undefined ? {} : { endorsements }) };
   const trustAnchors: Partial<Record<EvidenceKind, readonly Uint8Array[]>> = { [kind]: context.trustAnchors.simulated ?? [] };
-  const claims = verifiers[kind](imitation, { ...context, trustAnchors });
+  const { platform: _, ...claims } = verifiers[kind](imitation, { ...context, trustAnchors });
   return { ...claims, kind: "simulated", platformId: `SIMULATED:${claims.platformId}`, details: { ...claims.details, imitates: kind } };
 }

@@ -5,6 +5,7 @@ import { findEndorsement, getEndorsement } from "../core/endorsement.ts";
 import type { Evidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { assertWorkloadMeasured, parseWorkload } from "../core/workload.ts";
+import { snpPlatform } from "../platform/describe-platform.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { parseRevocationList } from "../x509/revocation-list.ts";
 import { type SnpReport, splitSnpPolicy } from "./snp-report.ts";
@@ -32,7 +33,9 @@ export function verifySnpEvidence(evidence: Evidence, context: VerificationConte
   return claimsOf(verified, evidence.endorsements?.get("workload"));
 }
 
-function claimsOf({ report, endorsementKey, reportedTcb }: VerifiedSnpReport, descriptor: Uint8Array | undefined): Claims {
+function claimsOf(verified: VerifiedSnpReport, descriptor: Uint8Array | undefined): Claims {
+  const { report, endorsementKey, reportedTcb } = verified;
+  const platform = snpPlatform(verified);
   if (descriptor !== undefined) assertWorkloadMeasured("HOST_DATA", report.hostData, hash("sha256", descriptor, "buffer"));
   const workload = descriptor === undefined ? undefined : parseWorkload(descriptor);
   return {
@@ -41,7 +44,8 @@ function claimsOf({ report, endorsementKey, reportedTcb }: VerifiedSnpReport, de
     codeIdentity: codeIdentity("snp", report.measurement, workload),
     launchMeasurement: report.measurement,
     debug: splitSnpPolicy(report.policy).debugAllowed,
-    platformId: endorsementKey.kind === "VCEK" ? `SNP_CHIP_ID:${report.chipId.toHex()}` : "SNP_VLEK",
+    platformId: platform.id,
+    platform,
     tcb: { status: "UpToDate", advisories: [] },
     ...(workload === undefined ? {} : { workload }),
     instanceId: report.reportId.toHex(),

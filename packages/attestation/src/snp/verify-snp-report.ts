@@ -29,6 +29,8 @@ export interface VerifiedSnpReport {
   readonly report: SnpReport;
   readonly endorsementKey: SnpEndorsementKey;
   readonly reportedTcb: SnpTcb;
+  /** When the endorsement key's certificate ends: a VLEK lives for a year. */
+  readonly certifiedUntil: Date;
 }
 
 const refused = (detail: string, reason: string) => new EvidenceError("EVIDENCE_SIGNATURE", `SNP report: ${detail}`, { reason });
@@ -50,7 +52,7 @@ export function verifySnpReport(input: SnpReportInput): VerifiedSnpReport {
   const reportedTcb = splitSnpTcb(report.reportedTcb, endorsementKey.product);
   assertCertifiedTcb(reportedTcb, endorsementKey.tcb);
   assertCertifiedChip(report, endorsementKey);
-  return { report, endorsementKey, reportedTcb };
+  return { report, endorsementKey, reportedTcb, certifiedUntil: new Date(input.endorsementKey.notAfter) };
 }
 
 function verifyChain({ endorsementKey, signer, anchors, revocationList, now, cache }: SnpReportInput): void {

@@ -1,17 +1,16 @@
 import { hash } from "node:crypto";
-import type { TcbInfo, TcbLevel, TdxModuleIdentity } from "../collateral/tcb-info.ts";
 import { withCache } from "../collateral/verification-cache.ts";
 import { type Claims, codeIdentity, type TcbClaim } from "../core/claims.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { assertWorkloadMeasured, parseWorkload } from "../core/workload.ts";
-import type { PckIdentity } from "../sgx/pck-certificate.ts";
-import { assertUsable, converge, isAtLeast, reachesSgxLevel } from "../sgx/platform-tcb.ts";
-import { fitsMasked } from "../sgx/qe-appraisal.ts";
+import { intelPlatform } from "../platform/describe-platform.ts";
+import { assertUsable, converge } from "../sgx/platform-tcb.ts";
 import { type VerifiedQuote, verifyQuoteCollateral, verifyQuoteSignatures } from "../sgx/verify-quote.ts";
 import { findCollateral, PCK_CHAIN } from "../sgx/verify-sgx-evidence.ts";
 import { hasSeptVeDisabled, isDebugTd, type TdReport } from "./td-report.ts";
+import { findTdxModuleLevel, findTdxPlatformLevel } from "./tdx-tcb.ts";
 
 /**
  * Verifies a quote of a TDX guest (versions 4 and 5). The launch measurement is MRTD and RTMR 0 to 2 side by side: firmware, its configuration,
@@ -21,12 +20,13 @@ export function verifyTdxEvidence({ bytes, endorsements }: Evidence, given: Veri
   const context = withCache(given);
   const anchors = context.trustAnchors.tdx ?? [];
   const signed = verifyQuoteSignatures(bytes, anchors, context, endorsements?.get(PCK_CHAIN));
-  const { body, userData } = signed.quote;
+  const { body } = signed.quote;
   if (body.kind === "SgxEnclave") {
     throw new EvidenceError("EVIDENCE_MALFORMED", "quote: of an SGX enclave, not of a TDX guest", { reason: "unsupported-tee" });
   }
   const verified = verifyQuoteCollateral(signed, anchors, findCollateral(signed, context), context);
   const { report } = body;
+  const platform = intelPlatform(signed);
   const tcb = appraiseTcb(verified, report);
   const launchMeasurement = Buffer.concat([report.mrTd, ...report.rtmrs.slice(0, 3)]);
   const descriptor = endorsements?.get("workload");
@@ -38,7 +38,8 @@ export function verifyTdxEvidence({ bytes, endorsements }: Evidence, given: Veri
     codeIdentity: codeIdentity("tdx", launchMeasurement, workload),
     launchMeasurement,
     debug: isDebugTd(report),
-    platformId: `TDX_QE_ID:${Buffer.from(userData.subarray(0, 16)).toString("hex")}`,
+    platformId: platform.id,
+    platform,
     tcb,
     ...(workload === undefined ? {} : { workload }),
     details: { ...detailsOf(report), ...relaunchOf(verified, report, tcb), fmspc: Buffer.from(verified.pck.fmspc).toString("hex") },
@@ -80,39 +81,7 @@ function relaunchOf(verified: VerifiedQuote, report: TdReport, { status }: TcbCl
 
 function appraiseTcb({ collateral, qeLevel, pck }: VerifiedQuote, report: TdReport): Claims["tcb"] {
   if (collateral === undefined || qeLevel === undefined) return { status: "Unknown", advisories: [] };
-  const moduleLevel = findModuleLevel(collateral.tcbInfo, report);
-  const platform = assertUsable(findPlatformLevel(collateral.tcbInfo, pck, report), "platform");
+  const moduleLevel = findTdxModuleLevel(collateral.tcbInfo, report);
+  const platform = assertUsable(findTdxPlatformLevel(collateral.tcbInfo, pck, report), "platform");
   return converge(platform, moduleLevel === undefined ? [qeLevel] : [moduleLevel, qeLevel]);
 }
-
-/** A module with a version of its own (second SVN byte) has its own levels, so its two bytes do not count among the platform's. */
-function findPlatformLevel({ levels }: TcbInfo, pck: PckIdentity, { teeTcbSvn }: TdReport) {
-  const first = teeTcbSvn[1] === 0 ? 0 : 2;
-  const found = [...teeTcbSvn].slice(first);
-  return levels.find((level) => reachesSgxLevel(pck, level) && isAtLeast(found, level.tdxComponents.slice(first)));
-}
-
-/** The TCB level of the TDX module; undefined for one without a version of its own, which the platform's levels cover. */
-function findModuleLevel(info: TcbInfo, report: TdReport): TcbLevel | undefined {
-  const [svn = 0, version = 0] = report.teeTcbSvn;
-  if (version === 0) {
-    if (info.tdxModule === undefined) throw mismatch("the TCB Info describes no TDX module");
-    assertModule(report, info.tdxModule);
-    return undefined;
-  }
-  const id = `TDX_${version.toString(16).toUpperCase().padStart(2, "0")}`;
-  const identity = info.tdxModuleIdentities.find((candidate) => candidate.id === id);
-  if (identity === undefined) throw mismatch(`the TCB Info describes no TDX module ${id}`);
-  assertModule(report, identity);
-  return assertUsable(
-    identity.levels.find(({ isvSvn }) => isvSvn <= svn),
-    `TDX module ${id} with SVN ${svn}`,
-  );
-}
-
-function assertModule({ mrSignerSeam, seamAttributes }: TdReport, { mrSigner, attributes, attributesMask }: TdxModuleIdentity): void {
-  if (Buffer.compare(mrSignerSeam, mrSigner) !== 0) throw mismatch("MRSIGNERSEAM does not fit the TCB Info");
-  if (!fitsMasked(seamAttributes, attributes, attributesMask)) throw mismatch("SEAMATTRIBUTES do not fit the TCB Info");
-}
-
-const mismatch = (message: string) => new EvidenceError("EVIDENCE_SIGNATURE", message, { reason: "tdx-module-mismatch" });

@@ -40,7 +40,7 @@ function warn({ kind, debug, tcb }: Claims, shell: Shell): void {
 }
 
 export function describeClaims(claims: Claims) {
-  const { userData, launchMeasurement, tcb, workload, signer, ...rest } = claims;
+  const { userData, launchMeasurement, tcb, platform: _, workload, signer, ...rest } = claims; // the platform's facts are among the details
   return {
     ...rest,
     userData: userData.toHex(),
