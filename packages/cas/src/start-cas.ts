@@ -14,6 +14,7 @@ import { AnchorFile } from "./freshness/anchor-file.ts";
 import { Freshness } from "./freshness/freshness.ts";
 import { requireClientCertificate } from "./http/client-certificate.ts";
 import { createClientServer, listenClientServer, replaceClientIdentity } from "./http/client-server.ts";
+import { exportRoutes } from "./http/export-routes.ts";
 import { ownerRoutes } from "./http/owner-routes.ts";
 import { type RateLimit, RateLimiter } from "./http/rate-limit.ts";
 import { splitTarget } from "./http/request-names.ts";
@@ -21,6 +22,7 @@ import { sessionRoutes } from "./http/session-routes.ts";
 import { statusRoutes } from "./http/status-routes.ts";
 import { openIdentity, tlsIdentity } from "./identity/cas-identity.ts";
 import { casStatement } from "./identity/cas-statement.ts";
+import { RemoteImports } from "./imports/remote-imports.ts";
 import { createLog, type WriteLine } from "./log-line.ts";
 import { CasMetrics } from "./operation/metrics.ts";
 import { Snapshots } from "./operation/snapshots.ts";
@@ -108,7 +110,10 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   log.warn("no TEE protects this CAS: the root user of this machine can read what it keeps");
   if ((options.trustAnchors?.simulated ?? []).length > 0) log.warn("a development root is trusted: simulated evidence proves nothing");
   const audit = new AuditLog(database, identity.instance, now);
-  const context: CasContext = { database, identity, audit, log, now, ownerConfig: DEFAULT_OWNER_CONFIG };
+  const remote = started.use(new RemoteImports({ identity: () => context.tls, now, log }));
+  const { commonName, altNames } = DEFAULT_OWNER_CONFIG.identity;
+  const tls = tlsIdentity(identity, commonName, altNames, now());
+  const context: CasContext = { database, identity, audit, log, now, remote, ownerConfig: DEFAULT_OWNER_CONFIG, tls };
   if (freshness.suspicion !== undefined && options.acceptRollback === true) await acceptRollback(context, freshness);
   if (freshness.suspicion !== undefined)
     log.error(`roll-back suspected: ${freshness.suspicion}; nothing is served until the owner accepts the loss`);
@@ -185,7 +190,11 @@ async function serve(
   const state = () => (freshness.suspicion === undefined ? provisioning.state : "rollback-suspected");
   const { identity, now } = context;
   const names = ({ identity: api }: OwnerConfig) => [...new Set([...api.altNames, ...LOCAL_NAMES, ...(options.altNames ?? [])])];
-  let tls = tlsIdentity(identity, context.ownerConfig.identity.commonName, names(context.ownerConfig), now());
+  const applyIdentity = (config: OwnerConfig) => {
+    context.tls = tlsIdentity(identity, config.identity.commonName, names(config), now());
+    context.remote.configure(config.importNetworks);
+  };
+  applyIdentity(context.ownerConfig);
   const instances = new Set<AttestedInstance>();
   const signer = new LogSigner(identity);
   const auditPath = options.auditLogPath ?? join(dirname(options.databasePath), "audit", "cas_audit.log");
@@ -194,7 +203,7 @@ async function serve(
   const [present] = identity.sessionEncryptionKeys;
   if (present === undefined) throw new TypeError("the identity has no session-encryption key");
   const sessionEncryptionKey = sessionEncryptionKeyText(present);
-  const app = createClientServer(tls, log);
+  const app = createClientServer(context.tls, log);
   const uploads = new RateLimiter("uploads", options.uploadLimit ?? DEFAULT_UPLOAD_LIMIT);
   started.defer(() => app.close());
   const { database } = context;
@@ -209,6 +218,9 @@ async function serve(
   );
   const snapshots = startSnapshots(options, context, started);
   const renewal = new CertificateRenewal(context, instances);
+  context.remote.onChanged = (name) => {
+    renewal.push(name).catch((error: Error) => log.error(`sending changed imports of session ${name}: ${error.message}`));
+  };
   const handlers = instanceHandlers(context, {
     trust: {
       anchors: options.trustAnchors ?? VENDOR_TRUST_ANCHORS,
@@ -222,7 +234,7 @@ async function serve(
     closedBecause: () => (state() === "provisioned" ? undefined : `it is ${state()}`),
   });
   started.use(renewal.start());
-  const service = started.use(await startServiceServer(options.serviceListen, tls, handlers, log));
+  const service = started.use(await startServiceServer(options.serviceListen, context.tls, handlers, log));
   statusRoutes(app, () => ({ state: state(), problem: context.database.failure?.message }));
   app.register(async (guarded) => {
     guarded.addHook("onRequest", async () => {
@@ -230,11 +242,12 @@ async function serve(
       if (provisioning.state !== "provisioned") throw new ApiError("unprovisioned", "the CAS is not provisioned yet");
     });
     sessionRoutes(guarded, context, uploads, (name) => renewal.forget(name));
+    exportRoutes(guarded, context, (name) => renewal.renew(name));
   });
   app.get("/v1/attest", async (request) => {
     const nonce = splitTarget(request.url).query.get("nonce") ?? "";
     return casStatement({
-      tls,
+      tls: context.tls,
       sessionEncryptionKey,
       state: state(),
       provisioning: provisioning.record,
@@ -244,12 +257,12 @@ async function serve(
   ownerRoutes(app, {
     provisioning,
     nodeKeys,
-    chain: () => tls.chain,
+    chain: () => context.tls.chain,
     checkConfig: (config) => auditService.apply(config),
     applyConfig: async (config) => {
-      tls = tlsIdentity(identity, config.identity.commonName, names(config), now());
-      service.replaceIdentity(tls);
-      replaceClientIdentity(app, tls);
+      applyIdentity(config);
+      service.replaceIdentity(context.tls);
+      replaceClientIdentity(app, context.tls);
     },
     acceptRollback: () => acceptRollback(context, freshness),
     healthReport: async () => ({ database: context.database.description, auditLog: context.audit.mode, collateral: "none", backups: 0 }),
@@ -261,7 +274,7 @@ async function serve(
     return auditService.checkpoints(Number(query.get("from") ?? 1) || 1, Number(query.get("to") ?? 0) || Number.MAX_SAFE_INTEGER);
   });
   const clientAddress = await listenClientServer(app, options.clientListen);
-  await context.audit.record("cas_started", { chain: tls.chain, ...signer.binding });
+  await context.audit.record("cas_started", { chain: context.tls.chain, ...signer.binding });
   log.info(
     `serving clients on ${clientAddress.host}:${clientAddress.port} and services on ${service.address.host}:${service.address.port}`,
   );

@@ -21,6 +21,8 @@ export interface CasPin {
 }
 
 const CHAIN_LENGTH = 3;
+/** Larger keys are for burning our processor time. */
+const MAX_RSA_BITS = 8192;
 
 /**
  * Verifies a chain TLS key ← software key ← CAS key (cas.md §3) and compares it with the pin. Names in certificates prove nothing here: the
@@ -37,6 +39,8 @@ export function verifyCasChain(chain: readonly X509Certificate[], pin: CasPin, n
     if (certificate.validFromDate > now || certificate.validToDate < now) {
       throw identityError(`the ${name} certificate is valid from ${certificate.validFrom} to ${certificate.validTo}`);
     }
+    const bits = issuer.publicKey.asymmetricKeyDetails?.modulusLength ?? 0;
+    if (bits > MAX_RSA_BITS) throw identityError(`the issuer of the ${name} certificate has an RSA key of ${bits} bits`);
     if (certificate.ca !== position > 0) throw identityError(`the ${name} certificate has the wrong CA flag`);
     if (!certificate.checkIssued(issuer) || !certificate.verify(issuer.publicKey)) {
       throw identityError(`the ${name} certificate was not issued by the next one of the chain`);

@@ -1,4 +1,5 @@
 import { Agent, request } from "node:https";
+import type { LookupFunction } from "node:net";
 import type { Duplex } from "node:stream";
 import type { z } from "zod";
 import { type CasAddress, formatCasAddress } from "./cas-address.ts";
@@ -18,6 +19,7 @@ import {
 } from "./client-api.ts";
 import { CasProblemError, Problem } from "./problem.ts";
 import { ProtocolError } from "./protocol-error.ts";
+import { ExportAnswer, type ExportRequest } from "./shared-secrets.ts";
 
 export const CLIENT_ALPN = "http/1.1";
 
@@ -26,6 +28,8 @@ export interface CasClientOptions extends CasAddress {
   readonly clientIdentity?: { readonly certificate: string; readonly privateKey: string } | undefined;
   /** For each request, connection included; 30 s unless given. */
   readonly timeoutMs?: number | undefined;
+  /** Resolves the host, where it is a name, instead of the system's resolver: it may refuse addresses. */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 interface Call {
@@ -112,6 +116,12 @@ export class CasClient implements Disposable {
   /** What the CAS says and proves about itself. `nonce` is base64url text of the caller's choice. */
   attest(nonce: string): Promise<CasAttestation> {
     return this.#json(CasAttestation, { method: "GET", path: `/v1/attest?${new URLSearchParams({ nonce })}` });
+  }
+
+  /** For another CAS only, whose chain is the client identity: what sessions of this CAS export to one of its sessions (C-33). */
+  exports(request: ExportRequest): Promise<ExportAnswer> {
+    const body = JSON.stringify(request);
+    return this.#json(ExportAnswer, { method: "POST", path: "/v1/exports", body, contentType: "application/json" });
   }
 
   version(): Promise<CasVersion> {
@@ -242,8 +252,8 @@ class VerifyingAgent extends Agent {
   }
 
   override createConnection(_options: object, callback?: (error: Error | null, stream: Duplex) => void): undefined {
-    const { host, port, pin, clientIdentity, timeoutMs } = this.#client;
-    connectToCas({ host, port, pin, clientIdentity, alpn: CLIENT_ALPN, timeoutMs: timeoutMs ?? TIMEOUT_MS }).then(
+    const { host, port, pin, clientIdentity, timeoutMs, lookup } = this.#client;
+    connectToCas({ host, port, pin, clientIdentity, lookup, alpn: CLIENT_ALPN, timeoutMs: timeoutMs ?? TIMEOUT_MS }).then(
       ({ socket, identity }) => {
         this.identity = identity;
         callback?.(null, socket);

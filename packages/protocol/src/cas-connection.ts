@@ -1,4 +1,5 @@
 import type { X509Certificate } from "node:crypto";
+import type { LookupFunction } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import type { CasAddress } from "./cas-address.ts";
 import { formatCasAddress } from "./cas-address.ts";
@@ -12,6 +13,8 @@ export interface CasConnectionOptions extends CasAddress {
   readonly clientIdentity?: { readonly certificate: string; readonly privateKey: string } | undefined;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Resolves the host, where it is a name, instead of the system's resolver: it may refuse addresses. */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 export interface CasConnection {
@@ -34,6 +37,7 @@ export async function connectToCas(options: CasConnectionOptions): Promise<CasCo
   const socket = connect({
     host: options.host,
     port: options.port,
+    ...(options.lookup === undefined ? {} : { lookup: options.lookup }),
     ...(/^[0-9.]+$|:/.test(options.host) ? {} : { servername: options.host }),
     minVersion: "TLSv1.3",
     ecdhCurve: KEY_EXCHANGE_GROUPS,
@@ -66,6 +70,19 @@ export async function connectToCas(options: CasConnectionOptions): Promise<CasCo
   } catch (error) {
     socket.on("error", () => {}); // the verdict is already known; what the dying socket says adds nothing
     socket.destroy();
+    throw error;
+  }
+}
+
+/**
+ * Who a CAS at the other end of an accepted connection is (C-33): the whole chain of its client certificate is verified. Undefined when the
+ * certificate is not that of a CAS.
+ */
+export function peerCasIdentity(socket: TLSSocket, now: Date): CasIdentity | undefined {
+  try {
+    return verifyCasChain(peerChain(socket), {}, now);
+  } catch (error) {
+    if (error instanceof ProtocolError) return undefined;
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 export { CAS_CLIENT_PORT, CAS_SERVICE_PORT, type CasAddress, formatCasAddress, parseCasAddress } from "./cas-address.ts";
 export { type CasIdentity, type CasPin, verifyCasChain, verifyCasChainPem } from "./cas-chain.ts";
 export { CasClient, type CasClientOptions, CLIENT_ALPN } from "./cas-client.ts";
-export { type CasConnection, type CasConnectionOptions, connectToCas, KEY_EXCHANGE_GROUPS } from "./cas-connection.ts";
+export { type CasConnection, type CasConnectionOptions, connectToCas, KEY_EXCHANGE_GROUPS, peerCasIdentity } from "./cas-connection.ts";
 export {
   accessTokenProof,
   type Channel,
@@ -63,3 +63,12 @@ export {
 } from "./service-client.ts";
 export { ServiceConnection } from "./service-connection.ts";
 export { isSessionName, parseServiceId, type ServiceId, serviceName } from "./service-id.ts";
+export {
+  EXPORT_REFUSALS,
+  ExportAnswer,
+  type ExportRefusal,
+  ExportRequest,
+  ImportQuery,
+  MAX_IMPORT_QUERIES,
+  SharedValue,
+} from "./shared-secrets.ts";

@@ -25,7 +25,7 @@ export interface ImportRequest {
   readonly kind: SecretKind | undefined;
 }
 
-export type ImportRefusal = "secret missing" | "not exported" | "hash differs" | "kind differs";
+export type ImportRefusal = "secret missing" | "not exported" | "hash differs" | "kind differs" | "no value";
 export type ExportedSecret =
   | { readonly kind: "ok"; readonly value: StoredSecret }
   | { readonly kind: "refused"; readonly reason: ImportRefusal };
@@ -40,7 +40,7 @@ export function exportedSecret(exporter: Exporter, request: ImportRequest, impor
   if (admission !== "ok") return refused(admission);
   if (request.sessionHash !== undefined && request.sessionHash !== exporter.sessionHash) return refused("hash differs");
   const value = exporter.values.get(request.secret);
-  if (value === undefined) return refused("secret missing");
+  if (value === undefined) return refused("no value");
   if (request.kind !== undefined && request.kind !== value.kind) return refused("kind differs");
   if (value.kind !== "x509" && value.kind !== "x509-ca") return { kind: "ok", value };
   const keyName = definition.origin === "generated" || definition.origin === "explicit" ? privateKeyName(definition) : undefined;

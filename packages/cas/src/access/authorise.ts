@@ -2,7 +2,7 @@ import { type AccessDecision, accessRule, evaluateAccess, type Operation, render
 import { ApiError } from "../cas-error.ts";
 import { DEFAULT_ROOT } from "../sessions/root-session.ts";
 import type { SessionVersion } from "../sessions/session-records.ts";
-import { type Reader, resolveSecrets } from "../values/resolve-secrets.ts";
+import { resolveSecrets, type ValueSource } from "../values/resolve-secrets.ts";
 import { sectionLookup } from "../values/secret-source.ts";
 
 /** Who asks: the key of the connection's certificate, or the keys whose signatures verified. Never both (SL-192). */
@@ -12,22 +12,27 @@ export interface Credential {
 }
 
 /** Does the rule of this version admit the credential? (SL-171, SL-181) */
-export async function isPermitted(reader: Reader, version: SessionVersion, operation: Operation, credential: Credential): Promise<boolean> {
-  if ((await decide(reader, version, operation, credential)).satisfied) return true;
+export async function isPermitted(
+  from: ValueSource,
+  version: SessionVersion,
+  operation: Operation,
+  credential: Credential,
+): Promise<boolean> {
+  if ((await decide(from, version, operation, credential)).satisfied) return true;
   // Whoever may create in a namespace may list it (§18); that everybody may create in an unclaimed root shall not show everybody its names.
   if (version.hash === DEFAULT_ROOT.hash) return false;
-  return operation === "list_sessions" && (await decide(reader, version, "create_sessions", credential)).satisfied;
+  return operation === "list_sessions" && (await decide(from, version, "create_sessions", credential)).satisfied;
 }
 
 /** Throws `immutable`, `quorum` or `forbidden`; the text never lists who would be allowed (§7.1). */
 export async function assertPermitted(
-  reader: Reader,
+  from: ValueSource,
   version: SessionVersion,
   operation: Operation,
   credential: Credential,
   action: string,
 ): Promise<void> {
-  const decision = await decide(reader, version, operation, credential);
+  const decision = await decide(from, version, operation, credential);
   if (decision.satisfied) return;
   if (operation === "update" && decision.children.every(({ kind }) => kind === "none")) {
     throw new ApiError("immutable", `session ${version.name} can never be changed (update: NONE)`);
@@ -41,12 +46,12 @@ export async function assertPermitted(
   throw new ApiError("forbidden", `${action} is not permitted by ${operation} of session ${version.name} (${who})`, { causes });
 }
 
-async function decide(reader: Reader, version: SessionVersion, operation: Operation, credential: Credential): Promise<AccessDecision> {
+async function decide(from: ValueSource, version: SessionVersion, operation: Operation, credential: Credential): Promise<AccessDecision> {
   const { session } = version;
   const needsSecrets = JSON.stringify(session.accessPolicy).includes('"placeholder"');
   // Certificates count by their key only, so the time at which one is issued for this purpose makes no difference.
   const secrets = needsSecrets
-    ? await resolveSecrets(reader, version, new Date(version.uploadedAt))
+    ? await resolveSecrets(from, version, new Date(version.uploadedAt))
     : { values: new Map(), problems: new Map() };
   const rule = accessRule(session, operation, sectionLookup({ ...secrets, made: new Map() }));
   return evaluateAccess(rule, {

@@ -10,6 +10,7 @@ export type AuditEvent =
   | "session_created"
   | "session_read"
   | "session_updated"
+  | "secrets_exported"
   | "service_attested"
   | "service_fspf_tag_updated"
   | "volume_fspf_tag_updated"

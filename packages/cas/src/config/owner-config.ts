@@ -1,6 +1,7 @@
 import { parse, TomlError } from "smol-toml";
 import { z } from "zod";
 import { CasError } from "../cas-error.ts";
+import { isNetwork } from "../imports/import-networks.ts";
 
 const Name = z.string().min(1).max(253);
 
@@ -38,6 +39,7 @@ const OwnerConfigText = z.strictObject({
     .refine(({ sink, url }) => sink !== "network" || url !== undefined, { path: ["url"], error: "required with sink = network" })
     .optional(),
   policy: z.strictObject({ allow_advisory_wildcard: z.boolean().default(true) }).optional(),
+  imports: z.strictObject({ networks: z.array(z.string().refine(isNetwork, "expected ADDRESS/BITS")).max(256).optional() }).optional(),
   witness: z.strictObject({ urls: z.array(z.url()).default([]) }).optional(),
   recovery: z.strictObject({ keys: z.array(z.string()).default([]), threshold: z.int().min(1) }).optional(),
 });
@@ -52,6 +54,8 @@ export interface OwnerConfig {
     readonly serverCa: string | undefined;
   };
   readonly allowAdvisoryWildcard: boolean;
+  /** Where imports from other CAS may connect to, in CIDR form; undefined: anywhere but to this machine and to link-local addresses. */
+  readonly importNetworks: readonly string[] | undefined;
   readonly warnings: readonly string[];
 }
 
@@ -71,7 +75,7 @@ export function parseOwnerConfig(text: string, file: string): OwnerConfig {
   }
   const parsed = OwnerConfigText.safeParse(value);
   if (!parsed.success) throw new CasError("CONFIGURATION", describe(parsed.error.issues, text, file));
-  const { api_identity, api, audit_log, policy, ias } = parsed.data;
+  const { api_identity, api, audit_log, policy, imports, ias } = parsed.data;
   const identity = api_identity ?? api?.identity;
   return {
     identity: { commonName: identity?.common_name ?? "cas", altNames: identity?.alt_names ?? ["cas", "localhost"] },
@@ -82,6 +86,7 @@ export function parseOwnerConfig(text: string, file: string): OwnerConfig {
       serverCa: audit_log?.server_ca_certificate,
     },
     allowAdvisoryWildcard: policy?.allow_advisory_wildcard ?? true,
+    importNetworks: imports?.networks,
     warnings: ias === undefined ? [] : ["ias: EPID attestation no longer exists, the section is ignored"],
   };
 }

@@ -2,6 +2,7 @@ import {
   AuditCheckpoints,
   CasAttestation,
   CasVersion,
+  ExportAnswer,
   HealthReport,
   Problem,
   Provisioned,
@@ -19,7 +20,7 @@ interface Operation {
   readonly path: string;
   readonly summary: string;
   /** Who may: from nobody in particular to the owner. */
-  readonly needs: "nothing" | "client certificate" | "owner" | "token" | "signatures";
+  readonly needs: "nothing" | "client certificate" | "certificate of a CAS" | "owner" | "token" | "signatures";
   readonly body?: string;
   readonly answers: readonly { readonly status: number; readonly type: string; readonly schema?: z.ZodType }[];
 }
@@ -80,6 +81,14 @@ const OPERATIONS: readonly Operation[] = [
     summary: "One public value",
     needs: "nothing",
     answers: [json(PublicValue)],
+  },
+  {
+    method: "post",
+    path: "/v1/exports",
+    summary: "Secrets that sessions export to a session of another CAS",
+    needs: "certificate of a CAS",
+    body: JSON_TYPE,
+    answers: [json(ExportAnswer)],
   },
   {
     method: "get",

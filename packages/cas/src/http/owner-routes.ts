@@ -1,10 +1,10 @@
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import { ApiError } from "../cas-error.ts";
 import { type OwnerConfig, parseOwnerConfig } from "../config/owner-config.ts";
 import type { Provisioning } from "../provisioning/provisioning.ts";
 import type { NodeKeys } from "../service/node-keys.ts";
 import { requireClientCertificate } from "./client-certificate.ts";
+import { jsonBody } from "./json-body.ts";
 import { bodyText } from "./session-routes.ts";
 
 const ProvisionBody = z.strictObject({ token: z.string().max(64), config: z.string() });
@@ -56,16 +56,4 @@ export function ownerRoutes(app: FastifyInstance, operations: OwnerOperations): 
     provisioning.assertOwner(keyHash, "the health report");
     return healthReport();
   });
-}
-
-function jsonBody<T>(schema: z.ZodType<T>, text: string): T {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new ApiError("bad_request", "the body is not JSON"); // the parser's message would quote it
-  }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new ApiError("bad_request", `the body does not fit: ${parsed.error.issues[0]?.path.join(".") ?? ""}`);
 }

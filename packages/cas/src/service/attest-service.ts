@@ -11,7 +11,7 @@ import {
   serviceName,
   verifyInstanceProof,
 } from "@vouchsafe/protocol";
-import type { CasContext } from "../cas-context.ts";
+import { type CasContext, committedValues } from "../cas-context.ts";
 import { currentKey, type SessionVersion } from "../sessions/session-records.ts";
 import type { RowKey } from "../store/row-store.ts";
 import { type DeliveryClaims, makeDeliveryValues } from "../values/delivery-values.ts";
@@ -106,8 +106,9 @@ async function findService({ database }: CasContext, session: string, service: s
   return { version, service: found, name: `${session}/${service}` };
 }
 
-async function secretSource({ database, now }: CasContext, { version }: Target): Promise<SecretSource> {
-  return { ...(await resolveSecrets(database, version, now())), made: new Map() };
+async function secretSource(context: CasContext, { version }: Target): Promise<SecretSource> {
+  await context.remote.refresh(version);
+  return { ...(await resolveSecrets(committedValues(context), version, context.now())), made: new Map() };
 }
 
 function readRules({ version: { session }, service }: Target, source: SecretSource): ServiceRules {

@@ -33,9 +33,19 @@ export class CertificateRenewal {
     return { [Symbol.dispose]: () => clearInterval(this.#timer) };
   }
 
-  /** One round over all sessions; those that are not due cost a look at a number. */
+  /** One round over all sessions; those that are not due cost a look at a number. What other CAS export is asked for again. */
   async renewAll(): Promise<void> {
     for (const name of this.#context.database.ids("session-values")) await this.renew(name);
+    await this.refreshImports();
+  }
+
+  /** Asks other CAS for what connected instances import from them; `push` follows where something changed. */
+  async refreshImports(): Promise<void> {
+    const { database, remote } = this.#context;
+    for (const name of new Set([...this.#instances].map(({ facts }) => facts.session))) {
+      const version = await database.get<SessionVersion>(currentKey(name));
+      if (version !== undefined) await remote.refresh(version);
+    }
   }
 
   /** The values of this session were replaced: look again. */
@@ -60,10 +70,11 @@ export class CertificateRenewal {
       this.#context.audit.append(tx, "certificates_renewed", { session: name });
       return true;
     });
-    if (hasRenewed) await this.#push(name);
+    if (hasRenewed) await this.push(name);
   }
 
-  async #push(name: string): Promise<void> {
+  /** Sends the connected instances that use this session's values what changed for them. */
+  async push(name: string): Promise<void> {
     for (const instance of this.#instances) {
       const version = await this.#context.database.get<SessionVersion>(currentKey(instance.facts.session));
       if (version === undefined || version.hash !== instance.facts.sessionHash || !isUsing(version, name)) continue;
@@ -77,7 +88,10 @@ export class CertificateRenewal {
 }
 
 function isUsing({ name, session }: SessionVersion, source: string): boolean {
-  return name === source || session.secrets.some((secret) => secret.origin === "imported" && secret.import.session === source);
+  return (
+    name === source ||
+    session.secrets.some((secret) => secret.origin === "imported" && secret.import.cas === undefined && secret.import.session === source)
+  );
 }
 
 function nextRenewal({ secrets }: SessionValues): number {

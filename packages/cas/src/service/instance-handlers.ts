@@ -1,5 +1,5 @@
 import { type AttestRequest, type InstanceMessage, parseServiceId } from "@vouchsafe/protocol";
-import type { CasContext } from "../cas-context.ts";
+import { type CasContext, committedValues } from "../cas-context.ts";
 import { currentKey, type SessionVersion } from "../sessions/session-records.ts";
 import { makeDeliveryValues } from "../values/delivery-values.ts";
 import { resolveSecrets } from "../values/resolve-secrets.ts";
@@ -81,16 +81,14 @@ async function handle(context: CasContext, instance: AttestedInstance, message: 
 }
 
 /** SL-170: exactly the listed secrets, as they are now. */
-async function secretValues(
-  { database, now }: CasContext,
-  { facts, configuration }: AttestedInstance,
-  name: string,
-): Promise<object | null> {
+async function secretValues(context: CasContext, { facts, configuration }: AttestedInstance, name: string): Promise<object | null> {
   if (!configuration.secretApi.includes(name)) return null;
+  const { database, now } = context;
   const version = await database.get<SessionVersion>(currentKey(facts.session));
   const service = version?.session.services.find((candidate) => candidate.name === facts.service);
   if (version === undefined || service === undefined || version.hash !== facts.sessionHash) return null;
-  const secrets = await resolveSecrets(database, version, now());
+  await context.remote.refresh(version);
+  const secrets = await resolveSecrets(committedValues(context), version, now());
   const made = makeDeliveryValues({ version, service, claims: facts.claims, source: { ...secrets, made: new Map() }, now: now() });
   return Object.fromEntries(formatsOf(name, { ...secrets, made }));
 }

@@ -2,7 +2,7 @@ import { parentOf, printSession } from "@vouchsafe/policy";
 import type { PublicValue } from "@vouchsafe/protocol";
 import type { StoredSecret } from "@vouchsafe/secrets";
 import { type Credential, isPermitted } from "../access/authorise.ts";
-import type { CasContext } from "../cas-context.ts";
+import { type CasContext, committedValues } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
 import { resolveSecrets } from "../values/resolve-secrets.ts";
 import { DEFAULT_ROOT, ROOT_NAME } from "./root-session.ts";
@@ -19,7 +19,7 @@ export async function readSession(
   credential: Credential,
 ): Promise<{ readonly text: string; readonly version: SessionVersion }> {
   const current = await currentVersion(context, name);
-  if (current === undefined || !(await isPermitted(context.database, current, "read", credential))) {
+  if (current === undefined || !(await isPermitted(committedValues(context), current, "read", credential))) {
     throw await hiddenOrForbidden(context, name, current !== undefined, credential);
   }
   const version =
@@ -32,7 +32,7 @@ export async function readSession(
 /** Hash of the current version: public once a version had a salt (SL-49), else for readers. */
 export async function readSessionHash(context: CasContext, name: string, credential: Credential): Promise<{ hash: string; since: string }> {
   const current = await currentVersion(context, name);
-  if (current?.isHashPublic || (current !== undefined && (await isPermitted(context.database, current, "read", credential)))) {
+  if (current?.isHashPublic || (current !== undefined && (await isPermitted(committedValues(context), current, "read", credential)))) {
     return { hash: current.hash, since: current.uploadedAt };
   }
   throw await hiddenOrForbidden(context, name, current !== undefined, credential);
@@ -45,7 +45,7 @@ export async function listSessions(
   credential: Credential,
 ): Promise<{ sessions: { name: string; updated: string }[]; next?: string }> {
   const parent = await currentVersion(context, namespace);
-  if (parent === undefined || !(await isPermitted(context.database, parent, "list_sessions", credential))) {
+  if (parent === undefined || !(await isPermitted(committedValues(context), parent, "list_sessions", credential))) {
     throw await hiddenOrForbidden(context, namespace, parent !== undefined, credential);
   }
   const names = [...context.database.ids("session")].filter((name) => name !== ROOT_NAME && parentOf(name) === namespace).sort();
@@ -69,7 +69,8 @@ export async function publicValues(context: CasContext, name: string, secretName
     (secret) => "exportPublic" in secret && secret.exportPublic && (secretName === undefined || secret.name === secretName),
   );
   if (secretName !== undefined && wanted.length === 0) throw new ApiError("not_found", PUBLIC_MISSING);
-  const { values } = await resolveSecrets(context.database, version, context.now());
+  await context.remote.refresh(version);
+  const { values } = await resolveSecrets(committedValues(context), version, context.now());
   const found = new Map<string, PublicValue>();
   for (const { name: secret } of wanted) {
     const stored = values.get(secret);
@@ -87,7 +88,7 @@ async function currentVersion({ database }: CasContext, name: string): Promise<S
 /** C-22: the difference between missing and forbidden is for those who may list the parent. */
 async function hiddenOrForbidden(context: CasContext, name: string, exists: boolean, credential: Credential): Promise<ApiError> {
   const parent = name === ROOT_NAME ? undefined : await currentVersion(context, parentOf(name));
-  const mayList = parent !== undefined && (await isPermitted(context.database, parent, "list_sessions", credential));
+  const mayList = parent !== undefined && (await isPermitted(committedValues(context), parent, "list_sessions", credential));
   if (exists && (mayList || name === ROOT_NAME)) {
     const who = credential.certificateKeyHash === undefined ? "no client certificate" : `key hash ${credential.certificateKeyHash}`;
     return new ApiError("forbidden", `reading session ${name} is not permitted by its access policy (${who})`);

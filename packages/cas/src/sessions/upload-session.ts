@@ -9,7 +9,7 @@ import {
   sessionHash,
 } from "@vouchsafe/policy";
 import { assertPermitted, type Credential } from "../access/authorise.ts";
-import type { CasContext } from "../cas-context.ts";
+import { type CasContext, committedValues } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
 import type { Transaction } from "../database/transaction.ts";
 import { resolveSecrets } from "../values/resolve-secrets.ts";
@@ -41,12 +41,19 @@ export async function uploadSession(context: CasContext, text: string, uploader:
   const upload = checkDocument(context, text, uploader);
   const { session } = upload;
   const isNew = session.predecessor === undefined;
+  await refreshRule(context, isNew ? parentOf(session.name) : session.name);
   await context.database.transact((tx) => (isNew ? create(context, tx, upload) : update(context, tx, upload)));
   const warnings = [
     ...upload.warnings.map(({ rule, path, line, column, message }) => ({ rule, path, line, column, message })),
     ...(await importWarnings(context, session)),
   ];
   return { hash: upload.hash, name: session.name, isNew, warnings };
+}
+
+/** Access rules may be values of another CAS; it is asked before the transaction, which waits for nobody outside. */
+async function refreshRule({ database, remote }: CasContext, name: string): Promise<void> {
+  const version = await database.get<SessionVersion>(currentKey(name));
+  if (version !== undefined) await remote.refresh(version);
 }
 
 function checkDocument(context: CasContext, text: string, uploader: Uploader): CheckedUpload {
@@ -78,8 +85,6 @@ function assertSupported({ ownerConfig }: CasContext, session: Session): void {
   for (const [at, secret] of session.secrets.entries()) {
     if (secret.origin === "vault") throw unsupported("import_akv", `secrets[${at}].import_akv`);
     if (secret.kind === "aad-token") throw unsupported("kind aad-token", `secrets[${at}].kind`);
-    if (secret.origin === "imported" && secret.import.cas !== undefined)
-      throw unsupported("import from another CAS", `secrets[${at}].import.cas_url`);
   }
   const { security } = session;
   if (!("kind" in security) && !("kind" in security.attestation)) {
@@ -128,7 +133,7 @@ async function create(context: CasContext, tx: Transaction, upload: CheckedUploa
   if (session.namespaceHash !== undefined && session.namespaceHash !== parent.hash) {
     throw new ApiError("namespace_hash_mismatch", `namespace ${parentName} is not in the state that session ${name} expects`);
   }
-  await assertPermitted(tx, parent, "create_sessions", credential, `creating session ${name}`);
+  await assertPermitted({ rows: tx, remote: context.remote }, parent, "create_sessions", credential, `creating session ${name}`);
   const { values } = makeValues(session, undefined, context.now());
   await sealRoot(tx);
   store(tx, { name, hash, session, uploader, uploadedAt: context.now().toISOString(), isHashPublic: hashIsPublic(session) });
@@ -145,7 +150,7 @@ async function update(context: CasContext, tx: Transaction, upload: CheckedUploa
   if (isRepetition(current, upload)) return;
   if (isRoot && (await isRootSealed(tx)))
     throw new ApiError("immutable", "the root session is sealed: sessions were created before it was claimed");
-  await assertPermitted(tx, current, "update", credential, `updating session ${name}`);
+  await assertPermitted({ rows: tx, remote: context.remote }, current, "update", credential, `updating session ${name}`);
   if (session.predecessor !== current.hash) {
     // Whoever may update knows the session; the current hash is shown only where it is public anyway (SL-47).
     const shown = current.isHashPublic ? [`its current hash is ${current.hash}`] : [];
@@ -196,11 +201,12 @@ function auditData(session: string, hash: string, isHashPublic: boolean, uploade
 }
 
 /** Warnings that need the database: imports that nobody exports yet (SL-145). */
-async function importWarnings({ database, now }: CasContext, session: Session): Promise<UploadedSession["warnings"]> {
+async function importWarnings(context: CasContext, session: Session): Promise<UploadedSession["warnings"]> {
   if (!session.secrets.some(({ origin }) => origin === "imported")) return [];
-  const version = await database.get<SessionVersion>(currentKey(session.name));
+  const version = await context.database.get<SessionVersion>(currentKey(session.name));
   if (version === undefined) return [];
-  const { problems } = await resolveSecrets(database, version, now());
+  await context.remote.refresh(version);
+  const { problems } = await resolveSecrets(committedValues(context), version, context.now());
   return [...problems].map(([name, problem]) => {
     const at = session.secrets.findIndex((secret) => secret.name === name);
     return { rule: "SL-145", path: `secrets[${at}]`, line: 0, column: 0, message: `secret ${name}: ${problem}` };
