@@ -18,6 +18,7 @@ import { exportRoutes } from "./http/export-routes.ts";
 import { ownerRoutes } from "./http/owner-routes.ts";
 import { type RateLimit, RateLimiter } from "./http/rate-limit.ts";
 import { splitTarget } from "./http/request-names.ts";
+import { secretRoutes } from "./http/secret-routes.ts";
 import { sessionRoutes } from "./http/session-routes.ts";
 import { statusRoutes } from "./http/status-routes.ts";
 import { openIdentity, tlsIdentity } from "./identity/cas-identity.ts";
@@ -243,6 +244,7 @@ async function serve(
     });
     sessionRoutes(guarded, context, uploads, (name) => renewal.forget(name));
     exportRoutes(guarded, context, (name) => renewal.renew(name));
+    secretRoutes(guarded, context, uploads, (name) => renewal.valuesChanged(name));
   });
   app.get("/v1/attest", async (request) => {
     const nonce = splitTarget(request.url).query.get("nonce") ?? "";

@@ -25,6 +25,7 @@ export {
 } from "./one-time-password.ts";
 export { type ParsedSession, type ParseOptions, parseSession, type SessionSource } from "./parse-session.ts";
 export { encodePem, type PemBlock, parsePem } from "./pem.ts";
+export { permissionRule } from "./permission-rule.ts";
 export { type ParsedPlaceholder, scanPlaceholders } from "./placeholder-syntax.ts";
 export { PolicyError, type PolicyErrorCode } from "./policy-error.ts";
 export { printSession } from "./print-session.ts";
@@ -127,6 +128,7 @@ export {
 export { type Position, SourceText } from "./source-text.ts";
 export { didYouMean, nearestWord } from "./spelling.ts";
 export { type Difference, maskSecrets, renderDifferences, structuralDifference } from "./structural-difference.ts";
+export { readSuppliedValue, type SuppliedReading, type SuppliedValue } from "./supplied-value.ts";
 export type { TemplateVariables } from "./template-variables.ts";
 export {
   type DiagnosticRequest,

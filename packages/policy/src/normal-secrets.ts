@@ -35,6 +35,7 @@ export function secretForm(secret: Secret, entryForm: (entry: AccessEntry) => Js
         kind: secret.kind,
         supplied_by: secret.suppliedBy.map(entryForm),
         required: secret.required ? undefined : false,
+        private_key: secret.privateKey,
         ...sharing(secret),
       });
     case "explicit":

@@ -337,12 +337,15 @@ export interface VaultSecret extends Shareable {
   readonly decryptionKey: Placeholder | undefined;
 }
 
-/** Extension: declared here, its value is uploaded later by one of `suppliedBy`. */
+/** Extension: declared here, its value is uploaded later by one of `suppliedBy` or by a role that may `write_secret`. */
 export interface SuppliedSecret extends Shareable {
   readonly origin: "supplied";
   readonly kind: "ascii" | "binary" | "private-key" | "x509" | "x509-ca";
   readonly suppliedBy: readonly AccessEntry[];
+  /** Without a value, services that use it are refused; otherwise they get an empty one. */
   readonly required: boolean;
+  /** Key of a supplied certificate. */
+  readonly privateKey: string | undefined;
 }
 
 export type SecretStore =

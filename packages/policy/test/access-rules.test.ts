@@ -268,6 +268,12 @@ test("extension: roles and proposals name members, services and secrets that exi
   refusedBy("SL-105", roles("{read_secret: [s]}"));
   refusedBy("SL-12", roles("{raise_isvsvn: [s], add_mrenclave: [s]}"));
   refusedBy("SL-12", roles("{fly: [s]}"));
+  const withSecrets = (secrets: string, may: string, members = KEY) =>
+    `secrets: [${secrets}]\nroles: [{name: r, members: [${members}], may: [${may}]}]`;
+  clean(withSecrets("{name: a, kind: ascii}", "{read_secret: [a]}"));
+  refusedBy("SL-105", withSecrets("{name: a, kind: ascii}", "{write_secret: [a]}"));
+  refusedBy("SL-105", withSecrets("{name: a, import: {session: o}}", "{read_secret: [a]}"));
+  warnedBy("SL-177", withSecrets("{name: a, kind: ascii}", "{read_secret: [a]}", "NONE"));
 });
 
 test("SL-12 an extension that nobody carries out is refused, not ignored", () => {
@@ -275,12 +281,11 @@ test("SL-12 an extension that nobody carries out is refused, not ignored", () =>
     `services: [{${SERVICE}, max_activations: 3}]`,
     `services: [{${SERVICE}, max_running: 1}]`,
     "secrets: [{name: a, kind: ascii, scope: instance}]",
-    "secrets: [{name: a, kind: ascii, supplied_by: CREATOR}]",
     "update_proposals: {enabled: true}",
-    `roles: [{name: r, members: [${KEY}], may: [{read_secret: [a]}]}]`,
+    `services: [{${SERVICE}}]\nroles: [{name: r, members: [${KEY}], may: [{raise_isvsvn: [s]}]}]`,
   ];
   for (const body of bodies) {
-    accepted(body.replace(/^roles/, "secrets: [{name: a, kind: ascii}]\nroles"));
+    accepted(body);
     const { session, diagnostics } = parseSession(documentOf(body));
     assert.equal(session, undefined);
     assert.match(diagnostics[0]?.message ?? "", /not carried out/);

@@ -25,6 +25,14 @@ test("SL-99 one source of the value, and no parameter of generation with an impo
   refusedBy("SL-99", "secrets: [{name: a, kind: ascii, size: 3, import: {session: o}}]");
   refusedBy("SL-99", "secrets: [{name: a, import: {session: o}, import_akv: {vault: v.example}}]");
   refusedBy("SL-99", "secrets: [{name: a, kind: binary, value: aa, supplied_by: CREATOR}]");
+  refusedBy("SL-99", "secrets: [{name: a, kind: binary, size: 4, supplied_by: CREATOR}]");
+  refusedBy("SL-99", "secrets: [{name: a, kind: ascii, required: false}]");
+  refusedBy("SL-177", "secrets: [{name: a, kind: ascii, supplied_by: [{require-all: [CREATOR]}]}]");
+  refusedBy("SL-105", "secrets: [{name: a, kind: x509, private_key: k, supplied_by: CREATOR}]");
+  refusedBy(
+    "SL-122",
+    `services: [{${SERVICE}, environment: {A: "$$SCONE::a:privatekey$$"}}]\nsecrets: [{name: a, kind: x509, supplied_by: CREATOR}]`,
+  );
 });
 
 test("SL-100 parameters that do not apply are refused or, for size next to value, ignored", () => {

@@ -13,6 +13,9 @@ import {
   Provisioned,
   PublicValue,
   PublicValues,
+  SecretList,
+  SecretSupplied,
+  SecretValue,
   SessionHash,
   SessionList,
   SessionUploaded,
@@ -111,6 +114,22 @@ export class CasClient implements Disposable {
   publicValue(session: string, secret: string): Promise<PublicValue> {
     const path = `/v1/values/session=${encodeName(session)},secret=${encodeURIComponent(secret)}`;
     return this.#json(PublicValue, { method: "GET", path });
+  }
+
+  /** Sets the value of a secret with `supplied_by`: text, hexadecimal digits for `binary`, PEM for keys and certificates. */
+  supplySecret(session: string, secret: string, value: string): Promise<SecretSupplied> {
+    return this.#json(SecretSupplied, { method: "PUT", path: secretPath(session, secret), body: value, contentType: "text/plain" });
+  }
+
+  /** Value of a secret, for members of a role that may `read_secret`. `format` as after the name in a placeholder, e.g. `privatekey:pem`. */
+  readSecret(session: string, secret: string, format?: string): Promise<SecretValue> {
+    const query = format === undefined ? "" : `?${new URLSearchParams({ format })}`;
+    return this.#json(SecretValue, { method: "GET", path: `${secretPath(session, secret)}${query}` });
+  }
+
+  /** Which secrets people supply or read, and which have a value. */
+  listSecrets(session: string): Promise<SecretList> {
+    return this.#json(SecretList, { method: "GET", path: `/v1/secrets/session=${encodeName(session)}` });
   }
 
   /** What the CAS says and proves about itself. `nonce` is base64url text of the caller's choice. */
@@ -264,6 +283,9 @@ class VerifyingAgent extends Agent {
     return undefined;
   }
 }
+
+const secretPath = (session: string, secret: string): string =>
+  `/v1/secrets/session=${encodeName(session)},secret=${encodeURIComponent(secret)}`;
 
 /** Session names keep their slashes in paths; their characters need no escape (SL-37), anything else is refused by the CAS. */
 function encodeName(name: string): string {

@@ -31,6 +31,29 @@ export type PublicValue = z.infer<typeof PublicValue>;
 
 export const PublicValues = z.object({ values: z.record(z.string(), PublicValue) });
 
+export const SecretSupplied = z.object({ session: z.string(), secret: z.string(), warnings: z.array(z.string()) });
+export type SecretSupplied = z.infer<typeof SecretSupplied>;
+
+/** Value of a secret for one who may read it: bytes as base64. Holds a secret: never log it. */
+export const SecretValue = z.object({ kind: z.string(), encoding: z.enum(["text", "base64"]), value: z.string() });
+export type SecretValue = z.infer<typeof SecretValue>;
+
+/** Secrets of a session that people supply or read, without their values. */
+export const SecretList = z.object({
+  secrets: z.array(
+    z.object({
+      name: z.string(),
+      kind: z.string(),
+      required: z.boolean(),
+      hasValue: z.boolean(),
+      suppliedAt: z.string().nullable(),
+      mayWrite: z.boolean(),
+      mayRead: z.boolean(),
+    }),
+  ),
+});
+export type SecretList = z.infer<typeof SecretList>;
+
 export const CAS_STATES = ["unprovisioned", "provisioned", "rollback-suspected", "upgrading"] as const;
 
 export const CasVersion = z.object({

@@ -4,6 +4,7 @@ import { ProtocolError } from "./protocol-error.ts";
 /** Error catalogue of the client API (cas.md §7.1) with the HTTP status of each. */
 export const PROBLEM_STATUS = {
   invalid_session: 422,
+  invalid_value: 422,
   bad_request: 400,
   unauthenticated: 401,
   forbidden: 403,

@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
-import type { ExplicitCertificate, GeneratedCertificate, Session } from "@vouchsafe/policy";
+import type { ExplicitCertificate, GeneratedCertificate, Session, SuppliedSecret } from "@vouchsafe/policy";
 import { issueCertificate } from "./certificate.ts";
 import { publicKeyPem } from "./public-key.ts";
 import type { Randomness } from "./randomness.ts";
@@ -43,6 +43,18 @@ export class CertificateMaker {
     const key = this.#find(privateKey);
     if (key?.kind === "private-key") this.#values.set(name, { kind: "public-key", pem: publicKeyPem(key.pem) });
     else this.pending.push(name);
+  }
+
+  /** A supplied certificate and its key come one after the other, in any order: they are put together when they fit. */
+  attachKey({ name, privateKey: keyName }: SuppliedSecret): void {
+    const stored = this.#values.get(name);
+    if (stored?.kind !== "x509" && stored?.kind !== "x509-ca") return;
+    const certificate = new X509Certificate(stored.certificate);
+    if (new Date(certificate.validTo) <= this.#clock.now) this.warnings.push(`certificate ${name} ended at ${stored.notAfter}`);
+    const key = keyName === undefined ? undefined : this.#find(keyName);
+    const fits = key?.kind === "private-key" && certificate.checkPrivateKey(this.#key(key.pem));
+    if (key !== undefined && !fits) this.warnings.push(`certificate ${name} was not issued for the present key ${keyName}`);
+    this.#values.set(name, { ...stored, privateKey: fits ? key.pem : undefined });
   }
 
   #find(name: string): StoredSecret | undefined {

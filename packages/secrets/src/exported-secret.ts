@@ -43,7 +43,7 @@ export function exportedSecret(exporter: Exporter, request: ImportRequest, impor
   if (value === undefined) return refused("no value");
   if (request.kind !== undefined && request.kind !== value.kind) return refused("kind differs");
   if (value.kind !== "x509" && value.kind !== "x509-ca") return { kind: "ok", value };
-  const keyName = definition.origin === "generated" || definition.origin === "explicit" ? privateKeyName(definition) : undefined;
+  const keyName = privateKeyName(definition);
   const keyComes = keyName !== undefined && admissionOf(exporter.session, keyName, importer) === "ok";
   return { kind: "ok", value: keyComes ? value : { ...value, privateKey: undefined } };
 }

@@ -18,6 +18,7 @@ export {
   type MaterialiseOptions,
   materialise,
   renewCertificates,
+  supplyValue,
 } from "./materialise.ts";
 export { type Randomness, systemRandomness } from "./randomness.ts";
 export { SecretError, type SecretErrorCode } from "./secret-error.ts";

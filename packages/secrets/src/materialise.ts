@@ -1,5 +1,14 @@
 /** From a session's definitions to stored values: generate, migrate, take over, issue (§12, §15). Atomicity is the caller's (SL-158). */
-import { type ExplicitSecret, encodePem, type GeneratedSecret, type JsonValue, type Secret, type Session } from "@vouchsafe/policy";
+import { X509Certificate } from "node:crypto";
+import {
+  type ExplicitSecret,
+  encodePem,
+  type GeneratedSecret,
+  type JsonValue,
+  type Secret,
+  type Session,
+  type SuppliedValue,
+} from "@vouchsafe/policy";
 import { CertificateMaker } from "./certificate-maker.ts";
 import { generatePgpKey } from "./pgp-key.ts";
 import { printableText, type Randomness } from "./randomness.ts";
@@ -55,15 +64,21 @@ export function certificatesToRenew(session: Session, values: StoredSecrets, now
     const renewAfter = value !== undefined && "renewAfter" in value ? value.renewAfter : undefined;
     if (renewAfter !== undefined && new Date(renewAfter) <= now) due.add(name);
   }
-  for (let grown = due.size > 0; grown; ) {
+  return [...withDependents(session, due)];
+}
+
+/** These secrets, and every certificate and public key below one of them. */
+function withDependents(session: Session, names: ReadonlySet<string>): ReadonlySet<string> {
+  const found = new Set(names);
+  for (let grown = found.size > 0; grown; ) {
     grown = false;
     for (const secret of session.secrets) {
-      if (due.has(secret.name) || !dependsOn(secret, due)) continue;
-      due.add(secret.name);
+      if (found.has(secret.name) || !dependsOn(secret, found)) continue;
+      found.add(secret.name);
       grown = true;
     }
   }
-  return [...due];
+  return found;
 }
 
 /** Is a certificate or public key below one of these keys and CAs? */
@@ -93,6 +108,42 @@ export function renewCertificates(
     else kept.set(name, rotated);
   }
   return finish(session, kept, options);
+}
+
+/**
+ * Values with one that somebody supplied (extension `supplied_by`): what depends on it is issued anew, a supplied certificate gets its key as soon as
+ * the two fit. The values given are not changed.
+ */
+export function supplyValue(
+  session: Session,
+  values: StoredSecrets,
+  supplied: { readonly name: string; readonly value: SuppliedValue },
+  options: Omit<MaterialiseOptions, "previous">,
+): Materialised {
+  const { name, value } = supplied;
+  const kept = new Map(values);
+  for (const dependent of withDependents(session, new Set([name]))) kept.delete(dependent);
+  kept.set(name, suppliedSecret(value));
+  return finish(session, kept, options);
+}
+
+function suppliedSecret(value: SuppliedValue): StoredSecret {
+  switch (value.kind) {
+    case "ascii":
+      return { kind: "ascii", text: value.text };
+    case "binary":
+      return { kind: "binary", hex: value.text };
+    case "private-key":
+      return { kind: "private-key", keyType: undefined, pem: value.pem };
+    case "x509":
+    case "x509-ca": {
+      const [certificate = "", ...chain] = value.certificates;
+      const notAfter = new Date(new X509Certificate(certificate).validTo).toISOString();
+      return { kind: value.kind, certificate, chain, privateKey: undefined, renewAfter: undefined, notAfter };
+    }
+    default:
+      return value satisfies never;
+  }
 }
 
 /** A new value that remembers the old ones; undefined for what is derived or issued. */
@@ -130,6 +181,7 @@ function finish(
   { now, random, imports }: Omit<MaterialiseOptions, "previous">,
 ): Materialised {
   const maker = new CertificateMaker(session, values, imports ?? new Map(), { now, random });
+  for (const secret of session.secrets) if (secret.origin === "supplied") maker.attachKey(secret);
   for (const secret of session.secrets) {
     if (secret.origin === "generated" && secret.kind === "public-key") maker.derivePublicKey(secret);
     if ((secret.origin === "generated" || secret.origin === "explicit") && (secret.kind === "x509" || secret.kind === "x509-ca"))

@@ -21,12 +21,17 @@ export type AuditEvent =
   | "node_key_enrolled"
   | "rollback_accepted"
   | "certificates_renewed"
+  | "secret_supplied"
+  | "secret_read"
   | "proposal_created"
   | "proposal_approved"
   | "proposal_withdrawn";
 
-/** Changes always leave an entry: the log is also what pins the state of the database. The others only when the owner wants an audit log. */
-const CHANGES: ReadonlySet<AuditEvent> = new Set<AuditEvent>([
+/**
+ * Changes always leave an entry: the log is also what pins the state of the database. So does a person who was given a secret. The others only when the
+ * owner wants an audit log.
+ */
+const ALWAYS: ReadonlySet<AuditEvent> = new Set<AuditEvent>([
   "session_created",
   "session_updated",
   "config_updated",
@@ -34,6 +39,8 @@ const CHANGES: ReadonlySet<AuditEvent> = new Set<AuditEvent>([
   "node_key_enrolled",
   "rollback_accepted",
   "certificates_renewed",
+  "secret_supplied",
+  "secret_read",
   "proposal_created",
   "proposal_approved",
   "proposal_withdrawn",
@@ -56,13 +63,13 @@ export class AuditLog {
 
   /** Adds the entry to a change: both become durable together, or neither (C-4). */
   append(tx: Transaction, event: AuditEvent, data: object): void {
-    if (this.mode === "disabled" && !CHANGES.has(event)) return;
+    if (this.mode === "disabled" && !ALWAYS.has(event)) return;
     tx.append({ time: this.#now().toISOString(), cas: this.#cas, event, data });
   }
 
   /** An entry on its own, durable when this returns. */
   async record(event: AuditEvent, data: object): Promise<void> {
-    if (this.mode === "disabled" && !CHANGES.has(event)) return;
+    if (this.mode === "disabled" && !ALWAYS.has(event)) return;
     await this.#database.transact((tx) => this.append(tx, event, data));
   }
 }

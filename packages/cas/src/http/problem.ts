@@ -4,6 +4,7 @@ import { CAS_VERSION } from "../version.ts";
 
 const TITLES: Readonly<Record<ProblemCode, string>> = {
   invalid_session: "The session is not valid",
+  invalid_value: "The value does not fit the secret",
   bad_request: "The request cannot be read",
   unauthenticated: "A client certificate is needed",
   forbidden: "The access policy does not permit this",

@@ -79,6 +79,10 @@ function fileConfiguration(
 
 /** SL-170: all secrets of the session, or exactly the listed ones; only needed where a template file is read from the image. */
 function templateValues(session: Session, image: Image | undefined, source: SecretSource): Record<string, string> {
+  for (const name of image?.provideSecrets ?? []) {
+    const problem = source.problems.get(name);
+    if (problem !== undefined) throw new ValueError(`provide_secrets: secret ${name}: ${problem}`);
+  }
   if (image === undefined || !image.injectionFiles.some(({ source: from }) => from.kind === "image")) return {};
   const names = image.provideSecrets ?? session.secrets.map(({ name }) => name);
   return Object.fromEntries(names.flatMap((name) => formatsOf(name, source)));
@@ -98,9 +102,9 @@ const CERTIFICATE_FORMATS = [
 ];
 
 const FORMATS: Readonly<Record<StoredSecret["kind"], readonly string[]>> = {
-  ascii: [""],
-  binary: ["", ":bin", ":hex", ":base64", ":base64url", ":base32", ":base32nopad"],
-  "private-key": ["", ":pem", ":pkcs8:pem", ":der", ":pkcs8:der"],
+  ascii: ["", ":previous"],
+  binary: ["", ":bin", ":hex", ":base64", ":base64url", ":base32", ":base32nopad", ":previous", ":previous:hex", ":previous:base64"],
+  "private-key": ["", ":pem", ":pkcs8:pem", ":der", ":pkcs8:der", ":previous"],
   "public-key": ["", ":spki:pem", ":spki:der"],
   x509: CERTIFICATE_FORMATS,
   "x509-ca": CERTIFICATE_FORMATS,
@@ -120,9 +124,11 @@ export function formatsOf(name: string, source: SecretSource): [string, string][
   const made = source.made.get(name);
   if (made !== undefined) return [[name, Buffer.from(made).toBase64()]];
   const stored = source.values.get(name);
-  if (stored === undefined) return [];
-  return FORMATS[stored.kind].flatMap((format): [string, string][] => {
-    if (format.startsWith(":privatekey") && "certificate" in stored && stored.privateKey === undefined) return [];
+  const kind = stored?.kind ?? source.empty?.get(name);
+  if (kind === undefined || kind === "jwt" || kind === "aad-token") return [];
+  return FORMATS[kind].flatMap((format): [string, string][] => {
+    if (format.startsWith(":privatekey") && stored !== undefined && "certificate" in stored && stored.privateKey === undefined) return [];
+    if (format.startsWith(":previous") && !(stored !== undefined && "previous" in stored && stored.previous?.length)) return [];
     const value = secretValue({ secret: name, format: format === "" ? undefined : format.slice(1) }, source);
     return [[`${name}${format}`, Buffer.from(value).toBase64()]];
   });

@@ -53,6 +53,16 @@ export class CertificateRenewal {
     this.#dueAt.delete(name);
   }
 
+  /** A value of this session was supplied: instances that use it are told. */
+  valuesChanged(name: string): void {
+    this.forget(name);
+    this.push(name).catch((error: unknown) =>
+      this.#context.log.error(
+        `session ${name}: instances were not told of a new value: ${error instanceof Error ? error.message : "failed"}`,
+      ),
+    );
+  }
+
   /** Issues what is due in this session, and tells the instances that use it. */
   async renew(name: string): Promise<void> {
     const { database, now } = this.#context;

@@ -21,12 +21,17 @@ export function makeValues(session: Session, previous: PreviousValues | undefine
   const before = previous && { session: previous.session, values: secretMap(previous.values) };
   try {
     const { values, warnings } = materialise(session, { now, random: systemRandomness, previous: before });
-    return { values: { secrets: Object.fromEntries(values), volumeKeys: volumeKeys(session, previous) }, warnings };
+    const kept = Object.entries(previous?.values.supplied ?? {}).filter(([name]) => values.has(name) && isSupplied(session, name));
+    const supplied = kept.length === 0 ? {} : { supplied: Object.fromEntries(kept) };
+    return { values: { secrets: Object.fromEntries(values), volumeKeys: volumeKeys(session, previous), ...supplied }, warnings };
   } catch (error) {
     if (error instanceof SecretError) throw new ApiError("invalid_session", error.message);
     throw error;
   }
 }
+
+const isSupplied = (session: Session, name: string): boolean =>
+  session.secrets.some((secret) => secret.name === name && secret.origin === "supplied");
 
 export function secretMap({ secrets }: SessionValues): ReadonlyMap<string, StoredSecret> {
   return new Map(Object.entries(secrets));

@@ -27,6 +27,14 @@ export interface SessionValues {
   readonly secrets: Readonly<Record<string, StoredSecret>>;
   /** 64 hex digits by volume name, for auto-initialised volumes. */
   readonly volumeKeys: Readonly<Record<string, string>>;
+  /** When a secret with `supplied_by` was last set, and by whose key; absent where nothing was supplied. */
+  readonly supplied?: Readonly<Record<string, SuppliedRecord>> | undefined;
+}
+
+export interface SuppliedRecord {
+  /** RFC 3339. */
+  readonly at: string;
+  readonly keyHash: string;
 }
 
 /** Last reported state of a volume or of a service's file system. */

@@ -1,4 +1,4 @@
-import type { ImportedSecret, Secret } from "@vouchsafe/policy";
+import type { ImportedSecret, Secret, SecretKind } from "@vouchsafe/policy";
 import { completeCertificates, exportedSecret, type StoredSecret, systemRandomness } from "@vouchsafe/secrets";
 import { importProblem } from "../imports/import-problem.ts";
 import type { RemoteImports } from "../imports/remote-imports.ts";
@@ -20,6 +20,8 @@ export interface ValueSource {
 /** What the secrets of one version are worth at this moment. A name is in one of the two. */
 export interface ResolvedSecrets {
   readonly values: ReadonlyMap<string, StoredSecret>;
+  /** Secrets that may stay without a value, and have none: their placeholders give nothing (`required: false`). */
+  readonly empty?: ReadonlyMap<string, SecretKind> | undefined;
   /** Why there is no value; fatal for the services that use it, and for those only (SL-145). */
   readonly problems: ReadonlyMap<string, string>;
 }
@@ -30,13 +32,16 @@ export async function resolveSecrets(from: ValueSource, version: SessionVersion,
   const own = stored === undefined ? new Map<string, StoredSecret>() : secretMap(stored);
   const imports = new Map<string, StoredSecret>();
   const problems = new Map<string, string>();
+  const empty = new Map<string, SecretKind>();
   for (const secret of version.session.secrets) {
     if (secret.origin === "imported") {
       const found = await importSecret(from, version, secret);
       if (typeof found === "string") problems.set(secret.name, found);
       else imports.set(secret.name, found);
     } else if (secret.origin === "supplied" && !own.has(secret.name)) {
-      problems.set(secret.name, "its value has not been supplied yet");
+      if (secret.required)
+        problems.set(secret.name, `its value has not been supplied yet: session secret set ${version.name} ${secret.name}`);
+      else empty.set(secret.name, secret.kind);
     }
   }
   const needsImports =
@@ -44,9 +49,12 @@ export async function resolveSecrets(from: ValueSource, version: SessionVersion,
   const completed = needsImports ? completeCertificates(version.session, own, { now, random: systemRandomness, imports }).values : own;
   for (const secret of version.session.secrets) {
     if (!isGeneratedCertificate(secret) || completed.has(secret.name)) continue;
-    problems.set(secret.name, "its issuer or its private key is an import that cannot be read");
+    problems.set(
+      secret.name,
+      "its issuer or its private key has no value yet: an import that cannot be read, or one that is to be supplied",
+    );
   }
-  return { values: new Map([...completed, ...imports]), problems };
+  return { values: new Map([...completed, ...imports]), empty, problems };
 }
 
 const isGeneratedCertificate = (secret: Secret): boolean =>

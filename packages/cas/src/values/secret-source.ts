@@ -40,6 +40,7 @@ export function secretValue({ secret, format }: PlaceholderMeaning, source: Secr
   const made = source.made.get(secret);
   if (made !== undefined) return made;
   const stored = source.values.get(secret);
+  if (stored === undefined && source.empty?.has(secret)) return "";
   if (stored === undefined) throw new ValueError(`secret ${secret}: ${source.problems.get(secret) ?? "it has no value"}`);
   try {
     const value = formatSecret(stored, format, { name: secret, random: systemRandomness });
@@ -69,7 +70,8 @@ export function sectionLookup(source: SecretSource): SectionLookup {
 
 function placeholderValues(source: SecretSource): PlaceholderValues {
   return {
-    exists: (secret) => source.made.has(secret) || source.values.has(secret) || source.problems.has(secret),
+    exists: (secret) =>
+      source.made.has(secret) || source.values.has(secret) || source.empty?.has(secret) === true || source.problems.has(secret),
     value: (meaning) => secretValue(meaning, source),
   };
 }

@@ -1,6 +1,6 @@
 import { isPlaceholder } from "../normal-parts.ts";
 import { type Context, child, type Place } from "../reader.ts";
-import type { AccessEntry, Session } from "../session.ts";
+import type { AccessEntry, Secret, Session } from "../session.ts";
 
 /** Warnings and limits of the access policy (SL-172, SL-180, SL-187). */
 export function checkAccess(session: Session, context: Context): void {
@@ -69,20 +69,43 @@ function checkSignerReads(
 /** Extension: roles name services and secrets of this session. */
 function checkRoles(session: Session, context: Context): void {
   const services = session.services.map(({ name }) => name);
-  const secrets = session.secrets.map(({ name }) => name);
+  const secrets = new Map(session.secrets.map((secret) => [secret.name, secret]));
   for (const role of session.roles) {
-    const may = child(context.placeOf(role), "may");
+    const place = context.placeOf(role);
     for (const [index, { action, names }] of role.may.entries()) {
-      const known = action === "write_secret" || action === "read_secret" ? secrets : services;
+      const isOfSecret = action === "write_secret" || action === "read_secret";
       for (const [at, name] of names.entries()) {
-        if (known.includes(name)) continue;
-        const what = known === secrets ? "secret" : "service";
-        context.error(child(child(child(may, index), action), at), {
-          rule: "SL-105",
-          message: `${what} \`${name}\` is not defined`,
-          expected: `a ${what} of this session`,
-        });
+        const what = isOfSecret ? "secret" : "service";
+        const issue =
+          isOfSecret || services.includes(name)
+            ? isOfSecret && permissionProblem(action, secrets.get(name), name)
+            : { message: `${what} \`${name}\` is not defined`, expected: `a ${what} of this session` };
+        if (issue) context.error(child(child(child(child(place, "may"), index), action), at), { rule: "SL-105", ...issue });
+      }
+      if (isOfSecret && !role.members.some(isForConnections)) {
+        const message = `no member of role \`${role.name}\` can use \`${action}\`: secrets are written and read over a connection`;
+        const expected = "the key hash of a connection key";
+        context.error(child(place, "members"), { severity: "warning", rule: "SL-177", message, expected });
       }
     }
   }
+}
+
+const isForConnections = (entry: AccessEntry): boolean =>
+  entry.kind !== "signer" && (neededBy(entry) <= 1 || entry.kind === "placeholder") && entry.kind !== "none";
+
+function permissionProblem(
+  action: "write_secret" | "read_secret",
+  secret: Secret | undefined,
+  name: string,
+): { readonly message: string; readonly expected: string } | undefined {
+  if (secret === undefined) return { message: `secret \`${name}\` is not defined`, expected: "a secret of this session" };
+  if (action === "write_secret")
+    return secret.origin === "supplied"
+      ? undefined
+      : { message: `secret \`${name}\` is not supplied by anybody`, expected: "a secret with `supplied_by`" };
+  if (secret.origin === "imported") return { message: `secret \`${name}\` is an import`, expected: "a role of the exporting session" };
+  if (secret.kind === "jwt" || secret.kind === "aad-token" || secret.kind === "config-fragment")
+    return { message: `secret \`${name}\` of kind \`${secret.kind}\` has no value that is kept`, expected: "a value or a key" };
+  return undefined;
 }

@@ -24,14 +24,14 @@ interface NameReference {
 }
 
 function referencesOf(secret: Secret): NameReference[] {
-  if (secret.origin === "imported" || secret.origin === "vault" || secret.origin === "supplied") return [];
+  if (secret.origin === "imported" || secret.origin === "vault") return [];
   const found: NameReference[] = [];
   if (secret.kind === "jwt") found.push({ key: "signer", name: secret.signer, kinds: ["private-key"] });
   if (secret.kind === "public-key" && secret.origin === "generated")
     found.push({ key: "private_key", name: secret.privateKey, kinds: ["private-key"] });
   if (secret.kind === "x509" || secret.kind === "x509-ca") {
     if (secret.privateKey !== undefined) found.push({ key: "private_key", name: secret.privateKey, kinds: ["private-key"] });
-    if (secret.issuer !== undefined) found.push({ key: "issuer", name: secret.issuer, kinds: ["x509-ca"] });
+    if (secret.origin !== "supplied" && secret.issuer !== undefined) found.push({ key: "issuer", name: secret.issuer, kinds: ["x509-ca"] });
   }
   return found;
 }

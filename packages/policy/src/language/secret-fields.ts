@@ -209,10 +209,10 @@ export const secretFields = {
   export_public: { reader: boolean, doc: "Anybody may read the value." },
   import: { reader: secretImport, doc: "The secret of another session." },
   import_akv: { reader: akvImport, doc: "A secret of an external vault.", since: 7 },
-  supplied_by: { reader: accessRuleReader(false), doc: "Extension: who may upload the value later.", extension: "supplied_by" },
+  supplied_by: { reader: accessRuleReader(true), doc: "Extension: who may upload the value later." },
   required: { reader: boolean, doc: "Extension: services wait until the value was supplied, `true` by default." },
   scope: { reader: oneOf("SL-104", ["session", "service", "instance"]), doc: "Extension: who shares one value.", extension: "scope" },
-  rotate: { reader: rotate, doc: "Extension: a new value at intervals.", extension: "rotate" },
+  rotate: { reader: rotate, doc: "Extension: a new value at intervals." },
   epoch: { reader: oneOf("SL-135", ["on_update"]), doc: "Extension: an intermediate CA below a migrated root, renewed with each update." },
   x509: { reader: certificateControl, doc: "Extension: full control over the certificate." },
 } as const;

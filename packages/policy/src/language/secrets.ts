@@ -107,7 +107,11 @@ export const secret: Reader<Secret> = mapping(
     }
     context.needs(SINCE_OF_KIND.get(kind) ?? 0, `kind \`${kind}\``, child(place, "kind"));
     if (!checkApplicability(raw, kind, place, context)) return undefined;
-    if (raw.supplied_by !== undefined) return supplied(raw, name, kind);
+    if (raw.supplied_by !== undefined) return supplied(raw, name, kind, place, context);
+    if (raw.required !== undefined) {
+      const message = "`required` without `supplied_by`";
+      return context.errorAtKey(place, "required", { rule: "SL-99", message, expected: "`supplied_by`, or the key left out" });
+    }
     return raw.value === undefined ? generated(raw, name, kind, place, context) : explicit(raw, name, kind, place, context);
   },
 );
@@ -172,9 +176,16 @@ function checkApplicability(raw: RawSecret, kind: SecretKind, place: Place, cont
   return fits;
 }
 
-function supplied(raw: RawSecret, name: string, kind: SecretKind): Secret | undefined {
+/** Extension: nothing of it is generated; a certificate may name its key. */
+function supplied(raw: RawSecret, name: string, kind: SecretKind, place: Place, context: Context): Secret | undefined {
   if (kind !== "ascii" && kind !== "binary" && kind !== "private-key" && kind !== "x509" && kind !== "x509-ca") return undefined;
-  return { origin: "supplied", kind, suppliedBy: raw.supplied_by ?? [], required: raw.required ?? true, ...sharing(raw, name) };
+  const extra = GENERATION.find((key) => raw[key] !== undefined && key !== "private_key");
+  if (extra !== undefined) {
+    const message = `\`${extra}\` with \`supplied_by\``;
+    return context.errorAtKey(place, extra, { rule: "SL-99", message, expected: "no parameter of generation" });
+  }
+  const { private_key: privateKey } = raw;
+  return { origin: "supplied", kind, suppliedBy: raw.supplied_by ?? [], required: raw.required ?? true, privateKey, ...sharing(raw, name) };
 }
 
 function explicit(raw: RawSecret, name: string, kind: SecretKind, place: Place, context: Context): Secret | undefined {

@@ -93,8 +93,8 @@ const names = list(
 
 const permission: Reader<Permission> = mapping(
   {
-    raise_isvsvn: { reader: names, doc: "Services whose least security version may be raised." },
-    add_mrenclave: { reader: names, doc: "Services that may get further measurements." },
+    raise_isvsvn: { reader: names, doc: "Services whose least security version may be raised.", extension: "raise_isvsvn" },
+    add_mrenclave: { reader: names, doc: "Services that may get further measurements.", extension: "add_mrenclave" },
     write_secret: { reader: names, doc: "Secrets whose value may be supplied." },
     read_secret: { reader: names, doc: "Secrets whose value may be read." },
   } as const,
@@ -164,7 +164,7 @@ export const sessionFields = {
   security: { reader: orPlaceholder(security), doc: "What is asked of programs and platforms.", since: 1 },
   creator: { reader: creator, doc: "Who uploaded or signed this version." },
   update_proposals: { reader: updateProposals, doc: "Extension: updates may wait for signatures.", extension: "update_proposals" },
-  roles: { reader: listOf(role, "roles"), doc: "Extension: people with limited rights.", extension: "roles" },
+  roles: { reader: listOf(role, "roles"), doc: "Extension: people with limited rights." },
 } as const;
 
 export const sessionDocument: Reader<Session> = mapping(
