@@ -63,6 +63,21 @@ test("a quote that only names its platform is refused, and verified with a chain
   assert.equal(verifyEvidence(evidence, context).tcb.status, "UpToDate");
 });
 
+test("a chain from elsewhere counts in place of the quote's, with its issuers in any order and nobody else among them", () => {
+  const { quote, context } = mintIntel();
+  const text = Buffer.from(quote).toString("latin1");
+  const garbled = Buffer.from(quote).fill("#", text.indexOf("-----BEGIN"));
+  const [pck = "", ca = "", root = ""] = text.slice(text.indexOf("-----BEGIN")).split(/(?<=-----END CERTIFICATE-----\n)/);
+  const verifyWith = (...blocks: readonly string[]) => {
+    const endorsements = new Map([[PCK_CHAIN, Buffer.from(blocks.join(""))]]);
+    return verifyEvidence({ kind: "sgx", bytes: garbled, endorsements }, context).tcb.status;
+  };
+  assert.throws(() => verifyEvidence({ kind: "sgx", bytes: garbled }, context), { reason: "parse-error" });
+  for (const issuers of [[ca, root], [root, ca], [ca]]) assert.equal(verifyWith(pck, ...issuers), "UpToDate");
+  for (const blocks of [[ca, pck, root], [pck, root], [pck, ca, root, pck], [pck]])
+    assert.throws(() => verifyWith(...blocks), { reason: "bad-chain" });
+});
+
 test("reports of another length are a caller's mistake", () => {
   assert.throws(() => parseSgxReport(new Uint8Array(383)), TypeError);
   assert.throws(() => parseTdReport(new Uint8Array(600)), TypeError);

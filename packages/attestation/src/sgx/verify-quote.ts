@@ -12,7 +12,8 @@ import { cached } from "../collateral/verification-cache.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { type Certificate, parsePemCertificates, publicKeyOf } from "../x509/certificate.ts";
-import { assertWithinDates, type VerifiedPath, verifyCertificationPath } from "../x509/certification-path.ts";
+import { assertWithinDates, type PathOptions, type VerifiedPath, verifyCertificationPath } from "../x509/certification-path.ts";
+import { isSameName } from "../x509/distinguished-name.ts";
 import { isSignedBy } from "../x509/signature-scheme.ts";
 import { type PckIdentity, readPckIdentity } from "./pck-certificate.ts";
 import { findQeLevel } from "./qe-appraisal.ts";
@@ -37,7 +38,8 @@ const ES256 = { kind: "ecdsa", digest: "sha256" } as const;
 
 /**
  * Verifies the chain of signatures: root, PCK CA, PCK certificate, QE report, attestation key, quote.
- * `pckChain` (PEM) serves quotes that name their platform only. Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE, EVIDENCE_STALE.
+ * `pckChain` (PEM, the PCK certificate first, its issuers in any order) stands in place of what the quote has: some quotes name their platform
+ * only. Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE, EVIDENCE_STALE.
  */
 export function verifyQuoteSignatures(
   bytes: Uint8Array,
@@ -47,14 +49,17 @@ export function verifyQuoteSignatures(
 ): SignedQuote {
   const quote = parseQuote(bytes);
   const { type, data } = quote.certificationData;
-  const pem = type === PCK_CHAIN_PEM ? data : pckChain;
+  const pem = pckChain ?? (type === PCK_CHAIN_PEM ? data : undefined);
   if (pem === undefined) {
     throw new EvidenceError("EVIDENCE_MALFORMED", `quote: certification data of type ${type} does not hold the PCK certificate chain`, {
       reason: "unsupported-certification-data",
       remedy: "Let the quoting library use a PCK certificate from a provisioning cache.",
     });
   }
-  const { path, pck } = cached(cache, "pck", [pem, ...anchors], () => verifyPckChain(pem, parseAnchors(anchors, cache), now));
+  const read = pckChain === undefined ? parsePemCertificates : (text: Uint8Array) => inOrderOfIssue(parsePemCertificates(text));
+  const { path, pck } = cached(cache, pckChain === undefined ? "pck" : "pck-given", [pem, ...anchors], () =>
+    verifyPckChain(read(pem), { anchors: parseAnchors(anchors, cache), now }),
+  );
   assertWithinDates(path, now);
   assertQuoteSigned(quote, publicKeyOf(path.leaf));
   return { quote, pckPath: path, pck };
@@ -80,9 +85,22 @@ export function verifyQuoteCollateral(
   return { ...signed, collateral: verified, qeLevel: findQeLevel(signed.quote.qeReport, verified.qeIdentity) };
 }
 
-function verifyPckChain(pem: Uint8Array, anchors: readonly Certificate[], now: Date) {
-  const path = verifyCertificationPath(parsePemCertificates(pem), { anchors, now });
+function verifyPckChain(certificates: readonly Certificate[], options: PathOptions) {
+  const path = verifyCertificationPath(certificates, options);
   return { path, pck: readPckIdentity(path.leaf) };
+}
+
+/** The first certificate, then issuer after issuer by name; what issued none of them comes last and is refused with the path. */
+function inOrderOfIssue(certificates: readonly Certificate[]): readonly Certificate[] {
+  const ordered = certificates.slice(0, 1);
+  const left = certificates.slice(1);
+  for (let last = ordered[0]; last !== undefined; ) {
+    const { issuer }: Certificate = last;
+    const index = left.findIndex(({ subject }) => isSameName(subject, issuer));
+    last = index < 0 ? undefined : left.splice(index, 1)[0];
+    if (last !== undefined) ordered.push(last);
+  }
+  return [...ordered, ...left];
 }
 
 function assertQuoteSigned(quote: Quote, pckKey: KeyObject): void {

@@ -114,7 +114,9 @@ function quoteFields(quote: Quote): Record<string, unknown> {
   };
 }
 
+/** Nothing where the quote has something else in place of the chain, which then came beside it. */
 function pckFields(pem: Uint8Array): Record<string, unknown> {
+  if (!Buffer.from(pem).toString("latin1").startsWith("-----BEGIN")) return {};
   const [leaf] = parsePemCertificates(pem);
   if (leaf === undefined) return {};
   return {

@@ -9,7 +9,7 @@ const roots = readFiles(join(directory, "roots"));
 
 /** Cases whose `expected.json` is at fault, with what we find instead, and why that is right. */
 const FAULTY_EXPECTATIONS = new Map([
-  // The 20 bytes of user data that the case expects occur nowhere in its quote.
+  // The user data that the case expects is in the header of an older quote: the file quote.dat of Intel's DCAP 1.3. The case has that of 1.3.1.
   ["sgx/intel-v3-sample-own-root", /^userData: expected "8b390b61\w*", found "ef8f440c\w*"$/],
 ]);
 

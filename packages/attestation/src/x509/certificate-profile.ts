@@ -37,7 +37,9 @@ export function findProfileFault(certificate: Certificate, role: CertificateRole
 /** RFC 5280 §4.1.2 and the criticality of §4.2. */
 function findGeneralFault(certificate: Certificate, role: CertificateRole, profile: CertificateProfile): string | undefined {
   const { serialNumber, extensions, subject, issuer } = certificate;
-  if ((serialNumber[0] ?? 0) >= 0x80 || serialNumber.every((octet) => octet === 0)) return "the serial number is not positive";
+  const isPositive = (serialNumber[0] ?? 0) < 0x80 && serialNumber.some((octet) => octet !== 0);
+  // An anchor is a name and a key (§6.1.1 d), and old roots in every store have the serial number 0.
+  if (!isPositive && role !== "anchor") return "the serial number is not positive";
   if (serialNumber.length > SERIAL_MAX_BYTES) return `the serial number has more than ${SERIAL_MAX_BYTES} bytes`;
   if (isEmptyName(issuer)) return "the issuer is empty";
   if (certificate.version !== 3 && extensions.size > 0) return "extensions before version 3";
@@ -92,6 +94,8 @@ function findWebFault(certificate: Certificate, role: CertificateRole): string |
     if (extKeyUsage !== undefined) return "a root has extended key usages";
     if (authorityKeyIdentifier !== undefined && authorityKeyIdentifier.keyIdentifier === undefined)
       return "a root's authority key identifier lacks the key identifier";
+    // BR 7.1.2.1.3; an anchor that is itself issued by another names that one
+    if (isSelfIssued(certificate) && !isOwnAuthority(certificate)) return "a root's authority key identifier is not that of its own key";
   }
   if (authorityKeyIdentifier?.hasIssuerAndSerial === true) return "the authority key identifier names issuer or serial number";
   if (role !== "leaf") return undefined;

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { EvidenceError } from "../core/errors.ts";
 import { parseCertificate, parsePemCertificates } from "./certificate.ts";
 import { type PathOptions, verifyCertificationPath } from "./certification-path.ts";
-import { octetString, sequence, tlv, utf8String } from "./der-writer.ts";
+import { objectIdentifier, octetString, sequence, tlv, utf8String } from "./der-writer.ts";
 import { findCertificationPath } from "./find-certification-path.ts";
 import { type CertificateRequest, certificatePem, issueCertificate, issueRevocationList } from "./issue-certificate.ts";
 import { parseRevocationList } from "./revocation-list.ts";
@@ -222,4 +222,28 @@ test("hazard A17: deeply nested values are refused without recursion", () => {
   for (let depth = 0; depth < 2000; depth++) nested = sequence(nested);
   assert.throws(() => parseCertificate(nested), { code: "EVIDENCE_MALFORMED" });
   assert.throws(() => parseCertificate(sequence(utf8String("x"))), { code: "EVIDENCE_MALFORMED" });
+});
+
+test("the serial number of an anchor does not count, that of every other certificate must be positive", () => {
+  const strict = { now: NOW, profile: "rfc5280" } as const;
+  const rootWithout = parseCertificate(issue("root", keys.root, "root", keys.root, { isCa: true, serial: 0n }));
+  assert.equal(verifyCertificationPath([leaf, ca], { ...strict, anchors: [rootWithout] }).anchor, rootWithout);
+  const zero = { reason: "bad-chain", message: /serial number is not positive/ };
+  assert.throws(() => verifyCertificationPath([leaf, caWith({ serial: 0n })], { ...strict, anchors: [root] }), zero);
+  assert.throws(() => verifyCertificationPath([leafWith({ serial: 0n }), ca], { ...strict, anchors: [root] }), zero);
+});
+
+test("BR 7.1.2.1: a root that names an authority names its own key", () => {
+  const web = { now: NOW, profile: "webpki", extKeyUsage: "1.3.6.1.5.5.7.3.1" } as const;
+  const server = leafWith({
+    extensions: [
+      { oid: "2.5.29.37", critical: false, value: sequence(objectIdentifier(web.extKeyUsage)) },
+      { oid: "2.5.29.17", critical: false, value: sequence(tlv(0x82, Buffer.from("leaf"))) },
+    ],
+  });
+  assert.equal(verifyCertificationPath([server, ca], { ...web, anchors: [root] }).leaf, server);
+  // The issuer's key gives the authority; an anchor's own signature is not looked at.
+  const strange = parseCertificate(issue("root", keys.root, "root", keys.stranger, { isCa: true }));
+  const expected = { reason: "bad-chain", message: /not that of its own key/ };
+  assert.throws(() => verifyCertificationPath([server, ca], { ...web, anchors: [strange] }), expected);
 });
