@@ -29,3 +29,9 @@ test("the import check refuses files in a pure room", () => {
   assert.notEqual(status, 0);
   assert.match(output, /policy-is-pure/);
 });
+
+test("the import check keeps the pure verifier away from the room that fetches collateral", () => {
+  const { status, output } = checkWithPlantedFile("packages/attestation/src/planted-fetch.ts", 'import "@vouchsafe/collateral";\n');
+  assert.notEqual(status, 0);
+  assert.match(output, /attestation-imports-down-the-list/);
+});

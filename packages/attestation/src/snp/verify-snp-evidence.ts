@@ -18,7 +18,8 @@ import { type VerifiedSnpReport, verifySnpReport } from "./verify-snp-report.ts"
 export function verifySnpEvidence(evidence: Evidence, context: VerificationContext): Claims {
   const { cache } = context;
   const parse = (der: Uint8Array) => cached(cache, "certificate", [der], () => parseCertificate(der));
-  const revocationList = findEndorsement(evidence, context, "amd-crl");
+  // The Relying Party's own list comes first: a host would send the oldest that is still valid.
+  const revocationList = context.collateral.documents?.get("amd-crl") ?? findEndorsement(evidence, context, "amd-crl");
   const verified = verifySnpReport({
     report: evidence.bytes,
     endorsementKey: parse(getEndorsement(evidence, context, "endorsement-key")),
