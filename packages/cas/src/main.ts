@@ -106,7 +106,7 @@ async function main(): Promise<void> {
   const stop = (): void => {
     process.off("SIGTERM", stop).off("SIGINT", stop);
     cas[Symbol.asyncDispose]().then(
-      () => process.exit(0),
+      () => process.exit(), // 0, unless something set another code before it asked for the end
       (error: unknown) => fail(error),
     );
   };

@@ -2,6 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { dirname, join } from "node:path";
 import { type Collateral, type TrustAnchors, VENDOR_TRUST_ANCHORS } from "@vouchsafe/attestation";
 import { sessionEncryptionKeyText } from "@vouchsafe/policy";
+import { systemRandomness, testRandomness } from "@vouchsafe/secrets";
 import { AuditLog } from "./audit/audit-log.ts";
 import { AuditService } from "./audit/audit-service.ts";
 import { LogSigner } from "./audit/log-signer.ts";
@@ -103,6 +104,7 @@ export async function startCas(options: CasOptions): Promise<RunningCas> {
 }
 
 async function start(options: CasOptions, started: AsyncDisposableStack): Promise<RunningCas> {
+  testRandomness(systemRandomness);
   const now = options.now ?? (() => new Date());
   const log = createLog(options.writeLine ?? ((line) => process.stderr.write(`${line}\n`)), now);
   const { database, freshness } = await openDatabase(options, started);
@@ -219,9 +221,7 @@ async function serve(
   );
   const snapshots = startSnapshots(options, context, started);
   const renewal = new CertificateRenewal(context, instances);
-  context.remote.onChanged = (name) => {
-    renewal.push(name).catch((error: Error) => log.error(`sending changed imports of session ${name}: ${error.message}`));
-  };
+  context.remote.onChanged = (name) => renewal.valuesChanged(name);
   const handlers = instanceHandlers(context, {
     trust: {
       anchors: options.trustAnchors ?? VENDOR_TRUST_ANCHORS,

@@ -20,6 +20,6 @@ export {
   renewCertificates,
   supplyValue,
 } from "./materialise.ts";
-export { type Randomness, systemRandomness } from "./randomness.ts";
+export { type Randomness, RandomnessError, systemRandomness, testRandomness, watchedRandomness } from "./randomness.ts";
 export { SecretError, type SecretErrorCode } from "./secret-error.ts";
 export type { StoredCertificate, StoredPrivateKey, StoredSecret, StoredSecrets } from "./stored-secret.ts";

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
+import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
 import type { KeyType } from "@vouchsafe/policy";
 
 /** Where secret values come from; an argument everywhere, so that the rest of this room is a pure function. */
@@ -7,8 +7,59 @@ export interface Randomness {
   privateKey(type: KeyType): KeyObject;
 }
 
-/** The operating system's generator through OpenSSL (SL-103). RSA keys take a tenth of a second and more: make them at upload, never while a program waits. */
-export const systemRandomness: Randomness = {
+/** The generator gives what no working one gives: nothing made with it may be used, and the process has to stop (hazard D7). */
+export class RandomnessError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = new.target.name;
+  }
+}
+
+const SAMPLE_BYTES = 16;
+
+/** Passes on what `source` gives, unless 16 bytes are all the same or those of the time before, or a key comes twice. Throws RandomnessError. */
+export function watchedRandomness(source: Randomness): Randomness {
+  let lastSample = "";
+  let lastKey = "";
+  return {
+    bytes(count) {
+      const bytes = source.bytes(count);
+      if (bytes.length !== count) throw new RandomnessError(`the random generator gave ${bytes.length} bytes instead of ${count}`);
+      if (count < SAMPLE_BYTES) return bytes;
+      const sample = bytes.subarray(0, SAMPLE_BYTES);
+      const text = sample.toHex();
+      if (sample.every((byte) => byte === sample[0])) throw new RandomnessError("the random generator gives the same byte again and again");
+      if (text === lastSample) throw new RandomnessError("the random generator gives the same bytes again");
+      lastSample = text;
+      return bytes;
+    },
+    privateKey(type) {
+      const key = source.privateKey(type);
+      const text = createPublicKey(key).export({ type: "spki", format: "der" }).toString("base64");
+      if (text === lastKey) throw new RandomnessError("the random generator makes the same key again");
+      lastKey = text;
+      return key;
+    },
+  };
+}
+
+const TEST_BYTES = 2_500;
+/** Of 20,000 fair bits, fewer ones than this, or fewer zeros, come once in sixty million times. */
+const LEAST_ONES = 9_600;
+
+/** Looks at 20,000 bits and two keys before anything depends on the generator. Throws RandomnessError. */
+export function testRandomness(random: Randomness): void {
+  const watched = watchedRandomness(random);
+  const sample = watched.bytes(TEST_BYTES);
+  watched.bytes(TEST_BYTES);
+  const ones = sample.reduce((sum, byte) => sum + byte.toString(2).replaceAll("0", "").length, 0);
+  const bits = TEST_BYTES * 8;
+  if (ones < LEAST_ONES || ones > bits - LEAST_ONES) throw new RandomnessError(`the random generator gives ${ones} ones in ${bits} bits`);
+  for (const type of ["P-256", "P-256"] as const) watched.privateKey(type);
+}
+
+/** The operating system's generator through OpenSSL (SL-103), watched. RSA keys take a tenth of a second and more: make them at upload, never while a program waits. */
+export const systemRandomness: Randomness = watchedRandomness({
   bytes: (count) => randomBytes(count),
   privateKey(type) {
     switch (type) {
@@ -32,7 +83,7 @@ export const systemRandomness: Randomness = {
         return type satisfies never;
     }
   },
-};
+});
 
 const PRINTABLE = 94; // U+0021 to U+007E
 /** Largest multiple of 94 below 256: bytes from here on are dropped, so that every character is equally likely. */

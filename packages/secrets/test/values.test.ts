@@ -13,6 +13,8 @@ import {
   type StoredSecret,
   signJsonWebToken,
   systemRandomness,
+  testRandomness,
+  watchedRandomness,
 } from "../src/index.ts";
 import { certificateOf, chainSecrets, NOW, sessionWith, valuesOf } from "./session-fixture.ts";
 
@@ -334,6 +336,44 @@ test("generation is a function of its randomness: the same bytes give the same v
   const fixed: Randomness = { bytes: (count) => new Uint8Array(count).fill(65), privateKey: () => privateKey };
   const secrets = "  - {name: a, kind: ascii}\n  - {name: b, kind: binary}\n  - {name: p, kind: pgp-key}\n";
   assert.deepEqual(valuesOf(secrets, { random: fixed }).values, valuesOf(secrets, { random: fixed }).values);
+});
+
+const working = systemRandomness;
+const broken: readonly { readonly what: string; readonly random: Randomness; readonly says: RegExp }[] = [
+  { what: "only zeros", random: { ...working, bytes: (count) => new Uint8Array(count) }, says: /same byte again/ },
+  {
+    what: "the same bytes each time",
+    random: { ...working, bytes: (count) => Uint8Array.from({ length: count }, (_, at) => at) },
+    says: /same bytes again/,
+  },
+  { what: "too few bytes", random: { ...working, bytes: (count) => working.bytes(count - 1) }, says: /2499 bytes instead of 2500/ },
+  {
+    what: "too many ones",
+    random: { ...working, bytes: (count) => working.bytes(count).map((byte) => byte | 1) },
+    says: /ones in 20000 bits/,
+  },
+  {
+    what: "the same key each time",
+    random: {
+      ...working,
+      privateKey: (
+        (key) => () =>
+          key
+      )(generateKeyPairSync("ec", { namedCurve: "prime256v1" }).privateKey),
+    },
+    says: /same key again/,
+  },
+];
+for (const { what, random, says } of broken) {
+  test(`hazard D7: a generator that gives ${what} is found before anything is made with it`, () => {
+    assert.throws(() => testRandomness(random), { name: "RandomnessError", message: says });
+  });
+}
+
+test("hazard D7: values made while the generator breaks are not used", () => {
+  const stuck = watchedRandomness({ ...working, bytes: (count) => new Uint8Array(count).fill(7) });
+  assert.throws(() => valuesOf("  - {name: a, kind: binary, size: 32}\n", { random: stuck }), { name: "RandomnessError" });
+  testRandomness(working);
 });
 
 test("certificate control: subject, usages, name constraints, path length, URIs and end are as written", () => {

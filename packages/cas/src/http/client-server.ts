@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance } from "fastify";
 import type { ListenAddress } from "../config/availability-config.ts";
 import type { TlsIdentity } from "../identity/cas-identity.ts";
 import type { Log } from "../log-line.ts";
+import { stopOnBrokenRandomness } from "../operation/stop-on-broken-randomness.ts";
 import { listenError } from "../tls/listen.ts";
 import { serverTlsOptions } from "../tls/server-tls-options.ts";
 import { problemOf } from "./problem.ts";
@@ -34,6 +35,7 @@ export function createClientServer(identity: TlsIdentity, log: Log): FastifyInst
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "string" }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error, request, reply) => {
+    stopOnBrokenRandomness(error, log);
     const problem = problemOf(error, request.id);
     if (problem.code === "internal") {
       log.error(

@@ -1,6 +1,7 @@
 import type { Configuration } from "@vouchsafe/protocol";
 import { renewCertificates, systemRandomness } from "@vouchsafe/secrets";
 import type { CasContext } from "../cas-context.ts";
+import { stopOnBrokenRandomness } from "../operation/stop-on-broken-randomness.ts";
 import { secretMap } from "../sessions/make-values.ts";
 import { currentKey, type SessionValues, type SessionVersion, valuesKey } from "../sessions/session-records.ts";
 import { redeliver } from "./attest-service.ts";
@@ -26,17 +27,23 @@ export class CertificateRenewal {
 
   start(): Disposable {
     this.#timer = setInterval(() => {
-      this.renewAll().catch((error: unknown) =>
-        this.#context.log.error(`renewal of certificates: ${error instanceof Error ? error.message : "failed"}`),
-      );
+      this.renewAll().catch((error: unknown) => this.#failed("renewal of certificates", error));
     }, INTERVAL_MS).unref();
     return { [Symbol.dispose]: () => clearInterval(this.#timer) };
   }
 
   /** One round over all sessions; those that are not due cost a look at a number. What other CAS export is asked for again. */
   async renewAll(): Promise<void> {
-    for (const name of this.#context.database.ids("session-values")) await this.renew(name);
+    for (const name of this.#context.database.ids("session-values")) {
+      await this.renew(name).catch((error: unknown) => this.#failed(`renewal of certificates of session ${name}`, error));
+    }
     await this.refreshImports();
+  }
+
+  #failed(what: string, error: unknown): void {
+    const { log } = this.#context;
+    stopOnBrokenRandomness(error, log);
+    log.error(`${what}: ${error instanceof Error ? error.message : "failed"}`);
   }
 
   /** Asks other CAS for what connected instances import from them; `push` follows where something changed. */
@@ -53,14 +60,10 @@ export class CertificateRenewal {
     this.#dueAt.delete(name);
   }
 
-  /** A value of this session was supplied: instances that use it are told. */
+  /** A value of this session was supplied, or another CAS exports another one: instances that use it are told. */
   valuesChanged(name: string): void {
     this.forget(name);
-    this.push(name).catch((error: unknown) =>
-      this.#context.log.error(
-        `session ${name}: instances were not told of a new value: ${error instanceof Error ? error.message : "failed"}`,
-      ),
-    );
+    this.push(name).catch((error: unknown) => this.#failed(`session ${name}: instances were not told of a new value`, error));
   }
 
   /** Issues what is due in this session, and tells the instances that use it. */

@@ -13,6 +13,7 @@ import {
 import type { ListenAddress } from "../config/availability-config.ts";
 import type { TlsIdentity } from "../identity/cas-identity.ts";
 import type { Log } from "../log-line.ts";
+import { stopOnBrokenRandomness } from "../operation/stop-on-broken-randomness.ts";
 import { listen } from "../tls/listen.ts";
 import { serverTlsOptions } from "../tls/server-tls-options.ts";
 import type { AttestedInstance } from "./attested-instance.ts";
@@ -101,6 +102,7 @@ function serve(socket: TLSSocket, handlers: ServiceHandlers, log: Log): void {
   const fail = (error: unknown) => {
     if (error instanceof Refused) return refuse(error);
     if (error instanceof ProtocolError) return refuse(new Refused("protocol", undefined, error.message));
+    stopOnBrokenRandomness(error, log);
     log.error(`service interface: ${error instanceof Error ? (error.stack ?? error.message) : "unknown failure"}`);
     refuse(new Refused("unavailable", undefined, "the CAS failed; its log tells why"));
   };
