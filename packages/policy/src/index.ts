@@ -12,6 +12,7 @@ export { explainAttestation } from "./explain-attestation.ts";
 export { formatIpAddress, parseIpAddress } from "./ip-address.ts";
 export { sessionJsonSchema } from "./json-schema.ts";
 export { KEY_HASH_CHARACTERS, type KeyHashReading, keyHash, keyHashOf, parseKeyHash } from "./key-hash.ts";
+export { dnsProblem } from "./language/certificates.ts";
 export { hostArgument } from "./language/services.ts";
 export { type CreatorOption, normaliseSession } from "./normal-form.ts";
 export {
@@ -45,6 +46,7 @@ export {
   resolveSecurity,
   type SectionLookup,
 } from "./resolve-sections.ts";
+export { IDENTITY_KINDS, INSTANCE_ID_CHARACTERS, secretsOfScope, usesIdentity } from "./secret-scope.ts";
 export type {
   AccessEntry,
   AccessPolicy,

@@ -280,7 +280,6 @@ test("SL-12 an extension that nobody carries out is refused, not ignored", () =>
   const bodies = [
     `services: [{${SERVICE}, max_activations: 3}]`,
     `services: [{${SERVICE}, max_running: 1}]`,
-    "secrets: [{name: a, kind: ascii, scope: instance}]",
     "update_proposals: {enabled: true}",
     `services: [{${SERVICE}}]\nroles: [{name: r, members: [${KEY}], may: [{raise_isvsvn: [s]}]}]`,
   ];

@@ -389,3 +389,49 @@ test("SL-151, SL-154 external stores", () => {
   );
   for (const bad of ["cas", "!cas x", "!akv x", "{}"]) refusedBy("SL-154", `secret_config: {store_in: ${bad}}`);
 });
+
+test("SL-104 extension scope: a value that differs between services or instances stands nowhere where there is one for all", () => {
+  const own = (more: string) => `secrets: [{name: a, kind: ascii, scope: instance${more}}]`;
+  clean(own(""));
+  refusedBy("SL-104", own(", export: {session: ./x}"));
+  refusedBy("SL-104", own(", export_public: true"));
+  refusedBy("SL-104", own(", rotate: {every: 1d}"));
+  refusedBy("SL-104", "secrets: [{name: k, kind: private-key, scope: instance, migrate: true}]");
+  refusedBy("SL-104", "secrets: [{name: k, kind: private-key, scope: instance, key_type: RSA-2048}]");
+  refusedBy(
+    "SL-104",
+    `services: [{${SERVICE}, fspf_path: /f, fspf_tag: ${A.slice(0, 32)}, fspf_key: "$$SCONE::f$$"}]\nsecrets: [{name: f, kind: binary, size: 32, scope: service}]`,
+  );
+  const pair = (key: string, certificate: string) =>
+    `secrets: [{name: k, kind: private-key${key}}, {name: c, kind: x509, private_key: k${certificate}}]`;
+  clean(pair(", scope: instance", ", scope: instance"));
+  clean(pair("", ", scope: instance"));
+  refusedBy("SL-104", pair(", scope: instance", ", scope: service"));
+  refusedBy("SL-104", "secrets: [{name: k, kind: private-key, scope: service}, {name: c, kind: x509-ca, private_key: k}]");
+  const named = '"dns:$$SCONE::self::instance_id$$.w.example"';
+  clean(pair("", `, scope: instance, san: ${named}`));
+  refusedBy("SL-129", pair("", `, scope: service, san: ${named}`));
+  refusedBy("SL-118", pair("", ', scope: instance, san: "dns:$$SCONE::k$$.example"'));
+  refusedBy("SL-129", pair("", ', scope: instance, san: "ip:$$SCONE::self::instance_id$$"'));
+});
+
+test("SL-111 extension self: the predefined identity stands in texts and files, its CA without the key", () => {
+  const text = (placeholder: string) => `services: [{${SERVICE}, environment: {A: "$$SCONE::${placeholder}$$"}}]`;
+  for (const name of ["certificate", "private_key", "ca", "instance_id", "certificate:chain", "private_key:pem"])
+    clean(text(`self::${name}`));
+  refusedBy("SL-122", text("self::ca:privatekey"));
+  refusedBy("SL-111", text("self::session"));
+  refusedBy("SL-111", text("self::nothing"));
+  refusedBy("SL-115", text("self::instance_id:hex"));
+  refusedBy("SL-115", text("self::private_key:previous"));
+  refusedBy("SL-119", text("self::certificate:pkcs12-with-private-key"));
+  refusedBy("SL-111", `services: [{${SERVICE}, platforms: ["$$SCONE::self::instance_id$$"]}]`);
+});
+
+test("SL-115 extension rotate: the previous value needs one that is kept", () => {
+  const use = (secret: string) =>
+    `services: [{${SERVICE}, environment: {A: "$$SCONE::a:previous$$"}}]\nsecrets: [{name: a, kind: ascii${secret}}]`;
+  clean(use(", rotate: {every: 1d}"));
+  refusedBy("SL-115", use(", rotate: {every: 1d, keep: 0}"));
+  refusedBy("SL-115", use(""));
+});

@@ -6,7 +6,7 @@ import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { forbidCoreDumps, reapOrphans, setDumpable } from "@vouchsafe/linux";
-import type { AttestedService, ServiceConnection } from "@vouchsafe/protocol";
+import type { AttestedService, FileConfiguration, RenewedFile, ServiceConnection } from "@vouchsafe/protocol";
 import { attestOnce, attestPatiently } from "./attest.ts";
 import { ORDER_FILE, OUTCOME_FILE, type ProgramOrder } from "./become-program.ts";
 import { readImageDescription } from "./image-description.ts";
@@ -169,7 +169,13 @@ function keepConnected(
 ): { current: () => ServiceConnection; stop: () => void } {
   let connection = attested.connection;
   let isStopped = false;
-  const listen = () => connection.onRenewal((renewal) => replaceRenewedFiles(program.pid, renewal.files));
+  const { sessionHash } = attested.configuration;
+  const delivered = new Map(attested.configuration.files.map(({ path, content }) => [path, content]));
+  const replace = (files: readonly RenewedFile[]) => {
+    for (const { path, content } of files) delivered.set(path, content);
+    replaceRenewedFiles(program.pid, files);
+  };
+  const listen = () => connection.onRenewal((renewal) => replace(renewal.files));
   const hold = async () => {
     listen();
     for (let delay = RECONNECT_FIRST_MS; ; ) {
@@ -181,6 +187,8 @@ function keepConnected(
         try {
           const again = await attestOnce(settings, { runtimeVersion: RUNTIME_VERSION, reconnectWith: attested.instanceKey });
           connection = again.connection;
+          // What was renewed meanwhile; another version of the session is for the next start.
+          if (again.configuration.sessionHash === sessionHash) replace(changedFiles(delivered, again.configuration.files));
           listen();
           delay = RECONNECT_FIRST_MS;
           log("connected to the CAS again");
@@ -199,4 +207,9 @@ function keepConnected(
       connection.close();
     },
   };
+}
+
+/** Files whose content differs from what was delivered last; templates of the image are filled at start only. */
+function changedFiles(delivered: ReadonlyMap<string, string | null>, files: readonly FileConfiguration[]): RenewedFile[] {
+  return files.flatMap(({ path, content }) => (content === null || delivered.get(path) === content ? [] : [{ path, content }]));
 }

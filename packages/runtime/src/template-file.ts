@@ -1,6 +1,6 @@
 import { RuntimeError } from "./runtime-error.ts";
 
-const PLACEHOLDER = /\$\$SCONE::([A-Za-z0-9_.~-]+(?::[a-z0-9:-]+)?)(\|escape\(json\))?\$\$/g;
+const PLACEHOLDER = /\$\$SCONE::((?:self::)?[A-Za-z0-9_.~-]+(?::[a-z0-9:-]+)?)(\|escape\(json\))?\$\$/g;
 
 /**
  * Fills the placeholders of a template file of the image (MF-45). `values`: by `NAME[:FORMAT]`, base64. One pass: replaced text is not read again.

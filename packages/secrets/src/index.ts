@@ -17,6 +17,7 @@ export {
   type Materialised,
   type MaterialiseOptions,
   materialise,
+  refreshScope,
   renewCertificates,
   supplyValue,
 } from "./materialise.ts";

@@ -111,6 +111,35 @@ export function renewCertificates(
 }
 
 /**
+ * Values of one service or one instance (extension `scope`), brought up to date: what is due is made anew, as are certificates whose key or issuer outside
+ * of the scope is another one now. `session` holds the secrets of that scope alone, `imports` what they may refer to. Returns `values` itself when
+ * nothing changed.
+ */
+export function refreshScope(session: Session, values: StoredSecrets, options: Omit<MaterialiseOptions, "previous">): StoredSecrets {
+  const { imports = new Map() } = options;
+  const stale = session.secrets.filter((secret) => isStale(secret, values, imports)).map(({ name }) => name);
+  const kept = new Map(values);
+  for (const name of withDependents(session, new Set(stale))) kept.delete(name);
+  const renewed = renewCertificates(session, kept, options)?.values;
+  if (renewed !== undefined) return renewed;
+  const isMissing = session.secrets.some((secret) => isDerived(secret) && !kept.has(secret.name));
+  return isMissing ? completeCertificates(session, kept, options).values : values;
+}
+
+const isDerived = (secret: Secret): boolean =>
+  secret.origin === "generated" && (secret.kind === "x509" || secret.kind === "x509-ca" || secret.kind === "public-key");
+
+function isStale(secret: Secret, values: StoredSecrets, imports: StoredSecrets): boolean {
+  const value = values.get(secret.name);
+  if (secret.origin !== "generated" || secret.kind !== "x509" || value?.kind !== "x509") return false;
+  const issuer = secret.issuer === undefined ? undefined : imports.get(secret.issuer);
+  const key = imports.get(secret.privateKey);
+  return (
+    (issuer?.kind === "x509-ca" && issuer.certificate !== value.chain[0]) || (key?.kind === "private-key" && key.pem !== value.privateKey)
+  );
+}
+
+/**
  * Values with one that somebody supplied (extension `supplied_by`): what depends on it is issued anew, a supplied certificate gets its key as soon as
  * the two fit. The values given are not changed.
  */

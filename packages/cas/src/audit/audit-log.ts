@@ -21,6 +21,7 @@ export type AuditEvent =
   | "node_key_enrolled"
   | "rollback_accepted"
   | "certificates_renewed"
+  | "secrets_rotated"
   | "secret_supplied"
   | "secret_read"
   | "proposal_created"
@@ -39,6 +40,7 @@ const ALWAYS: ReadonlySet<AuditEvent> = new Set<AuditEvent>([
   "node_key_enrolled",
   "rollback_accepted",
   "certificates_renewed",
+  "secrets_rotated",
   "secret_supplied",
   "secret_read",
   "proposal_created",

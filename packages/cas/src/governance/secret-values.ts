@@ -1,5 +1,5 @@
 /** Values that people set and read over the client API (extensions `supplied_by` and `roles`). Nothing but the value itself ever holds a value. */
-import { readSuppliedValue, type Secret, type SuppliedSecret } from "@vouchsafe/policy";
+import { readSuppliedValue, type Secret, type SuppliedSecret, secretsOfScope } from "@vouchsafe/policy";
 import type { SecretList, SecretSupplied, SecretValue } from "@vouchsafe/protocol";
 import { formatSecret, SecretError, supplyValue, systemRandomness } from "@vouchsafe/secrets";
 import { type Credential, isPermitted } from "../access/authorise.ts";
@@ -37,7 +37,12 @@ export async function supplySecret(context: CasContext, selector: SecretSelector
     const values = await tx.get<SessionValues>(valuesKey(name));
     if (values === undefined) throw new ApiError("not_found", `session ${name} has no values`);
     const value = readValue(definition, text);
-    const made = supplyValue(version.session, secretMap(values), { name: secret, value }, { now: now(), random: systemRandomness });
+    const made = supplyValue(
+      secretsOfScope(version.session, "session"),
+      secretMap(values),
+      { name: secret, value },
+      { now: now(), random: systemRandomness },
+    );
     const supplied = { ...values.supplied, [secret]: { at: now().toISOString(), keyHash } };
     tx.put(valuesKey(name), { ...values, secrets: Object.fromEntries(made.values), supplied } satisfies SessionValues);
     audit.append(tx, "secret_supplied", { session: name, secret, client: keyHash, replaced: values.supplied?.[secret] !== undefined });

@@ -11,14 +11,16 @@ import {
   serviceName,
   verifyInstanceProof,
 } from "@vouchsafe/protocol";
+import type { StoredSecrets } from "@vouchsafe/secrets";
 import { type CasContext, committedValues } from "../cas-context.ts";
 import { currentKey, type SessionVersion } from "../sessions/session-records.ts";
 import type { RowKey } from "../store/row-store.ts";
 import { type DeliveryClaims, makeDeliveryValues } from "../values/delivery-values.ts";
 import { resolveSecrets } from "../values/resolve-secrets.ts";
 import { type SecretSource, ValueError } from "../values/secret-source.ts";
+import { instanceIdOf, resolveInstanceSecrets } from "../values/service-values.ts";
 import { appraisePlatform, appraisePlatformId, appraiseVariants } from "./appraise.ts";
-import { AttestedInstance } from "./attested-instance.ts";
+import { AttestedInstance, type Delivery } from "./attested-instance.ts";
 import { buildConfiguration } from "./build-configuration.ts";
 import { type EvidenceTrust, verifyServiceEvidence } from "./evidence-verifier.ts";
 import { Refused } from "./refusal.ts";
@@ -78,13 +80,14 @@ async function judge(context: CasContext, trust: EvidenceTrust, request: AttestR
   if (rules.security.singletonEnclaves) await checkSingleton(context, target.name, claims, request.reconnect === true, keyId(spki));
   const tokenProof = checkAccessToken(rules.security.serviceAccessToken, request, userData);
 
-  const configuration = await deliver(context, target, source, claims);
+  const instanceKeyId = keyId(spki);
+  const delivery = await deliver(context, target, source, claims, { instanceKeyId, kept: new Map() });
   const facts = {
     session: target.version.name,
     service: target.service.name,
     sessionHash: target.version.hash,
     instanceId: claims?.instanceId,
-    instanceKeyId: keyId(spki),
+    instanceKeyId,
     claims,
   };
   await recordOrRefuse(context, "service_attested", {
@@ -95,7 +98,7 @@ async function judge(context: CasContext, trust: EvidenceTrust, request: AttestR
     ...(claims?.signer === undefined ? {} : { signer: claims.signer.mrSigner }),
     ...(hiddenAdvisories.length === 0 ? {} : { hidden_advisories: hiddenAdvisories }),
   });
-  return { instance: new AttestedInstance(facts, configuration), configuration, tokenProof };
+  return { instance: new AttestedInstance(facts, delivery), configuration: delivery.configuration, tokenProof };
 }
 
 async function findService({ database }: CasContext, session: string, service: string): Promise<Target> {
@@ -235,20 +238,25 @@ async function deliver(
   target: Target,
   source: SecretSource,
   claims: DeliveryClaims | undefined,
-): Promise<Configuration> {
+  { instanceKeyId, kept }: { readonly instanceKeyId: string; readonly kept: StoredSecrets },
+): Promise<Delivery> {
   const { version, service } = target;
   const warnings = claims === undefined ? ["this session is configured without attestation: whoever reaches the CAS gets its secrets"] : [];
   if (claims?.kind === "node") warnings.push("attested by a node agent: this proves nothing about hardware");
   if (claims?.kind === "simulated") warnings.push("attested by simulated evidence: this proves nothing");
   try {
-    const made = makeDeliveryValues({ version, service, claims, source, now: context.now() });
-    return await buildConfiguration(context.database, {
+    const instanceId = instanceIdOf(version.name, service.name, instanceKeyId);
+    const instance = { service: service.name, instanceId, kept };
+    const secrets = await resolveInstanceSecrets(context.database, version, context.now(), instance, source);
+    const made = makeDeliveryValues({ version, service, instanceId, claims, source: { ...secrets, made: new Map() }, now: context.now() });
+    const configuration = await buildConfiguration(context.database, {
       version,
       service,
-      source: { ...source, made },
+      source: { ...secrets, made },
       isAttested: claims !== undefined,
       warnings,
     });
+    return { configuration, own: secrets.own };
   } catch (error) {
     throw asRefusal(error);
   }
@@ -258,13 +266,14 @@ async function deliver(
 export async function redeliver(
   context: CasContext,
   version: SessionVersion,
-  { facts }: AttestedInstance,
-): Promise<Configuration | undefined> {
+  { facts, ownValues }: AttestedInstance,
+): Promise<Delivery | undefined> {
   const service = version.session.services.find(({ name }) => name === facts.service);
   if (service === undefined) return undefined;
   const target = { version, service, name: `${version.name}/${service.name}` };
   try {
-    return await deliver(context, target, await secretSource(context, target), facts.claims);
+    const instance = { instanceKeyId: facts.instanceKeyId, kept: ownValues };
+    return await deliver(context, target, await secretSource(context, target), facts.claims, instance);
   } catch (error) {
     if (error instanceof Refused) return undefined;
     throw error;

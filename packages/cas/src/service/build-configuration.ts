@@ -1,4 +1,4 @@
-import { hostArgument, type Image, type Placeholder, type Service, type Session, type Volume } from "@vouchsafe/policy";
+import { hostArgument, IDENTITY_KINDS, type Image, type Placeholder, type Service, type Session, type Volume } from "@vouchsafe/policy";
 import type { Configuration, FileConfiguration, VolumeConfiguration } from "@vouchsafe/protocol";
 import type { StoredSecret } from "@vouchsafe/secrets";
 import {
@@ -84,7 +84,8 @@ function templateValues(session: Session, image: Image | undefined, source: Secr
     if (problem !== undefined) throw new ValueError(`provide_secrets: secret ${name}: ${problem}`);
   }
   if (image === undefined || !image.injectionFiles.some(({ source: from }) => from.kind === "image")) return {};
-  const names = image.provideSecrets ?? session.secrets.map(({ name }) => name);
+  const identity = source.values.has("self::certificate") ? IDENTITY_KINDS.keys() : [];
+  const names = image.provideSecrets ?? [...session.secrets.map(({ name }) => name), ...identity];
   return Object.fromEntries(names.flatMap((name) => formatsOf(name, source)));
 }
 

@@ -1,5 +1,6 @@
+import { type Session, secretsOfScope } from "@vouchsafe/policy";
 import type { Configuration } from "@vouchsafe/protocol";
-import { renewCertificates, systemRandomness } from "@vouchsafe/secrets";
+import { refreshScope, renewCertificates, type StoredSecret, type StoredSecrets, systemRandomness } from "@vouchsafe/secrets";
 import type { CasContext } from "../cas-context.ts";
 import { stopOnBrokenRandomness } from "../operation/stop-on-broken-randomness.ts";
 import { secretMap } from "../sessions/make-values.ts";
@@ -36,6 +37,9 @@ export class CertificateRenewal {
   async renewAll(): Promise<void> {
     for (const name of this.#context.database.ids("session-values")) {
       await this.renew(name).catch((error: unknown) => this.#failed(`renewal of certificates of session ${name}`, error));
+    }
+    for (const instance of this.#instances) {
+      await this.#renewOwn(instance).catch((error: unknown) => this.#failed("renewal of an instance's own certificates", error));
     }
     await this.refreshImports();
   }
@@ -75,12 +79,13 @@ export class CertificateRenewal {
       const version = await tx.get<SessionVersion>(currentKey(name));
       const values = await tx.get<SessionValues>(valuesKey(name));
       if (version === undefined || values === undefined) return false;
-      const renewed = renewCertificates(version.session, secretMap(values), { now: now(), random: systemRandomness });
-      const next = renewed === undefined ? values : { ...values, secrets: Object.fromEntries(renewed.values) };
-      this.#dueAt.set(name, nextRenewal(next));
-      if (renewed === undefined) return false;
+      const next = renewedValues(version.session, values, now());
+      this.#dueAt.set(name, nextRenewal(allValues(next)));
+      if (next === values) return false;
       tx.put(valuesKey(name), next);
-      this.#context.audit.append(tx, "certificates_renewed", { session: name });
+      const rotated = rotatedSecrets(values, next);
+      if (rotated.length > 0) this.#context.audit.append(tx, "secrets_rotated", { session: name, secrets: rotated });
+      else this.#context.audit.append(tx, "certificates_renewed", { session: name });
       return true;
     });
     if (hasRenewed) await this.push(name);
@@ -90,14 +95,58 @@ export class CertificateRenewal {
   async push(name: string): Promise<void> {
     for (const instance of this.#instances) {
       const version = await this.#context.database.get<SessionVersion>(currentKey(instance.facts.session));
-      if (version === undefined || version.hash !== instance.facts.sessionHash || !isUsing(version, name)) continue;
-      const fresh = await redeliver(this.#context, version, instance);
-      if (fresh === undefined) continue;
-      const renewal = differenceOf(instance.configuration, fresh);
-      instance.configuration = fresh;
-      if (renewal.files.length > 0 || Object.keys(renewal.templateValues).length > 0) instance.renew({ type: "renewal", ...renewal });
+      if (version !== undefined && isUsing(version, name)) await this.#pushTo(instance, version);
     }
   }
+
+  /** Certificates that one instance has for itself. */
+  async #renewOwn(instance: AttestedInstance): Promise<void> {
+    const { database, now } = this.#context;
+    if (nextRenewal(instance.ownValues.values()) > now().getTime()) return;
+    const version = await database.get<SessionVersion>(currentKey(instance.facts.session));
+    if (version !== undefined) await this.#pushTo(instance, version);
+  }
+
+  async #pushTo(instance: AttestedInstance, version: SessionVersion): Promise<void> {
+    if (version.hash !== instance.facts.sessionHash) return;
+    const fresh = await redeliver(this.#context, version, instance);
+    if (fresh === undefined) return;
+    const renewal = differenceOf(instance.configuration, fresh.configuration);
+    instance.configuration = fresh.configuration;
+    instance.ownValues = fresh.own;
+    if (renewal.files.length > 0 || Object.keys(renewal.templateValues).length > 0) instance.renew({ type: "renewal", ...renewal });
+  }
+}
+
+const allValues = ({ secrets, services = {} }: SessionValues): StoredSecret[] => [
+  ...Object.values(secrets),
+  ...Object.values(services).flatMap((own) => Object.values(own)),
+];
+
+/** What is due is made anew, for the session and for each service by itself; the values given when nothing is. */
+function renewedValues(session: Session, values: SessionValues, now: Date): SessionValues {
+  const options = { now, random: systemRandomness };
+  const shared = renewCertificates(secretsOfScope(session, "session"), secretMap(values), options)?.values;
+  const imports = shared ?? secretMap(values);
+  const ofService = secretsOfScope(session, "service");
+  let hasChanged = shared !== undefined;
+  const services = Object.entries(values.services ?? {}).map(([service, stored]) => {
+    const before: StoredSecrets = new Map(Object.entries(stored));
+    const after = refreshScope(ofService, before, { ...options, imports });
+    hasChanged ||= after !== before;
+    return [service, Object.fromEntries(after)] as const;
+  });
+  if (!hasChanged) return values;
+  const secrets = shared === undefined ? values.secrets : Object.fromEntries(shared);
+  return { ...values, secrets, ...(values.services === undefined ? {} : { services: Object.fromEntries(services) }) };
+}
+
+/** Names of the values and keys that have another value now; certificates are told apart. */
+function rotatedSecrets(before: SessionValues, after: SessionValues): string[] {
+  const changed = (old: Readonly<Record<string, StoredSecret>>, now: Readonly<Record<string, StoredSecret>>) =>
+    Object.entries(now).flatMap(([name, value]) => ("previous" in value && value !== old[name] ? [name] : []));
+  const services = Object.entries(after.services ?? {}).flatMap(([service, now]) => changed(before.services?.[service] ?? {}, now));
+  return [...new Set([...changed(before.secrets, after.secrets), ...services])];
 }
 
 function isUsing({ name, session }: SessionVersion, source: string): boolean {
@@ -107,8 +156,8 @@ function isUsing({ name, session }: SessionVersion, source: string): boolean {
   );
 }
 
-function nextRenewal({ secrets }: SessionValues): number {
-  const times = Object.values(secrets).flatMap((secret) =>
+function nextRenewal(secrets: Iterable<StoredSecret>): number {
+  const times = [...secrets].flatMap((secret) =>
     "renewAfter" in secret && secret.renewAfter !== undefined ? [Date.parse(secret.renewAfter)] : [],
   );
   return Math.min(Number.POSITIVE_INFINITY, ...times);

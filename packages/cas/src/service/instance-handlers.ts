@@ -3,6 +3,7 @@ import { type CasContext, committedValues } from "../cas-context.ts";
 import { currentKey, type SessionVersion } from "../sessions/session-records.ts";
 import { makeDeliveryValues } from "../values/delivery-values.ts";
 import { resolveSecrets } from "../values/resolve-secrets.ts";
+import { instanceIdOf, resolveInstanceSecrets } from "../values/service-values.ts";
 import { attestService } from "./attest-service.ts";
 import type { AttestedInstance } from "./attested-instance.ts";
 import { formatsOf } from "./build-configuration.ts";
@@ -81,14 +82,20 @@ async function handle(context: CasContext, instance: AttestedInstance, message: 
 }
 
 /** SL-170: exactly the listed secrets, as they are now. */
-async function secretValues(context: CasContext, { facts, configuration }: AttestedInstance, name: string): Promise<object | null> {
+async function secretValues(context: CasContext, instance: AttestedInstance, name: string): Promise<object | null> {
+  const { facts, configuration } = instance;
   if (!configuration.secretApi.includes(name)) return null;
   const { database, now } = context;
   const version = await database.get<SessionVersion>(currentKey(facts.session));
   const service = version?.session.services.find((candidate) => candidate.name === facts.service);
   if (version === undefined || service === undefined || version.hash !== facts.sessionHash) return null;
   await context.remote.refresh(version);
-  const secrets = await resolveSecrets(committedValues(context), version, now());
-  const made = makeDeliveryValues({ version, service, claims: facts.claims, source: { ...secrets, made: new Map() }, now: now() });
+  const instanceId = instanceIdOf(facts.session, facts.service, facts.instanceKeyId);
+  const shared = await resolveSecrets(committedValues(context), version, now());
+  const target = { service: facts.service, instanceId, kept: instance.ownValues };
+  const secrets = await resolveInstanceSecrets(database, version, now(), target, shared);
+  instance.ownValues = secrets.own;
+  const source = { ...secrets, made: new Map() };
+  const made = makeDeliveryValues({ version, service, instanceId, claims: facts.claims, source, now: now() });
   return Object.fromEntries(formatsOf(name, { ...secrets, made }));
 }

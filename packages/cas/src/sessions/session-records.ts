@@ -1,5 +1,5 @@
 import type { Session } from "@vouchsafe/policy";
-import type { StoredSecret } from "@vouchsafe/secrets";
+import type { StoredCertificate, StoredSecret } from "@vouchsafe/secrets";
 import type { RowKey } from "../store/row-store.ts";
 
 /** Who uploaded or signed a version (SL-185). */
@@ -27,6 +27,10 @@ export interface SessionValues {
   readonly secrets: Readonly<Record<string, StoredSecret>>;
   /** 64 hex digits by volume name, for auto-initialised volumes. */
   readonly volumeKeys: Readonly<Record<string, string>>;
+  /** By service, values with `scope: service`; absent where the session has none. */
+  readonly services?: Readonly<Record<string, Readonly<Record<string, StoredSecret>>>> | undefined;
+  /** CA of the predefined identities (`self::ca`); absent until a service uses one. */
+  readonly identityCa?: StoredCertificate | undefined;
   /** When a secret with `supplied_by` was last set, and by whose key; absent where nothing was supplied. */
   readonly supplied?: Readonly<Record<string, SuppliedRecord>> | undefined;
 }

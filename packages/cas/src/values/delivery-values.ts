@@ -13,6 +13,7 @@ export interface DeliveryClaims {
 export interface DeliveryTo {
   readonly version: SessionVersion;
   readonly service: Service;
+  readonly instanceId: string;
   readonly claims: DeliveryClaims | undefined;
   readonly source: SecretSource;
   readonly now: Date;
@@ -35,11 +36,12 @@ export function makeDeliveryValues(to: DeliveryTo): ReadonlyMap<string, string> 
   return made;
 }
 
-function selfValues({ version, service, claims }: DeliveryTo): [string, string][] {
+function selfValues({ version, service, instanceId, claims }: DeliveryTo): [string, string][] {
   const always: [string, string][] = [
     ["self::session", version.name],
     ["self::session_hash", version.hash],
     ["self::service", service.name],
+    ["self::instance_id", instanceId],
   ];
   if (claims === undefined) return always;
   always.push(["self::software_identity", claims.codeIdentity], ["self::evidence", claims.kind]);

@@ -1,4 +1,4 @@
-import type { ImportedSecret, Secret, SecretKind } from "@vouchsafe/policy";
+import { type ImportedSecret, type Secret, type SecretKind, secretsOfScope } from "@vouchsafe/policy";
 import { completeCertificates, exportedSecret, type StoredSecret, systemRandomness } from "@vouchsafe/secrets";
 import { importProblem } from "../imports/import-problem.ts";
 import type { RemoteImports } from "../imports/remote-imports.ts";
@@ -26,14 +26,15 @@ export interface ResolvedSecrets {
   readonly problems: ReadonlyMap<string, string>;
 }
 
-/** Own values, and imports as their exporters have them now (SL-149). Certificates whose issuer or key is imported are issued here. */
+/** Values that all services share: own ones, and imports as their exporters have them now (SL-149). Certificates whose issuer or key is imported are issued here. */
 export async function resolveSecrets(from: ValueSource, version: SessionVersion, now: Date): Promise<ResolvedSecrets> {
   const stored = await from.rows.get<SessionValues>(valuesKey(version.name));
   const own = stored === undefined ? new Map<string, StoredSecret>() : secretMap(stored);
+  const session = secretsOfScope(version.session, "session");
   const imports = new Map<string, StoredSecret>();
   const problems = new Map<string, string>();
   const empty = new Map<string, SecretKind>();
-  for (const secret of version.session.secrets) {
+  for (const secret of session.secrets) {
     if (secret.origin === "imported") {
       const found = await importSecret(from, version, secret);
       if (typeof found === "string") problems.set(secret.name, found);
@@ -44,10 +45,9 @@ export async function resolveSecrets(from: ValueSource, version: SessionVersion,
       else empty.set(secret.name, secret.kind);
     }
   }
-  const needsImports =
-    imports.size > 0 && version.session.secrets.some((secret) => isGeneratedCertificate(secret) && !own.has(secret.name));
-  const completed = needsImports ? completeCertificates(version.session, own, { now, random: systemRandomness, imports }).values : own;
-  for (const secret of version.session.secrets) {
+  const needsImports = imports.size > 0 && session.secrets.some((secret) => isGeneratedCertificate(secret) && !own.has(secret.name));
+  const completed = needsImports ? completeCertificates(session, own, { now, random: systemRandomness, imports }).values : own;
+  for (const secret of session.secrets) {
     if (!isGeneratedCertificate(secret) || completed.has(secret.name)) continue;
     problems.set(
       secret.name,

@@ -1,5 +1,6 @@
 import { isPlaceholder } from "../normal-parts.ts";
 import { type Context, child, type Place } from "../reader.ts";
+import { scopeOf } from "../secret-scope.ts";
 import type { AccessEntry, Secret, Session } from "../session.ts";
 
 /** Warnings and limits of the access policy (SL-172, SL-180, SL-187). */
@@ -78,7 +79,7 @@ function checkRoles(session: Session, context: Context): void {
         const what = isOfSecret ? "secret" : "service";
         const issue =
           isOfSecret || services.includes(name)
-            ? isOfSecret && permissionProblem(action, secrets.get(name), name)
+            ? isOfSecret && permissionProblem(action, secrets.get(name), name, secrets)
             : { message: `${what} \`${name}\` is not defined`, expected: `a ${what} of this session` };
         if (issue) context.error(child(child(child(child(place, "may"), index), action), at), { rule: "SL-105", ...issue });
       }
@@ -98,6 +99,7 @@ function permissionProblem(
   action: "write_secret" | "read_secret",
   secret: Secret | undefined,
   name: string,
+  secrets: ReadonlyMap<string, Secret>,
 ): { readonly message: string; readonly expected: string } | undefined {
   if (secret === undefined) return { message: `secret \`${name}\` is not defined`, expected: "a secret of this session" };
   if (action === "write_secret")
@@ -105,6 +107,8 @@ function permissionProblem(
       ? undefined
       : { message: `secret \`${name}\` is not supplied by anybody`, expected: "a secret with `supplied_by`" };
   if (secret.origin === "imported") return { message: `secret \`${name}\` is an import`, expected: "a role of the exporting session" };
+  if (scopeOf(secret, secrets) !== "session")
+    return { message: `secret \`${name}\` has another value for each ${scopeOf(secret, secrets)}`, expected: "`scope: session`" };
   if (secret.kind === "jwt" || secret.kind === "aad-token" || secret.kind === "config-fragment")
     return { message: `secret \`${name}\` of kind \`${secret.kind}\` has no value that is kept`, expected: "a value or a key" };
   return undefined;

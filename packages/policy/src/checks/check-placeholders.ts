@@ -1,6 +1,7 @@
 import type { Context, Issue, PlaceholderSite } from "../reader.ts";
 import { type PlaceholderMeaning, placeholderMeaning } from "../render-placeholders.ts";
 import { formatNames, formatOfAnyKind, SECRET_FORMATS } from "../secret-formats.ts";
+import { IDENTITY_KINDS, scopeOf } from "../secret-scope.ts";
 import type { Secret, SecretKind, Session } from "../session.ts";
 import { didYouMean } from "../spelling.ts";
 import { hasPrivateKey } from "./secret-facts.ts";
@@ -24,15 +25,11 @@ export function undefinedSecret(name: string, secrets: ReadonlyMap<string, Secre
 }
 
 function checkSite(site: PlaceholderSite, secrets: ReadonlyMap<string, Secret>, context: Context): undefined {
-  const { placeholder, target } = site;
+  const { placeholder } = site;
   const report = (issue: Issue): undefined => context.errorInText(site.place, placeholder.offset, placeholder.text, issue);
   if (placeholder.name.startsWith("self::")) {
-    if (target === "payload" && SELF_NAMES.includes(placeholder.name)) return undefined;
-    const expected =
-      target === "payload"
-        ? SELF_NAMES.map((name) => `\`${name}\``).join(", ")
-        : "the name of a secret; `self::` is for payloads of tokens";
-    return report({ rule: "SL-111", message: `\`${placeholder.name}\``, expected });
+    const issue = selfProblem(site);
+    return issue && report(issue);
   }
   const meaning = placeholderMeaning(placeholder, (name) => secrets.has(name));
   const secret = meaning && secrets.get(meaning.secret);
@@ -41,10 +38,43 @@ function checkSite(site: PlaceholderSite, secrets: ReadonlyMap<string, Secret>, 
     const message = `the suffix \`${meaning.format}\` is deprecated`;
     report({ severity: "warning", rule: "SL-116", message, expected: `\`$$SCONE::${meaning.secret}${replacementOf(meaning.format)}$$\`` });
   }
-  const issue = problemOf(site, meaning, secret);
+  const issue = problemOf(site, meaning, secret) ?? scopeProblem(site, secret, secrets);
   if (issue !== undefined) return report(issue);
   const since = secret.kind && SECRET_FORMATS[secret.kind].get(meaning.format ?? "")?.since;
   if (since !== undefined && since > context.patch) context.needs(since, `format \`${meaning.format ?? secret.kind}\``, site.place);
+  return undefined;
+}
+
+/** Sections and keys are read before it is known which instance asks (extension `scope`). */
+function scopeProblem({ target }: PlaceholderSite, secret: Secret, secrets: ReadonlyMap<string, Secret>): Issue | undefined {
+  const scope = scopeOf(secret, secrets);
+  if (scope === "session" || target === "text" || target === "file" || target === "payload") return undefined;
+  return {
+    rule: "SL-104",
+    message: `secret \`${secret.name}\` has another value for each ${scope}`,
+    expected: "a secret with `scope: session`",
+  };
+}
+
+/** `self::…`: facts in payloads of tokens (SL-111), the predefined identity in texts and files (extension). */
+function selfProblem({ placeholder: { name, format }, target }: PlaceholderSite): Issue | undefined {
+  if (target === "payload" && (SELF_NAMES.includes(name) || name === "self::instance_id") && format === undefined) return undefined;
+  const kind = IDENTITY_KINDS.get(name);
+  const isDelivered = target === "text" || target === "file";
+  if (!isDelivered || kind === undefined) {
+    const names = target === "payload" ? [...SELF_NAMES, "self::instance_id"] : isDelivered ? [...IDENTITY_KINDS.keys()] : [];
+    const expected = names.length === 0 ? "the name of a secret" : names.map((known) => `\`${known}\``).join(", ");
+    return { rule: "SL-111", message: `\`${name}\``, expected };
+  }
+  if (kind === "text") return format === undefined ? undefined : { rule: "SL-115", message: `format \`${format}\``, expected: "no format" };
+  const wantsKey = format?.startsWith("privatekey") === true || format === "pkcs12-with-private-key";
+  if (name === "self::ca" && wantsKey)
+    return { rule: "SL-122", message: "the private key of the session's CA stays in the CAS", expected: "`:crt` or no format" };
+  const known = SECRET_FORMATS[kind].get(format ?? "");
+  if (known === undefined || format?.startsWith("previous") === true)
+    return { rule: "SL-115", message: `format \`${format ?? ""}\` does not exist for \`${name}\``, expected: formatNames(kind).join(", ") };
+  if (known.output === "bytes" && target === "text")
+    return { rule: "SL-119", message: "raw bytes in an argument or a variable", expected: formatNames(kind, "text").join(", ") };
   return undefined;
 }
 
@@ -148,6 +178,9 @@ function formatProblem({ format }: PlaceholderMeaning, secret: Secret, bytesAllo
       expected: formatNames(kind, "text").join(", ") || "a file",
     };
   }
+  if (format?.startsWith("previous") === true && secret.origin !== "imported" && !keepsPrevious(secret)) {
+    return { rule: "SL-115", message: `\`${secret.name}\` keeps no previous value`, expected: "`rotate` with `keep: 1` or more" };
+  }
   const wantsKey = format?.startsWith("privatekey") === true || format === ".key" || format === "pkcs12-with-private-key";
   if (wantsKey && !hasPrivateKey(secret)) {
     return {
@@ -158,6 +191,8 @@ function formatProblem({ format }: PlaceholderMeaning, secret: Secret, bytesAllo
   }
   return undefined;
 }
+
+const keepsPrevious = (secret: Secret): boolean => secret.origin === "generated" && "rotate" in secret && (secret.rotate?.keep ?? 0) > 0;
 
 function anyKindProblem(format: string, bytesAllowed: boolean): Issue | undefined {
   const output = formatOfAnyKind(format);

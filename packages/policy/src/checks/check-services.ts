@@ -1,5 +1,6 @@
 import { isPlaceholder } from "../normal-parts.ts";
 import { type Context, child } from "../reader.ts";
+import { IDENTITY_KINDS } from "../secret-scope.ts";
 import type { Image, Secret, Security, Service, Session } from "../session.ts";
 import { didYouMean } from "../spelling.ts";
 import { undefinedSecret } from "./check-placeholders.ts";
@@ -88,6 +89,7 @@ function checkImage(image: Image, volumes: ReadonlySet<string>, secrets: Readonl
     context.error(at, { rule: "SL-166", message: `volume \`${name}\` is not defined`, expected, hint: didYouMean(name, [...volumes]) });
   }
   for (const [index, name] of (image.provideSecrets ?? []).entries()) {
-    if (!secrets.has(name)) context.error(child(child(place, "provide_secrets"), index), undefinedSecret(name, secrets, "SL-170"));
+    if (!secrets.has(name) && !IDENTITY_KINDS.has(name))
+      context.error(child(child(place, "provide_secrets"), index), undefinedSecret(name, secrets, "SL-170"));
   }
 }

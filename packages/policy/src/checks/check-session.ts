@@ -3,6 +3,7 @@ import type { Session } from "../session.ts";
 import { checkAccess } from "./check-access.ts";
 import { checkFragments } from "./check-fragments.ts";
 import { checkPlaceholders } from "./check-placeholders.ts";
+import { checkScopes } from "./check-scopes.ts";
 import { checkSecrets } from "./check-secrets.ts";
 import { checkServices } from "./check-services.ts";
 import { checkVolumes } from "./check-volumes.ts";
@@ -11,6 +12,7 @@ import { checkVolumes } from "./check-volumes.ts";
 export function checkSession(session: Session, context: Context): void {
   checkServices(session, context);
   checkSecrets(session, context);
+  checkScopes(session, context);
   checkVolumes(session, context);
   checkAccess(session, context);
   checkPlaceholders(session, context);

@@ -1,6 +1,7 @@
 import { formatIpAddress, parseIpAddress } from "../ip-address.ts";
 import { mapping } from "../mapping.ts";
 import { type Context, integer, list, literal, oneOf, type Place, quote, type Reader } from "../reader.ts";
+import { INSTANCE_ID, INSTANCE_ID_CHARACTERS } from "../secret-scope.ts";
 import type { CertificateControl, SubjectAltName } from "../session.ts";
 
 const MAX_DNS = 253;
@@ -38,11 +39,21 @@ function readSan(text: string, place: Place, context: Context): SubjectAltName |
   });
 }
 
+const plainSan = literal("SL-129", "a text such as `dns:a.example`", readSan);
+
+/** Names of certificates that each instance gets for itself may hold its id (extension `scope`). */
+function readSanOfInstance(text: string, place: Place, context: Context): SubjectAltName | undefined {
+  const read = readSan(text.replaceAll(INSTANCE_ID, "0".repeat(INSTANCE_ID_CHARACTERS)), place, context);
+  return read && { kind: read.kind, value: text.slice(text.indexOf(":") + 1) };
+}
+
 const sanItem: Reader<SubjectAltName> = {
-  ...literal("SL-129", "a text such as `dns:a.example`", readSan),
+  ...plainSan,
   read(place, context) {
     const { node } = place;
-    if (node.kind !== "map") return literal("SL-129", "a text such as `dns:a.example`", readSan).read(place, context);
+    if (node.kind === "scalar" && node.text.includes(INSTANCE_ID) && !node.text.replaceAll(INSTANCE_ID, "").includes("$$SCONE:"))
+      return readSanOfInstance(node.text, place, context);
+    if (node.kind !== "map") return plainSan.read(place, context);
     const [entry] = node.entries.values();
     const value = entry?.value.kind === "scalar" ? entry.value.text : "…";
     return context.errorMissing(place, {

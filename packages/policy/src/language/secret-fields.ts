@@ -211,7 +211,7 @@ export const secretFields = {
   import_akv: { reader: akvImport, doc: "A secret of an external vault.", since: 7 },
   supplied_by: { reader: accessRuleReader(true), doc: "Extension: who may upload the value later." },
   required: { reader: boolean, doc: "Extension: services wait until the value was supplied, `true` by default." },
-  scope: { reader: oneOf("SL-104", ["session", "service", "instance"]), doc: "Extension: who shares one value.", extension: "scope" },
+  scope: { reader: oneOf("SL-104", ["session", "service", "instance"]), doc: "Extension: who shares one value." },
   rotate: { reader: rotate, doc: "Extension: a new value at intervals." },
   epoch: { reader: oneOf("SL-135", ["on_update"]), doc: "Extension: an intermediate CA below a migrated root, renewed with each update." },
   x509: { reader: certificateControl, doc: "Extension: full control over the certificate." },
