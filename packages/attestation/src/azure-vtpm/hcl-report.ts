@@ -1,6 +1,9 @@
-import { createPublicKey, hash, type KeyObject, timingSafeEqual } from "node:crypto";
 import { ByteCursor } from "../core/byte-cursor.ts";
+import { concat, isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
+import type { HashAlgorithm, PublicKey } from "../crypto/crypto-provider.ts";
+import { hash } from "../crypto/current-provider.ts";
+import { rsaPublicKey } from "../x509/public-key.ts";
 
 /** Report that the paravisor of an Azure confidential VM keeps in the vTPM: hardware report and the runtime data it covers. Not verified. */
 export interface HclReport {
@@ -19,7 +22,7 @@ export interface HclReport {
 /** What the runtime data say; worth something only once the hardware is known to cover them. */
 export interface HclRuntimeData {
   /** The vTPM's attestation key. */
-  readonly attestationKey: KeyObject;
+  readonly attestationKey: PublicKey;
   /** What the guest wrote into the paravisor's user data, 64 bytes. */
   readonly userData: Uint8Array | undefined;
 }
@@ -34,7 +37,7 @@ const HARDWARE = new Map<number, { readonly kind: HclReport["hardware"]; readonl
   [2, { kind: "snp", bytes: 1184 }],
   [4, { kind: "tdx", bytes: 1024 }],
 ]);
-const HASHES = new Map([
+const HASHES = new Map<number, HashAlgorithm>([
   [1, "sha256"],
   [2, "sha384"],
   [3, "sha512"],
@@ -76,14 +79,14 @@ export function parseHclReport(bytes: Uint8Array): HclReport {
     hardware: hardware.kind,
     hardwareReport: reportArea.subarray(0, hardware.bytes),
     runtimeData,
-    runtimeDataHash: hash(algorithm, runtimeData, "buffer"),
+    runtimeDataHash: hash(algorithm, runtimeData),
   };
 }
 
 /** That the hardware vouches for the runtime data: their hash fills the beginning of report data, the rest is zero. Throws EVIDENCE_SIGNATURE. */
 export function assertRuntimeDataCovered(report: HclReport, reportData: Uint8Array): void {
-  const expected = Buffer.concat([report.runtimeDataHash, new Uint8Array(64)]).subarray(0, 64);
-  if (reportData.length === 64 && timingSafeEqual(expected, reportData)) return;
+  const expected = concat(report.runtimeDataHash, new Uint8Array(64)).subarray(0, 64);
+  if (isSameBytes(expected, reportData)) return;
   throw new EvidenceError("EVIDENCE_SIGNATURE", "HCL report: report data of the hardware report is not the hash of the runtime data", {
     reason: "runtime-data-mismatch",
   });
@@ -101,11 +104,17 @@ export function readRuntimeData(report: HclReport): HclRuntimeData {
   return { attestationKey: readKey(n, e), userData: readUserData(json["user-data"]) };
 }
 
-function readKey(n: string, e: string): KeyObject {
+function readKey(n: string, e: string): PublicKey {
+  const key = rsaPublicKey(readBase64Url(n), readBase64Url(e));
+  if (key === undefined) throw refuse("HCLAkPub is not a readable RSA key");
+  return key;
+}
+
+function readBase64Url(text: string): Uint8Array {
   try {
-    return createPublicKey({ key: { kty: "RSA", n, e }, format: "jwk" });
+    return Uint8Array.fromBase64(text, { alphabet: "base64url" });
   } catch (cause) {
-    throw new EvidenceError("EVIDENCE_MALFORMED", "HCL report: HCLAkPub is not a readable RSA key", { reason: "parse-error", cause });
+    throw new EvidenceError("EVIDENCE_MALFORMED", "HCL report: HCLAkPub is not in base64url", { reason: "parse-error", cause });
   }
 }
 

@@ -1,7 +1,8 @@
+import { decodeAscii } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
+import { isSignedBy } from "../crypto/signature.ts";
 import { publicKeyOf } from "../x509/certificate.ts";
 import type { VerifiedPath } from "../x509/certification-path.ts";
-import { isSignedBy } from "../x509/signature-scheme.ts";
 
 /** A document `{"<name>":{…},"signature":"<hex>"}` of Intel's provisioning service, split without being changed. */
 export interface SignedJson {
@@ -13,6 +14,7 @@ export interface SignedJson {
 
 const DOCUMENT_MAX_BYTES = 1024 * 1024;
 const SIGNATURE_BYTES = 64;
+const ES256 = { kind: "ecdsa", digest: "sha256", encoding: "ieee-p1363" } as const;
 const TAIL = /,"signature":"([0-9a-fA-F]{128})"\}\s{0,16}$/;
 
 /** Throws EVIDENCE_MALFORMED when the bytes are not such a document, or nested too deeply to be read. */
@@ -20,11 +22,10 @@ export function splitSignedJson(bytes: Uint8Array, name: string): SignedJson {
   const malformed = (detail: string, cause?: unknown) =>
     new EvidenceError("EVIDENCE_MALFORMED", `${name}: ${detail}`, { reason: "parse-error", cause });
   if (bytes.length > DOCUMENT_MAX_BYTES) throw malformed(`${bytes.length} bytes, at most ${DOCUMENT_MAX_BYTES} allowed`);
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
   const head = `{"${name}":`;
-  const tail = TAIL.exec(text.slice(-(SIGNATURE_BYTES * 2 + 64)));
+  const tail = TAIL.exec(decodeAscii(bytes.subarray(-(SIGNATURE_BYTES * 2 + 64))));
   const [found, signature] = tail ?? [];
-  if (!text.startsWith(head) || found === undefined || signature === undefined) {
+  if (decodeAscii(bytes.subarray(0, head.length)) !== head || found === undefined || signature === undefined) {
     throw malformed(`not of the form ${head}{…},"signature":"…"}`);
   }
   const signedText = bytes.subarray(head.length, bytes.length - found.length);
@@ -38,7 +39,7 @@ export function splitSignedJson(bytes: Uint8Array, name: string): SignedJson {
 
 /** Throws EVIDENCE_SIGNATURE `collateral-bad-signature` unless the leaf of the path signed the document. */
 export function assertDocumentSigned({ signedText, signature }: SignedJson, signer: VerifiedPath, name: string): void {
-  const isValid = isSignedBy({ kind: "ecdsa", digest: "sha256" }, publicKeyOf(signer.leaf), signedText, signature, "ieee-p1363");
+  const isValid = isSignedBy(ES256, publicKeyOf(signer.leaf), signedText, signature);
   if (!isValid) {
     throw new EvidenceError("EVIDENCE_SIGNATURE", `${name}: not signed by the key of Intel's TCB signing certificate`, {
       reason: "collateral-bad-signature",

@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { hash } from "../crypto/current-provider.ts";
 
 const ENTRIES_MAX = 4096;
 
@@ -15,7 +15,7 @@ export class VerificationCache {
 
   /** The value that `make` gives for these bytes; what it throws is not kept. `kind` must name one type of value. */
   get<T>(kind: string, inputs: readonly Uint8Array[], make: () => T): T {
-    const key = [kind, ...inputs.map((input) => hash("sha256", input, "base64"))].join(" ");
+    const key = [kind, ...inputs.map((input) => hash("sha256", input).toBase64())].join(" ");
     const known = this.#entries.get(key);
     if (known !== undefined) {
       this.#entries.delete(key); // to the end: the least recently used entry comes first

@@ -1,4 +1,4 @@
-import { timingSafeEqual } from "node:crypto";
+import { isSameBytes } from "./bytes.ts";
 import type { Claims, ClaimValue, SignerClaim, TcbStatus } from "./claims.ts";
 import type { EvidenceKind } from "./evidence.ts";
 
@@ -76,7 +76,7 @@ function checkKind({ kind }: Claims, { kinds }: ReferenceValues): AppraisalCheck
 function checkUserData({ userData }: Claims, { userData: expected }: ReferenceValues): AppraisalCheck {
   const found = userData.toHex();
   if (expected === "any") return { name: "user data", outcome: "passed-any", expected: "any", found };
-  const isEqual = expected.length === userData.length && timingSafeEqual(expected, userData);
+  const isEqual = isSameBytes(expected, userData);
   return check(
     "user data",
     isEqual,

@@ -1,5 +1,6 @@
-import { hash } from "node:crypto";
+import { hash } from "../crypto/current-provider.ts";
 import type { Platform } from "../platform/platform.ts";
+import { concat, encodeUtf8, u32 } from "./bytes.ts";
 import type { EvidenceKind, Workload } from "./evidence.ts";
 
 /** Words of Intel's TCB recovery, used for every kind; kinds without such data say UpToDate when nothing is known against the platform. */
@@ -61,17 +62,7 @@ export function codeIdentity(
   launchMeasurement: Uint8Array,
   workload?: Pick<Workload, "imageDigest" | "fileSystemTag">,
 ): string {
-  if (kind === "sgx") return Buffer.from(launchMeasurement).toString("hex");
-  const fields = [
-    Buffer.from(kind),
-    launchMeasurement,
-    Buffer.from(workload?.imageDigest ?? ""),
-    Buffer.from(workload?.fileSystemTag ?? ""),
-  ];
-  const parts = fields.flatMap((field) => {
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(field.length);
-    return [length, field];
-  });
-  return hash("sha256", Buffer.concat(parts), "hex");
+  if (kind === "sgx") return launchMeasurement.toHex();
+  const fields = [encodeUtf8(kind), launchMeasurement, encodeUtf8(workload?.imageDigest ?? ""), encodeUtf8(workload?.fileSystemTag ?? "")];
+  return hash("sha256", concat(...fields.flatMap((field) => [u32(field.length), field]))).toHex();
 }

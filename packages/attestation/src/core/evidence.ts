@@ -53,7 +53,7 @@ export function decodeEvidence(json: unknown): Evidence {
 }
 
 const isKind = (kind: unknown): kind is EvidenceKind => typeof kind === "string" && KINDS.has(kind);
-const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+const base64 = (bytes: Uint8Array): string => bytes.toBase64();
 
 function decodeBase64(text: unknown, field: string): Uint8Array {
   if (typeof text !== "string") throw malformed(`${field} is not a string`);

@@ -1,5 +1,6 @@
-import { createHash, hash } from "node:crypto";
+import { encodeUtf8, isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
+import { hash } from "../crypto/current-provider.ts";
 import { extendRegister, zeroRegister } from "../eventlog/replay.ts";
 
 /** One entry of a dstack guest's JSON event log. */
@@ -45,7 +46,7 @@ export function parseDstackEventLog(bytes: Uint8Array): readonly DstackEvent[] {
 /** That the log is what the RTMRs of a verified quote were extended with. Throws EVIDENCE_SIGNATURE. */
 export function verifyDstackEventLog(events: readonly DstackEvent[], rtmrs: readonly Uint8Array[], appCompose?: Uint8Array): DstackClaims {
   const replayed = replay(events);
-  const wrong = replayed.findIndex((value, index) => Buffer.compare(value, rtmrs[index] ?? new Uint8Array(0)) !== 0);
+  const wrong = replayed.findIndex((value, index) => !isSameBytes(value, rtmrs[index] ?? new Uint8Array(0)));
   if (wrong >= 0) throw refused(`the events do not lead to RTMR${wrong} of the quote`, "eventlog-mismatch");
   const runtimeEvents = new Map<string, Uint8Array>();
   for (const { imr, type, name, payload } of events) {
@@ -53,7 +54,7 @@ export function verifyDstackEventLog(events: readonly DstackEvent[], rtmrs: read
   }
   const composeHash = runtimeEvents.get("compose-hash")?.toHex();
   if (composeHash === undefined) throw refused("no compose-hash event: what runs in the guest was not measured", "eventlog-mismatch");
-  if (appCompose !== undefined && hash("sha256", appCompose) !== composeHash) {
+  if (appCompose !== undefined && hash("sha256", appCompose).toHex() !== composeHash) {
     throw refused("the app-compose document is not the one that was measured", "runtime-data-mismatch");
   }
   return { rtmrs: replayed, runtimeEvents, composeHash };
@@ -80,16 +81,16 @@ function readEvent(value: unknown, number: number): DstackEvent {
   }
   // Only the digest is extended: unless it is that of name and payload, anybody could write another payload beside it.
   const computed = runtimeEventDigest(name, payload);
-  if (given.length !== 0 && Buffer.compare(given, computed) !== 0)
+  if (given.length !== 0 && !isSameBytes(given, computed))
     throw refused(`event ${number} does not hash to its digest`, "event-digest-mismatch");
   return { imr, type, digest: computed, name, payload };
 }
 
 /** SHA-384 over type (u32 little-endian), name and payload with colons between. */
 function runtimeEventDigest(name: string, payload: Uint8Array): Uint8Array {
-  const type = Buffer.alloc(4);
-  type.writeUInt32LE(RUNTIME_EVENT);
-  return createHash("sha384").update(type).update(`:${name}:`).update(payload).digest();
+  const type = new Uint8Array(4);
+  new DataView(type.buffer).setUint32(0, RUNTIME_EVENT, true);
+  return hash("sha384", type, encodeUtf8(`:${name}:`), payload);
 }
 
 function readHex(value: unknown, field: string): Uint8Array {

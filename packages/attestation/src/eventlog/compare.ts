@@ -1,3 +1,4 @@
+import { isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { DigestAlgorithm, EventLog } from "./event-log.ts";
 import { replayPcrs, replayRtmrs } from "./replay.ts";
@@ -15,7 +16,7 @@ const mismatch = (register: string) =>
 export function assertLogExplainsPcrs(log: EventLog, bank: DigestAlgorithm, quoted: ReadonlyMap<number, Uint8Array>): void {
   for (const [index, value] of replayPcrs(log, bank)) {
     const expected = quoted.get(index);
-    if (expected !== undefined && Buffer.compare(expected, value) !== 0) throw mismatch(`PCR ${index} of the ${bank} bank`);
+    if (expected !== undefined && !isSameBytes(expected, value)) throw mismatch(`PCR ${index} of the ${bank} bank`);
   }
 }
 
@@ -26,6 +27,6 @@ export function assertLogExplainsPcrs(log: EventLog, bank: DigestAlgorithm, quot
 export function assertLogExplainsRtmrs(log: EventLog, rtmrs: readonly Uint8Array[]): void {
   for (const [index, value] of replayRtmrs(log).entries()) {
     const expected = rtmrs[index];
-    if (expected !== undefined && Buffer.compare(expected, value) !== 0) throw mismatch(`RTMR${index}`);
+    if (expected !== undefined && !isSameBytes(expected, value)) throw mismatch(`RTMR${index}`);
   }
 }

@@ -1,4 +1,5 @@
 import { ByteCursor } from "../core/byte-cursor.ts";
+import { decodeAscii } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 
 export type DigestAlgorithm = "sha1" | "sha256" | "sha384" | "sha512" | "sm3-256";
@@ -74,7 +75,7 @@ type Algorithms = ReadonlyMap<number, { readonly name: DigestAlgorithm; readonly
 
 /** TCG_EfiSpecIDEvent; undefined when the first event is another one, as in TCG 1.2 logs. */
 function parseSpecId(data: Uint8Array): Algorithms | undefined {
-  if (Buffer.from(data.subarray(0, SPEC_ID.length)).toString("latin1") !== SPEC_ID) return undefined;
+  if (decodeAscii(data.subarray(0, SPEC_ID.length)) !== SPEC_ID) return undefined;
   const cursor = new ByteCursor(data, (detail) => malformed(`Spec ID event: ${detail}`));
   cursor.take(SPEC_ID.length + 4 + 3 + 1, "signature, platform class, version, uintn size");
   const count = cursor.uint(4, "number of algorithms");

@@ -1,16 +1,24 @@
-import { createHash } from "node:crypto";
+import { decodeAscii, isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
+import type { HashAlgorithm } from "../crypto/crypto-provider.ts";
+import { hash } from "../crypto/current-provider.ts";
 import { type DigestAlgorithm, EV_NO_ACTION, type EventLog, type LoggedEvent } from "./event-log.ts";
 
 const DIGEST_BYTES: Record<DigestAlgorithm, number> = { sha1: 20, sha256: 32, sha384: 48, sha512: 64, "sm3-256": 32 };
-const HASHES: Record<DigestAlgorithm, string> = { sha1: "sha1", sha256: "sha256", sha384: "sha384", sha512: "sha512", "sm3-256": "sm3" };
+const HASHES: Record<DigestAlgorithm, HashAlgorithm> = {
+  sha1: "sha1",
+  sha256: "sha256",
+  sha384: "sha384",
+  sha512: "sha512",
+  "sm3-256": "sm3",
+};
 const REGISTERS_MAX = 32;
 const STARTUP_LOCALITY = "StartupLocality\0";
 const RTMRS = 4;
 
 /** extend: new value = hash(old value || digest). */
 export function extendRegister(algorithm: DigestAlgorithm, value: Uint8Array, digest: Uint8Array): Uint8Array {
-  return createHash(HASHES[algorithm]).update(value).update(digest).digest();
+  return hash(HASHES[algorithm], value, digest);
 }
 
 /**
@@ -19,7 +27,7 @@ export function extendRegister(algorithm: DigestAlgorithm, value: Uint8Array, di
  */
 export function isDataMeasured(event: LoggedEvent, algorithm: DigestAlgorithm): boolean {
   const digest = event.digests.get(algorithm);
-  return digest !== undefined && Buffer.compare(createHash(HASHES[algorithm]).update(event.data).digest(), digest) === 0;
+  return digest !== undefined && isSameBytes(hash(HASHES[algorithm], event.data), digest);
 }
 
 /** Value of a register after TPM reset or TD launch. */
@@ -67,7 +75,7 @@ function extend(registers: Map<number, Uint8Array>, event: LoggedEvent, algorith
 }
 
 function startupLocality(event: LoggedEvent): number | undefined {
-  const text = Buffer.from(event.data.subarray(0, STARTUP_LOCALITY.length)).toString("latin1");
+  const text = decodeAscii(event.data.subarray(0, STARTUP_LOCALITY.length));
   if (event.type !== EV_NO_ACTION || event.register !== 0 || text !== STARTUP_LOCALITY) return undefined;
   const locality = event.data[STARTUP_LOCALITY.length];
   if (event.data.length !== STARTUP_LOCALITY.length + 1 || (locality !== 0 && locality !== 3 && locality !== 4)) {

@@ -1,4 +1,5 @@
 import { parseHclReport, readRuntimeData } from "../azure-vtpm/hcl-report.ts";
+import { decodeAscii } from "../core/bytes.ts";
 import { parseDstackEventLog } from "../dstack/dstack-event-log.ts";
 import { parseEventLog } from "../eventlog/event-log.ts";
 import { isDataMeasured, replayPcrs, replayRtmrs } from "../eventlog/replay.ts";
@@ -52,14 +53,13 @@ function fieldsOf(format: Recognised["format"], bytes: Uint8Array): unknown {
     }
     case "simulated":
       return {
-        imitates: Buffer.from(bytes.subarray(1, 1 + (bytes[0] ?? 0))).toString("latin1"),
+        imitates: decodeAscii(bytes.subarray(1, 1 + (bytes[0] ?? 0))),
         evidence: bytes.subarray(1 + (bytes[0] ?? 0)),
       };
     case "azure-hcl": {
       const hcl = parseHclReport(bytes);
       const { userData, attestationKey } = readRuntimeData(hcl);
-      const key = attestationKey.export({ type: "spki", format: "der" });
-      return { ...hcl, runtimeData: Buffer.from(hcl.runtimeData).toString("utf8"), userData, attestationKey: key };
+      return { ...hcl, runtimeData: new TextDecoder().decode(hcl.runtimeData), userData, attestationKey: attestationKey.spki };
     }
     case "event-log":
       return logFields(bytes);

@@ -1,3 +1,4 @@
+import { decodeAscii } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { Evidence, EvidenceKind } from "../core/evidence.ts";
 import { decodeEvidence } from "../core/evidence.ts";
@@ -30,7 +31,7 @@ export function recogniseEvidence(file: Uint8Array): Recognised {
   const raw = recogniseBytes(file);
   if (raw !== undefined) return raw;
   if (file.length > TEXT_MAX_BYTES) throw unknown("not a format that is known here");
-  const text = Buffer.from(file).toString("latin1").trim();
+  const text = decodeAscii(file).trim();
   if (text.startsWith("{") || text.startsWith("[")) return recogniseJson(file);
   const decoded = decodeText(text);
   const inner = decoded === undefined ? undefined : recogniseBytes(decoded);
@@ -60,17 +61,19 @@ function recogniseJson(file: Uint8Array): Recognised {
 }
 
 function formatOf(bytes: Uint8Array): RecognisedFormat | undefined {
-  const head = Buffer.from(bytes.subarray(0, 64));
+  const head = bytes.subarray(0, 64);
   if (head.length < 16) return undefined;
-  const [first, tee] = [head.readUInt16LE(0), head.readUInt32LE(4)];
-  if (head.readUInt32BE(0) === 0xff544347) return "tpm";
-  if (head.toString("latin1", 0, 4) === "HCLA") return "azure-hcl";
-  if (head.toString("latin1", 2, 2 + NODE_LABEL.length) === NODE_LABEL) return "node";
-  if (bytes.length === SNP_REPORT_BYTES && head.readUInt32LE(0) <= 8) return "snp";
+  const view = new DataView(head.buffer, head.byteOffset, head.length);
+  const text = decodeAscii(head);
+  const [first, tee] = [view.getUint16(0, true), view.getUint32(4, true)];
+  if (view.getUint32(0) === 0xff544347) return "tpm";
+  if (text.startsWith("HCLA")) return "azure-hcl";
+  if (text.startsWith(NODE_LABEL, 2)) return "node";
+  if (bytes.length === SNP_REPORT_BYTES && view.getUint32(0, true) <= 8) return "snp";
   if (first >= 3 && first <= 5 && (tee === 0 || tee === 0x81)) return tee === 0 ? "sgx" : "tdx";
   if ((head[0] === 0x84 && head[1] === 0x44) || (head[0] === 0xd2 && head[1] === 0x84)) return "nitro";
-  if (/^.(?:sgx|tdx|snp|nitro|tpm)/s.test(head.toString("latin1", 0, 8)) && (head[0] ?? 0) <= 5) return "simulated";
-  const isLogHeader = head.readUInt32LE(4) === 3 && head.subarray(8, 28).every((byte) => byte === 0);
+  if (/^.(?:sgx|tdx|snp|nitro|tpm)/s.test(text) && (head[0] ?? 0) <= 5) return "simulated";
+  const isLogHeader = tee === 3 && head.subarray(8, 28).every((byte) => byte === 0);
   return isLogHeader ? "event-log" : undefined;
 }
 

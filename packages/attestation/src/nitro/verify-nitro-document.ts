@@ -1,6 +1,7 @@
-import { verify } from "node:crypto";
 import { cached, type VerificationCache } from "../collateral/verification-cache.ts";
+import { isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
+import { isSignedBy } from "../crypto/signature.ts";
 import { type Certificate, parseCertificate, publicKeyOf } from "../x509/certificate.ts";
 import { assertWithinDates, verifyCertificationPath } from "../x509/certification-path.ts";
 import { type NitroDocument, parseNitroDocument } from "./nitro-document.ts";
@@ -21,6 +22,8 @@ export interface VerifiedNitroDocument extends NitroDocument {
   readonly debug: boolean;
 }
 
+const ES384 = { kind: "ecdsa", digest: "sha384", encoding: "ieee-p1363" } as const;
+
 /** Verifies chain, dates, signature and nonce of an attestation document. Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE, EVIDENCE_STALE. */
 export function verifyNitroDocument(bytes: Uint8Array, { anchors, now, nonce, cache }: NitroTrust): VerifiedNitroDocument {
   const document = parseNitroDocument(bytes);
@@ -31,13 +34,13 @@ export function verifyNitroDocument(bytes: Uint8Array, { anchors, now, nonce, ca
   });
   assertWithinDates(path, now);
   const key = publicKeyOf(path.leaf);
-  if (key.asymmetricKeyDetails?.namedCurve !== "secp384r1") {
+  if (key.kind !== "ec" || key.curve !== "P-384") {
     throw new EvidenceError("EVIDENCE_SIGNATURE", "Nitro document: the signing key is not on P-384", { reason: "unsupported-algorithm" });
   }
-  if (!verify("sha384", document.cose.signedBytes, { key, dsaEncoding: "ieee-p1363" }, document.cose.signature)) {
+  if (!isSignedBy(ES384, key, document.cose.signedBytes, document.cose.signature)) {
     throw new EvidenceError("EVIDENCE_SIGNATURE", "Nitro document: not signed by the key of its certificate", { reason: "bad-signature" });
   }
-  if (nonce !== undefined && Buffer.compare(nonce, document.nonce ?? new Uint8Array(0)) !== 0) {
+  if (nonce !== undefined && !isSameBytes(nonce, document.nonce ?? new Uint8Array(0))) {
     throw new EvidenceError("EVIDENCE_STALE", "Nitro document: its nonce is not the one expected", {
       reason: "nonce-mismatch",
       remedy: "Ask the enclave for a document over the nonce of this exchange.",

@@ -1,9 +1,9 @@
-import { createHash, hash } from "node:crypto";
 import { cached } from "../collateral/verification-cache.ts";
 import { type Claims, codeIdentity } from "../core/claims.ts";
 import type { Evidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { assertWorkloadMeasured, parseWorkload } from "../core/workload.ts";
+import { hash } from "../crypto/current-provider.ts";
 import { extendRegister, zeroRegister } from "../eventlog/replay.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { verifyNitroDocument } from "./verify-nitro-document.ts";
@@ -19,13 +19,12 @@ export function verifyNitroEvidence({ bytes, endorsements }: Evidence, { now, tr
   const document = verifyNitroDocument(bytes, { anchors, now, ...(cache === undefined ? {} : { cache }) });
   const descriptor = endorsements?.get("workload");
   if (descriptor !== undefined) {
-    const extended = extendRegister("sha384", zeroRegister("sha384"), hash("sha384", descriptor, "buffer"));
+    const extended = extendRegister("sha384", zeroRegister("sha384"), hash("sha384", descriptor));
     assertWorkloadMeasured(`PCR ${WORKLOAD_PCR}`, document.pcrs.get(WORKLOAD_PCR), extended);
   }
   const workload = descriptor === undefined ? undefined : parseWorkload(descriptor);
-  const launch = createHash("sha384"); // PCR 0: image file, 1: kernel and boot, 2: application
-  for (const index of [0, 1, 2]) launch.update(document.pcrs.get(index) ?? new Uint8Array(48));
-  const launchMeasurement = launch.digest();
+  // PCR 0: image file, 1: kernel and boot, 2: application
+  const launchMeasurement = hash("sha384", ...[0, 1, 2].map((index) => document.pcrs.get(index) ?? new Uint8Array(48)));
   return {
     kind: "nitro",
     userData: document.userData ?? new Uint8Array(0),

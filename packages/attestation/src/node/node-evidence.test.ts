@@ -5,8 +5,8 @@ import { codeIdentity } from "../core/claims.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { verifyEvidence } from "../core/verify.ts";
-import { createNodeStatement } from "./create-node-statement.ts";
-import { encodeNodeStatement, NODE_AGENT_MEASUREMENT, type NodeStatement, parseNodeStatement } from "./node-statement.ts";
+import { createNodeStatement, encodeNodeStatement } from "./create-node-statement.ts";
+import { NODE_AGENT_MEASUREMENT, type NodeStatement, parseNodeStatement } from "./node-statement.ts";
 
 const now = new Date("2026-11-25T12:00:00Z");
 const agent = generateKeyPairSync("ed25519");

@@ -3,8 +3,9 @@ import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { EvidenceError } from "../core/errors.ts";
+import { encodeNodeStatement } from "./create-node-statement.ts";
 import { nodeKeyHash } from "./key-hash.ts";
-import { encodeNodeStatement, NODE_AGENT_MEASUREMENT, type NodeStatement, parseNodeStatement } from "./node-statement.ts";
+import { NODE_AGENT_MEASUREMENT, type NodeStatement, parseNodeStatement } from "./node-statement.ts";
 import { verifyNodeStatement } from "./verify-node-statement.ts";
 
 const now = new Date("2026-11-25T12:00:00Z");

@@ -1,3 +1,4 @@
+import { isSameBytes } from "../core/bytes.ts";
 import { type Claims, codeIdentity } from "../core/claims.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
@@ -8,7 +9,7 @@ import { verifyNodeStatement } from "./verify-node-statement.ts";
 /** Kind `node`: what an enrolled agent says about the program it started. Trust anchors are the agents' keys. */
 export function verifyNodeEvidence({ bytes }: Evidence, { now, trustAnchors }: VerificationContext): Claims {
   const statement = verifyNodeStatement(bytes, { now, agentKeys: trustAnchors.node ?? [] });
-  if (Buffer.compare(statement.agentMeasurement, NODE_AGENT_MEASUREMENT) !== 0) {
+  if (!isSameBytes(statement.agentMeasurement, NODE_AGENT_MEASUREMENT)) {
     throw new EvidenceError("EVIDENCE_SIGNATURE", "node statement: the agent measures by a procedure that is not known here", {
       reason: "unsupported-version",
       remedy: "Run agent and CAS of the same release.",

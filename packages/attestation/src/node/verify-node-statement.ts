@@ -1,7 +1,10 @@
-import { createPublicKey, type KeyObject, verify } from "node:crypto";
+import { isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
+import type { PublicKey, SignatureScheme } from "../crypto/crypto-provider.ts";
+import { isSignedBy } from "../crypto/signature.ts";
+import { readPublicKey } from "../x509/public-key.ts";
 import { nodeKeyHash } from "./key-hash.ts";
-import { assertStatementKey, digestFor, type NodeStatement, nodeKeyId, parseNodeStatement } from "./node-statement.ts";
+import { type NodeStatement, nodeKeyId, parseNodeStatement, statementScheme } from "./node-statement.ts";
 
 export interface NodeTrust {
   readonly now: Date;
@@ -26,12 +29,12 @@ export function verifyNodeStatement(bytes: Uint8Array, trust: NodeTrust): Verifi
   const { statement, keyId, signedBytes, signature } = parseNodeStatement(bytes);
   const refused = (detail: string, remedy?: string) =>
     new EvidenceError("EVIDENCE_SIGNATURE", `node statement: ${detail}`, remedy === undefined ? {} : { remedy });
-  const enrolled = trust.agentKeys.map(readEnrolledKey).find((candidate) => Buffer.compare(candidate.id, keyId) === 0);
+  const enrolled = trust.agentKeys.map(readEnrolledKey).find((candidate) => isSameBytes(candidate.id, keyId));
   if (enrolled === undefined) {
     throw refused(`no enrolled agent key has the SHA-256 ${keyId.toHex()}`, "Enrol the node agent's key with the CAS.");
   }
-  const { key, keyHash } = enrolled;
-  if (!verify(digestFor(key), signedBytes, { key, dsaEncoding: "ieee-p1363" }, signature)) {
+  const { key, scheme, keyHash } = enrolled;
+  if (!isSignedBy(scheme, key, signedBytes, signature)) {
     throw refused("the signature was not made by the agent key that it names");
   }
   const ageSeconds = (trust.now.getTime() - statement.issuedAt.getTime()) / 1000;
@@ -46,7 +49,8 @@ export function verifyNodeStatement(bytes: Uint8Array, trust: NodeTrust): Verifi
 }
 
 interface EnrolledKey {
-  readonly key: KeyObject;
+  readonly key: PublicKey;
+  readonly scheme: SignatureScheme;
   readonly id: Uint8Array;
   readonly keyHash: string;
 }
@@ -60,10 +64,18 @@ function readEnrolledKey(spki: Uint8Array): EnrolledKey {
   const name = spki.toHex();
   const known = enrolledKeys.get(name);
   if (known !== undefined) return known;
-  const key = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
-  assertStatementKey(key, (detail) => new TypeError(detail));
-  const read = { key, id: nodeKeyId(key), keyHash: nodeKeyHash(key.export({ type: "spki", format: "der" })) };
+  const key = readOwnKey(spki);
+  const scheme = statementScheme(key, (detail) => new TypeError(detail));
+  const read = { key, scheme, id: nodeKeyId(spki), keyHash: nodeKeyHash(spki) };
   if (enrolledKeys.size >= ENROLLED_KEYS_MAX) enrolledKeys.clear();
   enrolledKeys.set(name, read);
   return read;
+}
+
+function readOwnKey(spki: Uint8Array): PublicKey {
+  try {
+    return readPublicKey(Uint8Array.from(spki)); // a copy: what was read is kept
+  } catch (cause) {
+    throw new TypeError("an enrolled agent key is not a DER SubjectPublicKeyInfo of a known kind", { cause });
+  }
 }

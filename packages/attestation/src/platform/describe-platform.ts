@@ -4,7 +4,7 @@ import type { IntelPlatform, SnpPlatform } from "./platform.ts";
 
 /** The platform of a quote whose signatures hold. */
 export function intelPlatform({ quote, pck, pckPath }: SignedQuote): IntelPlatform {
-  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
+  const hex = (bytes: Uint8Array) => bytes.toHex();
   const qeId = hex(quote.userData.subarray(0, 16));
   const { body } = quote;
   return {

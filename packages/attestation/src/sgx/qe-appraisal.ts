@@ -1,5 +1,6 @@
 import type { QeIdentity } from "../collateral/qe-identity.ts";
 import type { IsvTcbLevel } from "../collateral/tcb-info.ts";
+import { isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { SgxReport } from "./sgx-report.ts";
 
@@ -11,7 +12,7 @@ export function findQeLevel(report: SgxReport, identity: QeIdentity): IsvTcbLeve
   const mismatch = (field: string) => refused("qe-identity-mismatch", `${field} of the QE report does not fit the QE Identity`);
   if (!fitsMasked(report.miscSelect, identity.miscSelect, identity.miscSelectMask)) throw mismatch("MISCSELECT");
   if (!fitsMasked(report.attributes, identity.attributes, identity.attributesMask)) throw mismatch("ATTRIBUTES");
-  if (Buffer.compare(report.mrSigner, identity.mrSigner) !== 0) throw mismatch("MRSIGNER");
+  if (!isSameBytes(report.mrSigner, identity.mrSigner)) throw mismatch("MRSIGNER");
   if (report.isvProdId !== identity.isvProdId) throw mismatch("ISVPRODID");
   const level = identity.levels.find(({ isvSvn }) => isvSvn <= report.isvSvn);
   if (level === undefined) throw refused("qe-tcb-unsupported", `no TCB level of the QE Identity fits ISVSVN ${report.isvSvn}`);

@@ -84,8 +84,7 @@ function readHeader(cursor: ByteCursor) {
   }
   cursor.take(4, "QE and PCE SVN"); // unsigned hints; the certificate and the QE report say it with a signature
   const qeVendorId = cursor.take(16, "QE vendor id");
-  if (Buffer.from(qeVendorId).toString("hex") !== INTEL_QE_VENDOR)
-    throw refuse("unsupported-qe-vendor", "the quoting enclave is not Intel's");
+  if (qeVendorId.toHex() !== INTEL_QE_VENDOR) throw refuse("unsupported-qe-vendor", "the quoting enclave is not Intel's");
   return { version, attestationKeyType, tee, qeVendorId, userData: cursor.take(20, "user data") };
 }
 

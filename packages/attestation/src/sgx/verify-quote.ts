@@ -1,4 +1,3 @@
-import { createPublicKey, hash, type KeyObject } from "node:crypto";
 import {
   assertNothingRevoked,
   missing,
@@ -9,12 +8,16 @@ import {
 import type { IntelCollateral } from "../collateral/intel-documents.ts";
 import type { IsvTcbLevel } from "../collateral/tcb-info.ts";
 import { cached } from "../collateral/verification-cache.ts";
+import { concat, isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { VerificationContext } from "../core/trust.ts";
+import type { PublicKey } from "../crypto/crypto-provider.ts";
+import { hash } from "../crypto/current-provider.ts";
+import { isSignedBy } from "../crypto/signature.ts";
 import { type Certificate, parsePemCertificates, publicKeyOf } from "../x509/certificate.ts";
 import { assertWithinDates, type PathOptions, type VerifiedPath, verifyCertificationPath } from "../x509/certification-path.ts";
 import { isSameName } from "../x509/distinguished-name.ts";
-import { isSignedBy } from "../x509/signature-scheme.ts";
+import { ecPublicKey } from "../x509/public-key.ts";
 import { type PckIdentity, readPckIdentity } from "./pck-certificate.ts";
 import { findQeLevel } from "./qe-appraisal.ts";
 import { parseQuote, type Quote } from "./quote.ts";
@@ -33,8 +36,7 @@ export interface VerifiedQuote extends SignedQuote {
 }
 
 const PCK_CHAIN_PEM = 5;
-const P256_SPKI_PREFIX = Buffer.from("3059301306072a8648ce3d020106082a8648ce3d030107034200 04".replace(" ", ""), "hex");
-const ES256 = { kind: "ecdsa", digest: "sha256" } as const;
+const ES256 = { kind: "ecdsa", digest: "sha256", encoding: "ieee-p1363" } as const;
 
 /**
  * Verifies the chain of signatures: root, PCK CA, PCK certificate, QE report, attestation key, quote.
@@ -77,7 +79,7 @@ export function verifyQuoteCollateral(
 ): VerifiedQuote {
   if (collateral === undefined) {
     if (context.insecure === "signature-chain-only") return { ...signed, collateral: undefined, qeLevel: undefined };
-    throw missing(`collateral for FMSPC ${Buffer.from(signed.pck.fmspc).toString("hex")}`);
+    throw missing(`collateral for FMSPC ${signed.pck.fmspc.toHex()}`);
   }
   const verified = verifyIntelCollateral(collateral, anchors, context);
   if (context.insecure === undefined) assertNothingRevoked(collateral, signed.pckPath, verified.signers, context);
@@ -103,38 +105,27 @@ function inOrderOfIssue(certificates: readonly Certificate[]): readonly Certific
   return [...ordered, ...left];
 }
 
-function assertQuoteSigned(quote: Quote, pckKey: KeyObject): void {
-  if (!isSignedBy(ES256, pckKey, quote.qeReportBytes, quote.qeReportSignature, "ieee-p1363")) {
+function assertQuoteSigned(quote: Quote, pckKey: PublicKey): void {
+  if (!isSignedBy(ES256, pckKey, quote.qeReportBytes, quote.qeReportSignature)) {
     throw refused("bad-qe-signature", "the QE report is not signed by the PCK certificate's key");
   }
-  const bound = Buffer.alloc(64);
-  bound.set(hash("sha256", Buffer.concat([quote.attestationKey, quote.qeAuthenticationData]), "buffer"));
-  if (Buffer.compare(bound, quote.qeReport.reportData) !== 0) {
+  const bound = hash("sha256", quote.attestationKey, quote.qeAuthenticationData);
+  if (!isSameBytes(concat(bound, new Uint8Array(32)), quote.qeReport.reportData)) {
     throw refused("qe-binding-mismatch", "the QE report does not name this attestation key and authentication data");
   }
-  const key = importPoint(quote.attestationKey);
-  if (key === undefined || !isSignedBy(ES256, key, quote.signedBytes, quote.signature, "ieee-p1363")) {
+  const key = ecPublicKey("P-256", quote.attestationKey.subarray(0, 32), quote.attestationKey.subarray(32));
+  if (key === undefined || !isSignedBy(ES256, key, quote.signedBytes, quote.signature)) {
     throw refused("bad-signature", "header and body are not signed by the attestation key");
   }
 }
 
-function importPoint(point: Uint8Array): KeyObject | undefined {
-  try {
-    return createPublicKey({ key: Buffer.concat([P256_SPKI_PREFIX, point]), format: "der", type: "spki" });
-  } catch {
-    return undefined; // not on the curve
-  }
-}
-
 function assertFits({ tcbInfo, qeIdentity }: VerifiedIntelCollateral, { quote, pck }: SignedQuote): void {
-  const isSame = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b) === 0;
-  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
   const mismatch = (document: string, found: string, expected: string) =>
     refused("collateral-mismatch", `${document} is for ${found}, the quote is of ${expected}`);
   if (tcbInfo.tee !== quote.tee) throw mismatch("TCB Info", tcbInfo.tee, quote.tee);
   if (qeIdentity.tee !== quote.tee) throw mismatch("QE Identity", qeIdentity.tee, quote.tee);
-  if (!isSame(tcbInfo.fmspc, pck.fmspc)) throw mismatch("TCB Info", `FMSPC ${hex(tcbInfo.fmspc)}`, hex(pck.fmspc));
-  if (!isSame(tcbInfo.pceId, pck.pceId)) throw mismatch("TCB Info", `PCE ${hex(tcbInfo.pceId)}`, hex(pck.pceId));
+  if (!isSameBytes(tcbInfo.fmspc, pck.fmspc)) throw mismatch("TCB Info", `FMSPC ${tcbInfo.fmspc.toHex()}`, pck.fmspc.toHex());
+  if (!isSameBytes(tcbInfo.pceId, pck.pceId)) throw mismatch("TCB Info", `PCE ${tcbInfo.pceId.toHex()}`, pck.pceId.toHex());
 }
 
 const refused = (reason: string, detail: string) => new EvidenceError("EVIDENCE_SIGNATURE", `quote: ${detail}`, { reason });

@@ -23,7 +23,7 @@ export function verifySgxEvidence({ bytes, endorsements }: Evidence, given: Veri
   const verified = verifyQuoteCollateral(signed, anchors, findCollateral(signed, context), context);
   const { report } = body;
   const platform = intelPlatform(signed);
-  const hex = (value: Uint8Array) => Buffer.from(value).toString("hex");
+  const hex = (value: Uint8Array) => value.toHex();
   return {
     kind: "sgx",
     userData: report.reportData,
@@ -50,7 +50,7 @@ export function verifySgxEvidence({ bytes, endorsements }: Evidence, given: Veri
 
 /** Asks for the collateral of the platform that the verified PCK certificate names. */
 export function findCollateral({ quote, pck }: Pick<VerifiedQuote, "quote" | "pck">, { collateral }: VerificationContext) {
-  return collateral.intel?.({ tee: quote.tee, fmspc: Buffer.from(pck.fmspc).toString("hex"), authority: pck.authority });
+  return collateral.intel?.({ tee: quote.tee, fmspc: pck.fmspc.toHex(), authority: pck.authority });
 }
 
 function appraiseTcb({ collateral, qeLevel, pck }: VerifiedQuote): Claims["tcb"] {

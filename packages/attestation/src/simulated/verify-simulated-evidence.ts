@@ -1,4 +1,5 @@
 import { ByteCursor } from "../core/byte-cursor.ts";
+import { decodeAscii } from "../core/bytes.ts";
 import type { Claims } from "../core/claims.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { Evidence, EvidenceKind } from "../core/evidence.ts";
@@ -19,7 +20,7 @@ export function verifySimulatedEvidence(
 ): Claims {
   const malformed = (detail: string) => new EvidenceError("EVIDENCE_MALFORMED", `simulated evidence: ${detail}`, { reason: "parse-error" });
   const cursor = new ByteCursor(bytes, malformed);
-  const name = Buffer.from(cursor.take(cursor.uint(1, "kind length"), "kind")).toString("latin1");
+  const name = decodeAscii(cursor.take(cursor.uint(1, "kind length"), "kind"));
   const kind = IMITATED.find((known) => known === name);
   if (kind === undefined) throw malformed("imitates no kind of hardware evidence");
   const imitation = { kind, bytes: cursor.take(cursor.left, "evidence"), ...(endorsements === undefined ? {} : { endorsements }) };

@@ -1,3 +1,4 @@
+import { decodeAscii } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { Certificate } from "../x509/certificate.ts";
 import { DER, DerReader } from "../x509/der-reader.ts";
@@ -49,7 +50,7 @@ export function readSnpEndorsementKey(certificate: Certificate): SnpEndorsementK
 /** `Milan-B0`, `Genoa`: the stepping behind the dash does not matter. */
 function readProduct(certificate: Certificate): SnpProduct {
   const reader = extensionReader(certificate, PRODUCT_NAME, "product name");
-  const name = Buffer.from(reader.value(DER.ia5String, "product name").content).toString("latin1").split("-")[0] ?? "";
+  const name = decodeAscii(reader.value(DER.ia5String, "product name").content).split("-")[0] ?? "";
   reader.finish();
   const product = GENOA_FAMILY.includes(name) ? "Genoa" : PRODUCTS.find((known) => known === name);
   if (product !== undefined) return product;

@@ -1,4 +1,5 @@
 import { ByteCursor } from "../core/byte-cursor.ts";
+import { concat } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 
 export type SnpProduct = "Milan" | "Genoa" | "Turin";
@@ -151,7 +152,7 @@ export function parseSnpReport(bytes: Uint8Array): SnpReport {
     launchMitigations: version >= 5 ? launchMitigations : undefined,
     currentMitigations: version >= 5 ? currentMitigations : undefined,
     signedBytes: bytes.subarray(0, SIGNED_BYTES),
-    signature: Buffer.concat([bigEndian48(r, "R", malformed), bigEndian48(s, "S", malformed)]),
+    signature: concat(bigEndian48(r, "R", malformed), bigEndian48(s, "S", malformed)),
   };
 }
 

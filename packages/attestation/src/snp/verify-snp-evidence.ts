@@ -1,10 +1,10 @@
-import { hash } from "node:crypto";
 import { cached } from "../collateral/verification-cache.ts";
 import { type Claims, type ClaimValue, codeIdentity } from "../core/claims.ts";
 import { findEndorsement, getEndorsement } from "../core/endorsement.ts";
 import type { Evidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { assertWorkloadMeasured, parseWorkload } from "../core/workload.ts";
+import { hash } from "../crypto/current-provider.ts";
 import { snpPlatform } from "../platform/describe-platform.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { parseRevocationList } from "../x509/revocation-list.ts";
@@ -37,7 +37,7 @@ export function verifySnpEvidence(evidence: Evidence, context: VerificationConte
 function claimsOf(verified: VerifiedSnpReport, descriptor: Uint8Array | undefined): Claims {
   const { report, endorsementKey, reportedTcb } = verified;
   const platform = snpPlatform(verified);
-  if (descriptor !== undefined) assertWorkloadMeasured("HOST_DATA", report.hostData, hash("sha256", descriptor, "buffer"));
+  if (descriptor !== undefined) assertWorkloadMeasured("HOST_DATA", report.hostData, hash("sha256", descriptor));
   const workload = descriptor === undefined ? undefined : parseWorkload(descriptor);
   return {
     kind: "snp",

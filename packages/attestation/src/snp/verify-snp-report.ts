@@ -1,6 +1,7 @@
-import { verify } from "node:crypto";
 import { cached, type VerificationCache } from "../collateral/verification-cache.ts";
+import { concat, isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
+import { isSignedBy } from "../crypto/signature.ts";
 import { type Certificate, publicKeyOf } from "../x509/certificate.ts";
 import { assertNotRevoked, assertWithinDates, verifyCertificationPath } from "../x509/certification-path.ts";
 import { isSameName } from "../x509/distinguished-name.ts";
@@ -33,6 +34,7 @@ export interface VerifiedSnpReport {
   readonly certifiedUntil: Date;
 }
 
+const ES384 = { kind: "ecdsa", digest: "sha384", encoding: "ieee-p1363" } as const;
 const refused = (detail: string, reason: string) => new EvidenceError("EVIDENCE_SIGNATURE", `SNP report: ${detail}`, { reason });
 
 /**
@@ -44,8 +46,8 @@ export function verifySnpReport(input: SnpReportInput): VerifiedSnpReport {
   verifyChain(input);
   const endorsementKey = readSnpEndorsementKey(input.endorsementKey);
   const key = publicKeyOf(input.endorsementKey);
-  if (key.asymmetricKeyDetails?.namedCurve !== "secp384r1") throw refused("the endorsement key is not on P-384", "unsupported-algorithm");
-  if (!verify("sha384", report.signedBytes, { key, dsaEncoding: "ieee-p1363" }, report.signature)) {
+  if (key.kind !== "ec" || key.curve !== "P-384") throw refused("the endorsement key is not on P-384", "unsupported-algorithm");
+  if (!isSignedBy(ES384, key, report.signedBytes, report.signature)) {
     throw refused(`not signed by the ${endorsementKey.kind}`, "bad-signature");
   }
   assertSameKey(report, endorsementKey);
@@ -86,7 +88,7 @@ function assertCertifiedTcb(reported: SnpTcb, certified: SnpTcb): void {
 
 function assertCertifiedChip(report: SnpReport, { hardwareId }: SnpEndorsementKey): void {
   if (hardwareId === undefined) return; // a VLEK is the provider's, not a chip's
-  const expected = Buffer.concat([hardwareId, new Uint8Array(report.chipId.length - hardwareId.length)]); // Turin's 8 bytes, zero padded
-  if (Buffer.compare(expected, report.chipId) === 0) return;
+  const expected = concat(hardwareId, new Uint8Array(report.chipId.length - hardwareId.length)); // Turin's 8 bytes, zero padded
+  if (isSameBytes(expected, report.chipId)) return;
   throw refused("CHIP_ID is not the one the VCEK is certified for", "chip-id-mismatch");
 }

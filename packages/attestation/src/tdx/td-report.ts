@@ -55,7 +55,8 @@ export function parseTdReport(bytes: Uint8Array): TdReport {
   };
 }
 
-const attributesOf = ({ tdAttributes }: TdReport): bigint => Buffer.from(tdAttributes).readBigUInt64LE();
+const attributesOf = ({ tdAttributes }: TdReport): bigint =>
+  new DataView(tdAttributes.buffer, tdAttributes.byteOffset, 8).getBigUint64(0, true);
 
 export const isDebugTd = (report: TdReport): boolean => (attributesOf(report) & DEBUG) !== 0n;
 

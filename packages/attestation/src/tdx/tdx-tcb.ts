@@ -1,4 +1,5 @@
 import type { PlatformTcbLevel, TcbInfo, TcbLevel, TdxModuleIdentity, VersionedTdxModule } from "../collateral/tcb-info.ts";
+import { isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { PckIdentity } from "../sgx/pck-certificate.ts";
 import { assertUsable, isAtLeast, reachesSgxLevel } from "../sgx/platform-tcb.ts";
@@ -42,7 +43,7 @@ export const findTdxModule = ({ tdxModuleIdentities }: TcbInfo, version: number)
   tdxModuleIdentities.find(({ id }) => id === tdxModuleId(version));
 
 function assertModule({ mrSignerSeam, seamAttributes }: TdxModuleFacts, { mrSigner, attributes, attributesMask }: TdxModuleIdentity): void {
-  if (Buffer.compare(mrSignerSeam, mrSigner) !== 0) throw mismatch("MRSIGNERSEAM does not fit the TCB Info");
+  if (!isSameBytes(mrSignerSeam, mrSigner)) throw mismatch("MRSIGNERSEAM does not fit the TCB Info");
   if (!fitsMasked(seamAttributes, attributes, attributesMask)) throw mismatch("SEAMATTRIBUTES do not fit the TCB Info");
 }
 

@@ -1,10 +1,11 @@
-import { hash } from "node:crypto";
 import { withCache } from "../collateral/verification-cache.ts";
+import { concat } from "../core/bytes.ts";
 import { type Claims, codeIdentity, type TcbClaim } from "../core/claims.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { assertWorkloadMeasured, parseWorkload } from "../core/workload.ts";
+import { hash } from "../crypto/current-provider.ts";
 import { intelPlatform } from "../platform/describe-platform.ts";
 import { assertUsable, converge } from "../sgx/platform-tcb.ts";
 import { type VerifiedQuote, verifyQuoteCollateral, verifyQuoteSignatures } from "../sgx/verify-quote.ts";
@@ -28,9 +29,9 @@ export function verifyTdxEvidence({ bytes, endorsements }: Evidence, given: Veri
   const { report } = body;
   const platform = intelPlatform(signed);
   const tcb = appraiseTcb(verified, report);
-  const launchMeasurement = Buffer.concat([report.mrTd, ...report.rtmrs.slice(0, 3)]);
+  const launchMeasurement = concat(report.mrTd, ...report.rtmrs.slice(0, 3));
   const descriptor = endorsements?.get("workload");
-  if (descriptor !== undefined) assertWorkloadMeasured("MRCONFIGID", report.mrConfigId, hash("sha384", descriptor, "buffer"));
+  if (descriptor !== undefined) assertWorkloadMeasured("MRCONFIGID", report.mrConfigId, hash("sha384", descriptor));
   const workload = descriptor === undefined ? undefined : parseWorkload(descriptor);
   return {
     kind: "tdx",
@@ -42,12 +43,12 @@ export function verifyTdxEvidence({ bytes, endorsements }: Evidence, given: Veri
     platform,
     tcb,
     ...(workload === undefined ? {} : { workload }),
-    details: { ...detailsOf(report), ...relaunchOf(verified, report, tcb), fmspc: Buffer.from(verified.pck.fmspc).toString("hex") },
+    details: { ...detailsOf(report), ...relaunchOf(verified, report, tcb), fmspc: verified.pck.fmspc.toHex() },
   };
 }
 
 function detailsOf(report: TdReport): Claims["details"] {
-  const hex = (value: Uint8Array) => Buffer.from(value).toString("hex");
+  const hex = (value: Uint8Array) => value.toHex();
   return {
     mrTd: hex(report.mrTd),
     ...Object.fromEntries(report.rtmrs.map((register, index) => [`rtmr${index}`, hex(register)])),

@@ -20,7 +20,7 @@ export function formatCheckpoint({ origin, size, root, extensions }: Checkpoint)
   if (origin === "" || root.length !== 32 || size < 0n || [origin, ...extensions].some((line) => line === "" || line.includes("\n"))) {
     throw new TypeError("a checkpoint has an origin, a size, a root of 32 bytes, and extension lines that are not empty");
   }
-  return `${[origin, String(size), Buffer.from(root).toString("base64"), ...extensions].join("\n")}\n`;
+  return `${[origin, String(size), root.toBase64(), ...extensions].join("\n")}\n`;
 }
 
 /** Reads the text of an opened note. Throws LOG_MALFORMED. */

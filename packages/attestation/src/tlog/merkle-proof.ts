@@ -1,3 +1,4 @@
+import { isSameBytes } from "../core/bytes.ts";
 import { LogError } from "./log-error.ts";
 import { EMPTY_ROOT, nodeHash } from "./merkle-tree.ts";
 
@@ -133,7 +134,7 @@ function assertHashes(hashes: readonly Uint8Array[]): void {
 }
 
 function assertEqual(found: Uint8Array, expected: Uint8Array, otherwise: string): void {
-  if (Buffer.compare(found, expected) !== 0) throw refused(otherwise);
+  if (!isSameBytes(found, expected)) throw refused(otherwise);
 }
 
 const refused = (detail: string): LogError => new LogError("LOG_PROOF", detail);

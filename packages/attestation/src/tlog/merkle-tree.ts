@@ -1,13 +1,12 @@
-import { createHash } from "node:crypto";
+import { hash } from "../crypto/current-provider.ts";
 import { LogError } from "./log-error.ts";
 
 /** Root of the tree without entries: the SHA-256 of nothing (RFC 9162 §2.1.1). */
-export const EMPTY_ROOT: Uint8Array = createHash("sha256").digest();
+export const EMPTY_ROOT: Uint8Array = hash("sha256");
 
-export const leafHash = (entry: Uint8Array): Uint8Array => createHash("sha256").update(Uint8Array.of(0)).update(entry).digest();
+export const leafHash = (entry: Uint8Array): Uint8Array => hash("sha256", Uint8Array.of(0), entry);
 
-export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array =>
-  createHash("sha256").update(Uint8Array.of(1)).update(left).update(right).digest();
+export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => hash("sha256", Uint8Array.of(1), left, right);
 
 /**
  * What an appender has to keep of a Merkle tree: the roots of its complete subtrees, largest first. There are as many as `size` has

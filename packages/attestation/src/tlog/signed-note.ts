@@ -1,4 +1,8 @@
-import { createPublicKey, hash, type KeyObject, sign, verify } from "node:crypto";
+import { concat, encodeUtf8 } from "../core/bytes.ts";
+import type { PublicKey } from "../crypto/crypto-provider.ts";
+import { hash } from "../crypto/current-provider.ts";
+import { isSignedBy } from "../crypto/signature.ts";
+import { ed25519PublicKey } from "../x509/public-key.ts";
 import { LogError } from "./log-error.ts";
 
 /** Who may sign a note: C2SP signed-note with Ed25519, or a witness with cosignature/v1. */
@@ -6,7 +10,7 @@ export interface NoteVerifier {
   readonly name: string;
   readonly keyId: number;
   readonly kind: "ed25519" | "cosignature";
-  readonly publicKey: KeyObject;
+  readonly publicKey: PublicKey;
 }
 
 export interface NoteSignature {
@@ -27,37 +31,31 @@ export interface OpenedNote {
 
 const NOTE_MAX_BYTES = 1_000_000;
 const SIGNATURES_MAX = 100;
-const DASH = "— ";
+export const DASH = "— ";
 const KINDS = new Map<number, NoteVerifier["kind"]>([
   [1, "ed25519"],
   [4, "cosignature"],
 ]);
-const SPKI_ED25519 = Uint8Array.fromHex("302a300506032b6570032100");
+export const KEY_BYTES = 32;
+const EDDSA = { kind: "eddsa" } as const;
 
 /** Reads a verifier key `NAME+HASH+BASE64` (C2SP signed-note). Throws LOG_MALFORMED, also when the hash is not that of the key. */
 export function parseVerifierKey(text: string): NoteVerifier {
   const [, name, keyHash, encoded] = /^([^+]{1,1000})\+([0-9a-f]{8})\+([A-Za-z0-9+/=]{1,1000})$/.exec(text) ?? [];
-  if (name === undefined || keyHash === undefined || encoded === undefined || !isName(name)) {
+  if (name === undefined || keyHash === undefined || encoded === undefined || !isNoteName(name)) {
     throw malformed("a verifier key is NAME+8 hex digits+base64");
   }
   const bytes = decodeBase64(encoded, "verifier key");
   const kind = KINDS.get(bytes[0] ?? 0);
   if (kind === undefined || bytes.length !== 33)
     throw malformed(`verifier key of ${name}: algorithm ${bytes[0]} with ${bytes.length} bytes is not supported`);
-  if (keyIdOf(name, bytes) !== Number.parseInt(keyHash, 16)) throw malformed(`verifier key of ${name}: the hash is not that of the key`);
-  const spki = Buffer.concat([SPKI_ED25519, bytes.subarray(1)]);
-  return { name, kind, keyId: keyIdOf(name, bytes), publicKey: createPublicKey({ key: spki, format: "der", type: "spki" }) };
+  if (noteKeyId(name, bytes) !== Number.parseInt(keyHash, 16)) throw malformed(`verifier key of ${name}: the hash is not that of the key`);
+  return { name, kind, keyId: noteKeyId(name, bytes), publicKey: ed25519PublicKey(bytes.subarray(1)) };
 }
 
 /** The same Ed25519 key as that of a witness: some publish it in the form for notes and cosign with it. Its key id is another. */
 export function asWitness({ name, publicKey }: NoteVerifier): NoteVerifier {
-  return { name, publicKey, kind: "cosignature", keyId: keyIdOf(name, noteKeyBytes(publicKey, "cosignature")) };
-}
-
-/** Writes the verifier key of an Ed25519 public key under `name`. */
-export function formatVerifierKey(name: string, publicKey: KeyObject, kind: NoteVerifier["kind"] = "ed25519"): string {
-  const bytes = noteKeyBytes(publicKey, kind);
-  return `${name}+${keyIdOf(name, bytes).toString(16).padStart(8, "0")}+${Buffer.from(bytes).toString("base64")}`;
+  return { name, publicKey, kind: "cosignature", keyId: noteKeyId(name, noteKeyBytes(publicKey, "cosignature")) };
 }
 
 /**
@@ -78,23 +76,6 @@ export function openNote(note: string | Uint8Array, verifiers: readonly NoteVeri
   return { text, verifiedBy, unverified: unverified.size };
 }
 
-/** Signs `text` (lines ending in a newline) with an Ed25519 key and returns the whole note; further signature lines may be appended to it. */
-export function signNote(text: string, name: string, privateKey: KeyObject): string {
-  assertText(text);
-  const publicKey = createPublicKey(privateKey);
-  return `${text}\n${signatureLine(name, noteKeyBytes(publicKey, "ed25519"), sign(null, Buffer.from(text), privateKey))}`;
-}
-
-/** The signature line of a witness (C2SP tlog-cosignature) that saw `text` at `timestamp` seconds. */
-export function cosignNote(text: string, name: string, timestamp: bigint, privateKey: KeyObject): string {
-  assertText(text);
-  const publicKey = createPublicKey(privateKey);
-  const stamp = Buffer.alloc(8);
-  stamp.writeBigUInt64BE(timestamp);
-  const signature = sign(null, cosignedMessage(text, timestamp), privateKey);
-  return signatureLine(name, noteKeyBytes(publicKey, "cosignature"), Buffer.concat([stamp, signature]));
-}
-
 interface SignatureLine {
   readonly name: string;
   readonly keyId: number;
@@ -104,7 +85,7 @@ interface SignatureLine {
 function splitNote(note: string | Uint8Array): { text: string; lines: SignatureLine[] } {
   const whole = typeof note === "string" ? note : decodeUtf8(note);
   if (whole.length > NOTE_MAX_BYTES) throw malformed(`${whole.length} characters, at most ${NOTE_MAX_BYTES} allowed`);
-  assertText(whole);
+  assertNoteText(whole);
   const split = whole.lastIndexOf("\n\n");
   if (split < 0) throw malformed("no blank line before the signatures");
   const signatures = whole.slice(split + 2);
@@ -116,47 +97,39 @@ function splitNote(note: string | Uint8Array): { text: string; lines: SignatureL
 
 function parseSignatureLine(line: string): SignatureLine {
   const [name, encoded, ...rest] = line.startsWith(DASH) ? line.slice(DASH.length).split(" ") : [];
-  if (name === undefined || encoded === undefined || rest.length > 0 || !isName(name))
+  if (name === undefined || encoded === undefined || rest.length > 0 || !isNoteName(name))
     throw malformed("a signature line is an em dash, a name and base64");
   const bytes = decodeBase64(encoded, `signature of ${JSON.stringify(name)}`);
   if (bytes.length < 5) throw malformed("a signature has a key id of 4 bytes and at least one byte behind it");
-  return { name, keyId: Buffer.from(bytes).readUInt32BE(0), signature: bytes.subarray(4) };
+  return { name, keyId: readU32(bytes), signature: bytes.subarray(4) };
 }
 
 function verifySignature(text: string, verifier: NoteVerifier, signature: Uint8Array): NoteSignature {
   const { name, keyId, publicKey } = verifier;
   const wrong = () => new LogError("LOG_SIGNATURE", `the signature of ${name}+${keyId.toString(16).padStart(8, "0")} is not valid`);
   if (verifier.kind === "ed25519") {
-    if (signature.length !== 64 || !verify(null, Buffer.from(text), publicKey, signature)) throw wrong();
+    if (signature.length !== 64 || !isSignedBy(EDDSA, publicKey, encodeUtf8(text), signature)) throw wrong();
     return { name, keyId };
   }
   if (signature.length !== 72) throw wrong();
-  const timestamp = Buffer.from(signature).readBigUInt64BE(0);
-  if (!verify(null, cosignedMessage(text, timestamp), publicKey, signature.subarray(8))) throw wrong();
+  const timestamp = new DataView(signature.buffer, signature.byteOffset, 8).getBigUint64(0);
+  if (!isSignedBy(EDDSA, publicKey, cosignedMessage(text, timestamp), signature.subarray(8))) throw wrong();
   return { name, keyId, timestamp };
 }
 
-const cosignedMessage = (text: string, timestamp: bigint): Uint8Array => Buffer.from(`cosignature/v1\ntime ${timestamp}\n${text}`);
+export const cosignedMessage = (text: string, timestamp: bigint): Uint8Array => encodeUtf8(`cosignature/v1\ntime ${timestamp}\n${text}`);
 
-function signatureLine(name: string, keyBytes: Uint8Array, signature: Uint8Array): string {
-  if (!isName(name)) throw new TypeError("a note key's name is not empty and has no space or plus sign");
-  const id = Buffer.alloc(4);
-  id.writeUInt32BE(keyIdOf(name, keyBytes));
-  return `${DASH}${name} ${Buffer.concat([id, signature]).toString("base64")}\n`;
+/** Algorithm number and key: what key ids are made from, and what verifier keys carry. */
+export function noteKeyBytes({ kind, spki }: PublicKey, purpose: NoteVerifier["kind"]): Uint8Array {
+  if (kind !== "ed25519") throw new TypeError(`notes are signed with Ed25519, not ${kind}`);
+  return concat(Uint8Array.of(purpose === "ed25519" ? 1 : 4), spki.subarray(-KEY_BYTES));
 }
 
-function noteKeyBytes(publicKey: KeyObject, kind: NoteVerifier["kind"]): Uint8Array {
-  if (publicKey.asymmetricKeyType !== "ed25519") throw new TypeError(`notes are signed with Ed25519, not ${publicKey.asymmetricKeyType}`);
-  const spki = publicKey.export({ type: "spki", format: "der" });
-  return Buffer.concat([Uint8Array.of(kind === "ed25519" ? 1 : 4), spki.subarray(SPKI_ED25519.length)]);
-}
+export const noteKeyId = (name: string, keyBytes: Uint8Array): number => readU32(hash("sha256", encodeUtf8(`${name}\n`), keyBytes));
 
-const keyIdOf = (name: string, keyBytes: Uint8Array): number =>
-  hash("sha256", Buffer.concat([Buffer.from(`${name}\n`), keyBytes]), "buffer").readUInt32BE(0);
+export const isNoteName = (name: string): boolean => name.length > 0 && !/[\s+\u0085]/u.test(name);
 
-const isName = (name: string): boolean => name.length > 0 && !/[\s+\u0085]/u.test(name);
-
-function assertText(text: string): void {
+export function assertNoteText(text: string): void {
   if (!text.isWellFormed() || /[\u0000-\u0009\u000b-\u001f]/.test(text))
     throw malformed("the note has control characters or is not Unicode text");
   if (!text.endsWith("\n")) throw malformed("the last line has no newline");
@@ -178,4 +151,5 @@ function decodeBase64(text: string, field: string): Uint8Array {
   }
 }
 
+const readU32 = (bytes: Uint8Array): number => new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0);
 const malformed = (detail: string): LogError => new LogError("LOG_MALFORMED", `note: ${detail}`);

@@ -6,7 +6,8 @@ import { formatCheckpoint, openCheckpoint, parseCheckpoint } from "./checkpoint.
 import { LogError } from "./log-error.ts";
 import { verifyConsistency, verifyInclusion, verifySubtreeConsistency, verifySubtreeInclusion } from "./merkle-proof.ts";
 import { appendLeaf, EMPTY_EDGE, EMPTY_ROOT, leafHash, nodeHash, proveConsistency, proveInclusion, rootOf } from "./merkle-tree.ts";
-import { asWitness, cosignNote, formatVerifierKey, openNote, parseVerifierKey, signNote } from "./signed-note.ts";
+import { cosignNote, formatVerifierKey, signNote } from "./sign-note.ts";
+import { asWitness, openNote, parseVerifierKey } from "./signed-note.ts";
 
 /** A log of `size` entries with everything needed to prove things about it. */
 function growLog(size: number) {

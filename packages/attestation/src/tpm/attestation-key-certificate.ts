@@ -1,4 +1,4 @@
-import type { KeyObject } from "node:crypto";
+import type { PublicKey } from "../crypto/crypto-provider.ts";
 import { type Certificate, publicKeyOf } from "../x509/certificate.ts";
 import { verifyCertificationPath } from "../x509/certification-path.ts";
 
@@ -7,7 +7,7 @@ export function verifyAttestationKeyCertificate(
   certificate: Certificate,
   intermediates: readonly Certificate[],
   { anchors, now }: { readonly anchors: readonly Certificate[]; readonly now: Date },
-): KeyObject {
+): PublicKey {
   verifyCertificationPath([certificate, ...intermediates], { anchors, now });
   return publicKeyOf(certificate);
 }

@@ -1,4 +1,4 @@
-import { constants, createCipheriv, createHmac, publicEncrypt } from "node:crypto";
+import { constants, createCipheriv, createHmac, createPublicKey, publicEncrypt } from "node:crypto";
 import type { TpmPublic } from "./tpm-public.ts";
 import type { TpmHash } from "./tpm-quote.ts";
 
@@ -19,14 +19,19 @@ const DIGEST_BYTES: Record<TpmHash, number> = { sha1: 20, sha256: 32, sha384: 48
  */
 export function makeCredential(endorsementKey: TpmPublic, name: Uint8Array, secret: Uint8Array, seed: Uint8Array): TpmCredential {
   const { key, nameAlgorithm, symmetricBits } = endorsementKey;
-  if (key.asymmetricKeyType !== "rsa" || (symmetricBits !== 128 && symmetricBits !== 256))
+  if (key.kind !== "rsa" || (symmetricBits !== 128 && symmetricBits !== 256))
     throw new TypeError("credentials are made for RSA endorsement keys with AES");
   if (seed.length !== DIGEST_BYTES[nameAlgorithm])
     throw new TypeError(`the seed has ${seed.length} bytes, not ${DIGEST_BYTES[nameAlgorithm]}`);
   if (secret.length > DIGEST_BYTES[nameAlgorithm])
     throw new TypeError(`the secret has ${secret.length} bytes, at most ${DIGEST_BYTES[nameAlgorithm]} fit`);
   const encryptedSecret = publicEncrypt(
-    { key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: nameAlgorithm, oaepLabel: Buffer.from("IDENTITY\0") },
+    {
+      key: createPublicKey({ key: Buffer.from(key.spki), format: "der", type: "spki" }),
+      padding: constants.RSA_PKCS1_OAEP_PADDING,
+      oaepHash: nameAlgorithm,
+      oaepLabel: Buffer.from("IDENTITY\0"),
+    },
     seed,
   );
   const symmetricKey = kdfA(nameAlgorithm, seed, "STORAGE", name, symmetricBits);

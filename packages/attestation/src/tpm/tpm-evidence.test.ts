@@ -42,8 +42,9 @@ function gather(key: string): Evidence {
   const values = tpm.read("pcrs.bin");
   const bank = Object.fromEntries(selection.map((pcr, index) => [pcr, values.subarray(index * 32, index * 32 + 32).toHex()]));
   const publicArea = tpm.read(`${key}.pub`).subarray(2);
+  const certified = createPublicKey({ key: Buffer.from(parseTpmPublic(publicArea).key.spki), format: "der", type: "spki" });
   const certificate = issueCertificate({
-    ...{ subject: `TPM_EK:${endorsementKeyId}`, issuer: "attestation key authority", publicKey: parseTpmPublic(publicArea).key },
+    ...{ subject: `TPM_EK:${endorsementKeyId}`, issuer: "attestation key authority", publicKey: certified },
     ...{ issuerKey: authority.privateKey, serial: 2n, isCa: false, ...validity },
   });
   const endorsements = new Map<string, Uint8Array>([

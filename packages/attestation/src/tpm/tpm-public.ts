@@ -1,5 +1,8 @@
-import { createPublicKey, hash, type KeyObject } from "node:crypto";
+import { concat, u16, u32 } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
+import type { NamedCurve, PublicKey } from "../crypto/crypto-provider.ts";
+import { hash } from "../crypto/current-provider.ts";
+import { ecPublicKey, rsaPublicKey } from "../x509/public-key.ts";
 import { TpmCursor } from "./tpm-cursor.ts";
 import { TPM_HASHES, type TpmHash } from "./tpm-quote.ts";
 
@@ -10,7 +13,7 @@ export interface TpmPublic {
   readonly authPolicy: Uint8Array;
   /** Symmetric cipher for what the key protects, key size in bits; storage and endorsement keys have one. */
   readonly symmetricBits: number | undefined;
-  readonly key: KeyObject;
+  readonly key: PublicKey;
   /** Algorithm and digest of the public area: how TPMs name the key. */
   readonly name: Uint8Array;
 }
@@ -29,10 +32,11 @@ const ECC = 0x0023;
 const AES = 0x0006;
 const NULL = 0x0010;
 const ECDAA = 0x001a;
-const CURVES = new Map([
-  [3, { jwk: "P-256", bytes: 32 }],
-  [4, { jwk: "P-384", bytes: 48 }],
+const CURVES = new Map<number, { readonly curve: NamedCurve; readonly bytes: number }>([
+  [3, { curve: "P-256", bytes: 32 }],
+  [4, { curve: "P-384", bytes: 48 }],
 ]);
+const DEFAULT_EXPONENT = 65537;
 const UNIQUE_MAX_BYTES = 1024;
 
 const refuse = (detail: string, reason = "parse-error") =>
@@ -52,7 +56,7 @@ export function parseTpmPublic(bytes: Uint8Array): TpmPublic {
   takeScheme(cursor, "scheme");
   const key = type === RSA ? takeRsaKey(cursor) : takeEccKey(cursor);
   if (cursor.left > 0) throw refuse(`${cursor.left} bytes follow the public area`, "trailing-data");
-  const name = Buffer.concat([Uint8Array.of(nameId >> 8, nameId & 0xff), hash(nameAlgorithm, bytes, "buffer")]);
+  const name = concat(u16(nameId), hash(nameAlgorithm, bytes));
   return { nameAlgorithm, attributes, authPolicy, symmetricBits, key, name };
 }
 
@@ -90,39 +94,25 @@ function takeScheme(cursor: TpmCursor, field: string): void {
   if (scheme === ECDAA) cursor.uint(2, `${field} count`);
 }
 
-function takeRsaKey(cursor: TpmCursor): KeyObject {
+function takeRsaKey(cursor: TpmCursor): PublicKey {
   cursor.uint(2, "keyBits");
-  const exponent = cursor.uint(4, "exponent") || 65537; // zero stands for the usual one
-  const modulus = cursor.sized(UNIQUE_MAX_BYTES, "modulus");
-  const e = Uint8Array.fromHex(
-    exponent
-      .toString(16)
-      .padStart(8, "0")
-      .replace(/^(?:00)+/, ""),
-  );
-  return readKey({ kty: "RSA", n: base64url(modulus), e: base64url(e) });
+  const exponent = cursor.uint(4, "exponent") || DEFAULT_EXPONENT; // zero stands for the usual one
+  return usable(rsaPublicKey(cursor.sized(UNIQUE_MAX_BYTES, "modulus"), u32(exponent)));
 }
 
-function takeEccKey(cursor: TpmCursor): KeyObject {
+function takeEccKey(cursor: TpmCursor): PublicKey {
   const id = cursor.uint(2, "curveID");
-  const curve = CURVES.get(id);
-  if (curve === undefined) throw refuse(`curve 0x${id.toString(16)} is not supported`, "unsupported-algorithm");
+  const known = CURVES.get(id);
+  if (known === undefined) throw refuse(`curve 0x${id.toString(16)} is not supported`, "unsupported-algorithm");
   takeScheme(cursor, "kdf");
-  const padded = (coordinate: Uint8Array) => base64url(Buffer.concat([new Uint8Array(curve.bytes - coordinate.length), coordinate]));
-  const x = padded(cursor.sized(curve.bytes, "x"));
-  const y = padded(cursor.sized(curve.bytes, "y"));
-  return readKey({ kty: "EC", crv: curve.jwk, x, y });
+  const { curve, bytes } = known;
+  const padded = (coordinate: Uint8Array) => concat(new Uint8Array(bytes - coordinate.length), coordinate);
+  const x = padded(cursor.sized(bytes, "x"));
+  const y = padded(cursor.sized(bytes, "y"));
+  return usable(ecPublicKey(curve, x, y));
 }
 
-function readKey(key: { kty: string; n?: string; e?: string; crv?: string; x?: string; y?: string }): KeyObject {
-  try {
-    return createPublicKey({ key, format: "jwk" });
-  } catch (cause) {
-    throw new EvidenceError("EVIDENCE_MALFORMED", "TPM public area: not a usable key, its point is not on the curve for example", {
-      reason: "parse-error",
-      cause,
-    });
-  }
+function usable(key: PublicKey | undefined): PublicKey {
+  if (key !== undefined) return key;
+  throw refuse("not a usable key, its point is not on the curve for example");
 }
-
-const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");

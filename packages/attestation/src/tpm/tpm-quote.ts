@@ -1,3 +1,4 @@
+import { concat } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import { TpmCursor } from "./tpm-cursor.ts";
 
@@ -130,6 +131,6 @@ function takeEcdsa(cursor: TpmCursor): Uint8Array {
   const r = cursor.sized(DIGEST_MAX_BYTES, "signatureR");
   const s = cursor.sized(DIGEST_MAX_BYTES, "signatureS");
   const width = Math.max(r.length, s.length) <= 32 ? 32 : 48;
-  const padded = (integer: Uint8Array) => Buffer.concat([new Uint8Array(Math.max(0, width - integer.length)), integer]);
-  return Buffer.concat([padded(r), padded(s)]);
+  const padded = (integer: Uint8Array) => concat(new Uint8Array(Math.max(0, width - integer.length)), integer);
+  return concat(padded(r), padded(s));
 }

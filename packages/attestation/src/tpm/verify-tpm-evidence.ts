@@ -1,15 +1,16 @@
-import { createHash, hash } from "node:crypto";
 import { type Claims, codeIdentity } from "../core/claims.ts";
 import { findEndorsement, getEndorsement } from "../core/endorsement.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { assertWorkloadMeasured, parseWorkload } from "../core/workload.ts";
+import { hash } from "../crypto/current-provider.ts";
 import { assertLogExplainsPcrs } from "../eventlog/compare.ts";
 import { parseEventLog } from "../eventlog/event-log.ts";
 import { extendRegister, zeroRegister } from "../eventlog/replay.ts";
 import { type Certificate, parseCertificate, parsePemCertificates } from "../x509/certificate.ts";
 import { findCommonName } from "../x509/distinguished-name.ts";
+import { isSameKey } from "../x509/public-key.ts";
 import { verifyAttestationKeyCertificate } from "./attestation-key-certificate.ts";
 import { parsePcrBanks } from "./pcr-banks.ts";
 import { assertAttestationKey, parseTpmPublic, type TpmPublic } from "./tpm-public.ts";
@@ -45,7 +46,7 @@ function assertCertified(key: TpmPublic, certificate: Certificate, evidence: Evi
   const intermediates = pem === undefined ? [] : parsePemCertificates(pem);
   const anchors = (context.trustAnchors.tpm ?? []).map(parseCertificate);
   const certified = verifyAttestationKeyCertificate(certificate, intermediates, { anchors, now: context.now });
-  if (certified.equals(key.key)) return;
+  if (isSameKey(certified, key.key)) return;
   throw new EvidenceError("EVIDENCE_SIGNATURE", "TPM evidence: the certificate is that of another key", { reason: "bad-chain" });
 }
 
@@ -64,7 +65,7 @@ function claimsOf(
   if (eventLog !== undefined) assertLogExplainsPcrs(parseEventLog(eventLog), "sha256", bank);
   const descriptor = endorsements?.get("workload");
   if (descriptor !== undefined) {
-    const extended = extendRegister("sha256", zeroRegister("sha256"), hash("sha256", descriptor, "buffer"));
+    const extended = extendRegister("sha256", zeroRegister("sha256"), hash("sha256", descriptor));
     assertWorkloadMeasured(`PCR ${WORKLOAD_PCR}`, bank.get(WORKLOAD_PCR), extended);
   }
   const workload = descriptor === undefined ? undefined : parseWorkload(descriptor);
@@ -91,10 +92,9 @@ function claimsOf(
 
 /** SHA-256 over index and value of the boot PCRs. One that was not quoted makes another measurement: leaving it out hides nothing. */
 function bootMeasurement(bank: ReadonlyMap<number, Uint8Array>): Uint8Array {
-  const digest = createHash("sha256");
-  for (const index of BOOT_PCRS) {
+  const parts = BOOT_PCRS.flatMap((index) => {
     const value = bank.get(index);
-    if (value !== undefined) digest.update(Uint8Array.of(index)).update(value);
-  }
-  return digest.digest();
+    return value === undefined ? [] : [Uint8Array.of(index), value];
+  });
+  return hash("sha256", ...parts);
 }

@@ -1,5 +1,9 @@
-import { constants, createHash, type KeyObject, timingSafeEqual, verify } from "node:crypto";
+import { isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
+import type { PublicKey } from "../crypto/crypto-provider.ts";
+import { hash as digestOf } from "../crypto/current-provider.ts";
+import { isSignedBy } from "../crypto/signature.ts";
+import { describeKey } from "../x509/public-key.ts";
 import { type PcrSelection, parseTpmQuote, parseTpmSignature, type TpmHash, type TpmQuote, type TpmSignature } from "./tpm-quote.ts";
 
 /** Values of PCRs by bank and index, as somebody reports them. */
@@ -11,7 +15,7 @@ export interface TpmQuoteInput {
   /** TPMT_SIGNATURE, or one taken apart already. */
   readonly signature: Uint8Array | TpmSignature;
   /** Key that the relying party knows to be restricted to its TPM: everything the quote proves, it proves by this. */
-  readonly attestationKey: KeyObject;
+  readonly attestationKey: PublicKey;
   readonly pcrs: PcrBanks;
   /** What extraData has to be, whole; undefined leaves freshness to the caller. */
   readonly nonce?: Uint8Array;
@@ -25,7 +29,7 @@ export interface VerifiedTpmQuote {
 }
 
 const MODULUS_MIN_BITS = 2048;
-const CURVES: ReadonlySet<string> = new Set(["prime256v1", "secp384r1"]);
+const DIGEST_BYTES: Readonly<Record<TpmHash, number>> = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 };
 
 /** Verifies signature, nonce and PCR values of a quote. Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE, EVIDENCE_STALE (nonce). */
 export function verifyTpmQuote({ message, signature, attestationKey, pcrs, nonce }: TpmQuoteInput): VerifiedTpmQuote {
@@ -35,7 +39,7 @@ export function verifyTpmQuote({ message, signature, attestationKey, pcrs, nonce
   if (!verifyTpmSignature(message, parts, attestationKey)) {
     throw new EvidenceError("EVIDENCE_SIGNATURE", "TPM quote: not signed by the attestation key", { reason: "bad-signature" });
   }
-  if (nonce !== undefined && !equal(nonce, quote.extraData)) {
+  if (nonce !== undefined && !isSameBytes(nonce, quote.extraData)) {
     throw new EvidenceError("EVIDENCE_STALE", `TPM quote: extraData of ${quote.extraData.length} bytes is not the nonce expected`, {
       reason: "nonce-mismatch",
       remedy: "Ask the TPM for a quote over the nonce of this exchange.",
@@ -45,44 +49,38 @@ export function verifyTpmQuote({ message, signature, attestationKey, pcrs, nonce
 }
 
 /** RSA of at least 2048 bits, P-256 or P-384: other keys, such as those on small curves, are refused whatever they sign. */
-export function assertTpmKey(key: KeyObject): void {
-  const { modulusLength = 0, namedCurve = "" } = key.asymmetricKeyDetails ?? {};
-  if (key.asymmetricKeyType === "rsa" && modulusLength >= MODULUS_MIN_BITS) return;
-  if (key.asymmetricKeyType === "ec" && CURVES.has(namedCurve)) return;
-  const found = key.asymmetricKeyType === "rsa" ? `RSA of ${modulusLength} bits` : `${key.asymmetricKeyType} ${namedCurve}`;
-  throw new EvidenceError(
-    "EVIDENCE_MALFORMED",
-    `TPM quote: attestation key is ${found}; RSA from 2048 bits, P-256 and P-384 are supported`,
-    {
-      reason: "unsupported-algorithm",
-    },
-  );
+export function assertTpmKey(key: PublicKey): void {
+  if (key.kind === "rsa" && key.modulusBits >= MODULUS_MIN_BITS) return;
+  if (key.kind === "ec" && key.curve !== "P-521") return;
+  const message = `TPM quote: attestation key is ${describeKey(key)}; RSA from 2048 bits, P-256 and P-384 are supported`;
+  throw new EvidenceError("EVIDENCE_MALFORMED", message, { reason: "unsupported-algorithm" });
 }
 
 /** Whether `key` made `signature` over `message`; the scheme has to be one of the key's type. */
-export function verifyTpmSignature(message: Uint8Array, signature: TpmSignature, key: KeyObject): boolean {
-  if ((signature.scheme === "ecdsa") !== (key.asymmetricKeyType === "ec")) return false;
-  switch (signature.scheme) {
+export function verifyTpmSignature(message: Uint8Array, { scheme, hash: digest, bytes }: TpmSignature, key: PublicKey): boolean {
+  switch (scheme) {
     case "ecdsa":
-      return verify(signature.hash, message, { key, dsaEncoding: "ieee-p1363" }, signature.bytes);
+      return isSignedBy({ kind: "ecdsa", digest, encoding: "ieee-p1363" }, key, message, bytes);
     case "rsassa":
-      return verify(signature.hash, message, { key, padding: constants.RSA_PKCS1_PADDING }, signature.bytes);
-    case "rsapss": // TPMs differ in salt length: that of the hash, or the largest that fits
-      return verify(
-        signature.hash,
-        message,
-        { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_AUTO },
-        signature.bytes,
-      );
+      return isSignedBy({ kind: "rsa-pkcs1", digest }, key, message, bytes);
+    case "rsapss":
+      return pssSaltBytes(key, digest).some((saltBytes) => isSignedBy({ kind: "rsa-pss", digest, saltBytes }, key, message, bytes));
     default:
-      return signature.scheme satisfies never;
+      return scheme satisfies never;
   }
+}
+
+/** TPMs differ: the salt is as long as the digest (FIPS mode), or the longest that fits (part 1, §B.7; RFC 8017 §9.1.1). */
+function pssSaltBytes(key: PublicKey, digest: TpmHash): readonly number[] {
+  if (key.kind !== "rsa") return [];
+  const digestBytes = DIGEST_BYTES[digest];
+  return [digestBytes, Math.ceil((key.modulusBits - 1) / 8) - digestBytes - 2];
 }
 
 /** pcrDigest is the hash, by the signature's algorithm, over the selected values in the order of selection (part 3, §18.4). */
 function selectQuoted(quote: TpmQuote, reported: PcrBanks, algorithm: TpmHash): PcrBanks {
   const mismatch = (detail: string) => new EvidenceError("EVIDENCE_SIGNATURE", `TPM quote: ${detail}`, { reason: "pcr-mismatch" });
-  const digest = createHash(algorithm);
+  const values: Uint8Array[] = [];
   const quoted = new Map<TpmHash, Map<number, Uint8Array>>();
   for (const { hash, pcrs } of quote.pcrSelect satisfies readonly PcrSelection[]) {
     const bank = quoted.get(hash) ?? new Map<number, Uint8Array>();
@@ -90,13 +88,11 @@ function selectQuoted(quote: TpmQuote, reported: PcrBanks, algorithm: TpmHash): 
     for (const pcr of pcrs) {
       const value = reported.get(hash)?.get(pcr);
       if (value === undefined) throw mismatch(`no value is given for PCR ${pcr} of the ${hash} bank, which was quoted`);
-      if (value.length !== createHash(hash).digest().length) throw mismatch(`PCR ${pcr} of the ${hash} bank has ${value.length} bytes`);
-      digest.update(value);
+      if (value.length !== DIGEST_BYTES[hash]) throw mismatch(`PCR ${pcr} of the ${hash} bank has ${value.length} bytes`);
+      values.push(value);
       bank.set(pcr, value);
     }
   }
-  if (!equal(digest.digest(), quote.pcrDigest)) throw mismatch("the PCR values given are not those that were quoted");
+  if (!isSameBytes(digestOf(algorithm, ...values), quote.pcrDigest)) throw mismatch("the PCR values given are not those that were quoted");
   return quoted;
 }
-
-const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && timingSafeEqual(a, b);

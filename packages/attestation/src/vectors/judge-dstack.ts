@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { hash } from "../crypto/current-provider.ts";
 import { parseDstackEventLog, verifyDstackEventLog } from "../dstack/dstack-event-log.ts";
 import { type Answer, answerOf, judgeAnswer } from "./answer.ts";
 import { fileOf } from "./case-input.ts";
@@ -23,7 +23,7 @@ function verifyCase(vectorCase: VectorCase): Answer {
     runtimeEvents: Object.fromEntries([...runtimeEvents].map(([name, payload]) => [name, payload.toHex()])),
     eventCount: events.length,
     composeHash,
-    ...(appCompose === undefined ? {} : { composeHashMatchesAppCompose: hash("sha256", appCompose) === composeHash }),
+    ...(appCompose === undefined ? {} : { composeHashMatchesAppCompose: hash("sha256", appCompose).toHex() === composeHash }),
   };
   return { outcome: "ok", fields };
 }

@@ -1,11 +1,13 @@
-import { createPublicKey, type KeyObject } from "node:crypto";
+import { decodeAscii } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
+import type { PublicKey } from "../crypto/crypto-provider.ts";
 import { assertLogExplainsPcrs } from "../eventlog/compare.ts";
 import { parseEventLog } from "../eventlog/event-log.ts";
 import { verifyAttestationKeyCertificate } from "../tpm/attestation-key-certificate.ts";
 import { parsePcrBanks } from "../tpm/pcr-banks.ts";
 import { parseTpmSignature, type TpmQuote } from "../tpm/tpm-quote.ts";
 import { type PcrBanks, verifyTpmQuote } from "../tpm/verify-tpm-quote.ts";
+import { isSameKey, readPublicKey } from "../x509/public-key.ts";
 import { type Answer, answerOf, judgeAnswer } from "./answer.ts";
 import { certificateOf, fileOf, nonceOf, timeOf } from "./case-input.ts";
 import type { CaseVerdict, VectorCase } from "./vector-case.ts";
@@ -35,25 +37,22 @@ function verifyCase(vectorCase: VectorCase): Answer {
   return { outcome: "ok", fields: { tpm: quoteFields(quote), pcrs: pcrFields(pcrs), signature: { scheme, hash } } };
 }
 
-function readKey(pem: Uint8Array): KeyObject {
-  try {
-    return createPublicKey(Buffer.from(pem));
-  } catch (cause) {
-    throw new EvidenceError("EVIDENCE_MALFORMED", "TPM quote: the attestation key is not a public key in PEM", {
-      reason: "parse-error",
-      cause,
-    });
-  }
+const PEM = /^-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*$/;
+
+function readKey(pem: Uint8Array): PublicKey {
+  const [, body] = PEM.exec(decodeAscii(pem)) ?? [];
+  if (body !== undefined) return readPublicKey(Uint8Array.fromBase64(body));
+  throw new EvidenceError("EVIDENCE_MALFORMED", "TPM quote: the attestation key is not a public key in PEM", { reason: "parse-error" });
 }
 
-function verifyKeyCertificate(vectorCase: VectorCase, attestationKey: KeyObject): void {
+function verifyKeyCertificate(vectorCase: VectorCase, attestationKey: PublicKey): void {
   const intermediates = vectorCase.files.has("ak-intermediate.der") ? [certificateOf(vectorCase, "ak-intermediate.der")] : [];
   const anchors = [certificateOf(vectorCase, "ak-root.der")];
   const certified = verifyAttestationKeyCertificate(certificateOf(vectorCase, "ak-cert.der"), intermediates, {
     anchors,
     now: timeOf(vectorCase),
   });
-  if (certified.equals(attestationKey)) return;
+  if (isSameKey(certified, attestationKey)) return;
   throw new EvidenceError("EVIDENCE_SIGNATURE", "TPM quote: the certificate is that of another attestation key", { reason: "bad-chain" });
 }
 

@@ -1,3 +1,4 @@
+import { isSameBytes } from "../core/bytes.ts";
 import { type Certificate, isSelfIssued } from "./certificate.ts";
 import { commonNames, isEmptyName } from "./distinguished-name.ts";
 import { EXTENSION } from "./extensions.ts";
@@ -84,7 +85,7 @@ function findAuthorityFault(certificate: Certificate, role: CertificateRole, pro
 /** Without an authority key identifier, or naming its own key there. */
 function isOwnAuthority({ authorityKeyIdentifier, subjectKeyIdentifier }: Certificate): boolean {
   if (authorityKeyIdentifier?.keyIdentifier === undefined) return true;
-  return subjectKeyIdentifier !== undefined && Buffer.compare(authorityKeyIdentifier.keyIdentifier, subjectKeyIdentifier) === 0;
+  return subjectKeyIdentifier !== undefined && isSameBytes(authorityKeyIdentifier.keyIdentifier, subjectKeyIdentifier);
 }
 
 /** CA/Browser Forum Baseline Requirements 7.1.2. */

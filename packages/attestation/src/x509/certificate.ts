@@ -1,5 +1,7 @@
-import type { KeyObject } from "node:crypto";
+import { decodeAscii, isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
+import type { PublicKey } from "../crypto/crypto-provider.ts";
+import { isUsableKey } from "../crypto/current-provider.ts";
 import { DER, DerReader } from "./der-reader.ts";
 import { type DistinguishedName, isSameName, readDistinguishedName } from "./distinguished-name.ts";
 import {
@@ -25,7 +27,7 @@ import {
   readPolicyMappings,
 } from "./extensions.ts";
 import type { GeneralName } from "./general-name.ts";
-import { type AlgorithmIdentifier, findKeyFault, importPublicKey, readSignatureAlgorithm } from "./signature-scheme.ts";
+import { type AlgorithmIdentifier, readCertificateKey, readSignatureAlgorithm } from "./signature-scheme.ts";
 
 /** An X.509 certificate taken apart (RFC 5280 §4.1): nothing is verified. Byte fields are views into `der`. */
 export interface Certificate {
@@ -80,7 +82,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const serialNumber = body.integer("serialNumber");
   if (serialNumber.length > SERIAL_MAX_BYTES) throw malformed(`a serial number of ${serialNumber.length} bytes`);
   const innerAlgorithm = readSignatureAlgorithm(body, "signature algorithm");
-  if (Buffer.compare(innerAlgorithm.bytes, signatureAlgorithm.bytes) !== 0) throw malformed("signed and outer signature algorithm differ");
+  if (!isSameBytes(innerAlgorithm.bytes, signatureAlgorithm.bytes)) throw malformed("signed and outer signature algorithm differ");
   const issuer = readDistinguishedName(body, "issuer");
   const validity = body.open(DER.sequence, "validity");
   const notBefore = validity.time("notBefore");
@@ -145,24 +147,21 @@ function readKnownExtensions(extensions: ReadonlyMap<string, Extension>) {
 export const isSelfIssued = (certificate: Certificate): boolean => isSameName(certificate.issuer, certificate.subject);
 
 /** Lower-case hex of the serial number without leading zeros. */
-export const serialNumberHex = (serialNumber: Uint8Array): string =>
-  Buffer.from(serialNumber)
-    .toString("hex")
-    .replace(/^0+(?=.)/, "");
+export const serialNumberHex = (serialNumber: Uint8Array): string => serialNumber.toHex().replace(/^0+(?=.)/, "");
 
-/** Imported once for each parsed certificate: importing costs as much as a signature check. */
-const importedKeys = new WeakMap<Certificate, KeyObject>();
+/** Read once for each parsed certificate: providers import a key once, and importing costs as much as a signature check. */
+const knownKeys = new WeakMap<Certificate, PublicKey>();
 
 /** The certificate's key. Throws EVIDENCE_SIGNATURE (`bad-chain`) for a key that is too weak, of another kind, or no point of its curve. */
-export function publicKeyOf(certificate: Certificate): KeyObject {
-  const known = importedKeys.get(certificate);
+export function publicKeyOf(certificate: Certificate): PublicKey {
+  const known = knownKeys.get(certificate);
   if (known !== undefined) return known;
-  const fault = findKeyFault(certificate.publicKeyInfo, malformed);
-  const key = fault === undefined ? importPublicKey(certificate.publicKeyInfo) : undefined;
-  if (key === undefined) {
-    throw new EvidenceError("EVIDENCE_SIGNATURE", `certificate: its public key ${fault ?? "cannot be imported"}`, { reason: "bad-chain" });
+  const key = readCertificateKey(certificate.publicKeyInfo, malformed);
+  const fault = typeof key === "string" ? key : isUsableKey(key) ? undefined : "cannot be imported";
+  if (typeof key === "string" || fault !== undefined) {
+    throw new EvidenceError("EVIDENCE_SIGNATURE", `certificate: its public key ${fault}`, { reason: "bad-chain" });
   }
-  importedKeys.set(certificate, key);
+  knownKeys.set(certificate, key);
   return key;
 }
 
@@ -178,7 +177,7 @@ export function parsePemCertificates(pem: Uint8Array): readonly Certificate[] {
 
 /** DER certificates inside a PEM text. */
 export function splitPem(pem: Uint8Array): readonly Uint8Array[] {
-  const text = Buffer.from(pem.buffer, pem.byteOffset, pem.length).toString("latin1");
+  const text = decodeAscii(pem);
   const blocks: Uint8Array[] = [];
   const BEGIN = "-----BEGIN CERTIFICATE-----";
   const END = "-----END CERTIFICATE-----";

@@ -1,4 +1,6 @@
+import { isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
+import { isSignedBy } from "../crypto/signature.ts";
 import { type Certificate, isSelfIssued, publicKeyOf } from "./certificate.ts";
 import { type CertificateProfile, type CertificateRole, findProfileFault } from "./certificate-profile.ts";
 import { describeName, isSameName } from "./distinguished-name.ts";
@@ -13,7 +15,6 @@ import {
   type VerifiedRevocationList,
   verifyRevocationList,
 } from "./revocation-list.ts";
-import { isSignedBy } from "./signature-scheme.ts";
 import { isNamed, type SubjectName } from "./subject-name.ts";
 
 export interface PathOptions {
@@ -147,7 +148,7 @@ function splitAtAnchor(chain: readonly Certificate[], anchors: readonly Certific
   if (last === undefined) throw badChain("the chain is empty");
   // Another certificate for an anchor's name and key ends the path too, if that key signed it.
   const itself = anchors.find(
-    (anchor) => isSameKeyAndName(anchor, last) && (Buffer.compare(anchor.der, last.der) === 0 || isIssuedBy(last, anchor)),
+    (anchor) => isSameKeyAndName(anchor, last) && (isSameBytes(anchor.der, last.der) || isIssuedBy(last, anchor)),
   );
   if (itself !== undefined) return { path: chain.slice(0, -1), anchor: itself };
   const named = anchors.filter((anchor) => isSameName(anchor.subject, last.issuer));
@@ -163,7 +164,7 @@ function splitAtAnchor(chain: readonly Certificate[], anchors: readonly Certific
 }
 
 const isSameKeyAndName = (a: Certificate, b: Certificate): boolean =>
-  Buffer.compare(a.publicKeyInfo, b.publicKeyInfo) === 0 && isSameName(a.subject, b.subject);
+  isSameBytes(a.publicKeyInfo, b.publicKeyInfo) && isSameName(a.subject, b.subject);
 
 function verifyIssuedBy(certificate: Certificate, issuer: Certificate): void {
   const { scheme, oid } = certificate.signatureAlgorithm;

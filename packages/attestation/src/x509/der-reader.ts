@@ -1,3 +1,5 @@
+import { decodeAscii } from "../core/bytes.ts";
+
 /**
  * Reader of DER (X.690 §8 to §11) as certificates use it: single-byte tags, definite minimal lengths. It never recurses by itself, so depth
  * is bounded by the code that calls it, and it never copies.
@@ -197,7 +199,7 @@ function decodeOid(content: Uint8Array, malformed: Malformed): string {
 }
 
 function decodeTime(tag: number, content: Uint8Array): number | undefined {
-  const text = Buffer.from(content.buffer, content.byteOffset, content.length).toString("latin1");
+  const text = decodeAscii(content);
   const isUtc = tag === DER.utcTime;
   if (!(isUtc ? /^\d{12}Z$/ : /^\d{14}Z$/).test(text) || (!isUtc && tag !== DER.generalizedTime)) return undefined;
   const short = Number(text.slice(0, 2));

@@ -1,3 +1,4 @@
+import { decodeAscii, isSameBytes } from "../core/bytes.ts";
 import { DER, type DerReader, type DerValue, readList } from "./der-reader.ts";
 
 export interface NameAttribute {
@@ -21,6 +22,8 @@ const SHORT_NAMES = new Map([
   ["2.5.4.10", "O"],
   ["2.5.4.11", "OU"],
 ]);
+const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const UTF16 = new TextDecoder("utf-16be", { ignoreBOM: true });
 const COMMON_NAME = "2.5.4.3";
 const EMAIL_ADDRESS = "1.2.840.113549.1.9.1";
 
@@ -46,7 +49,7 @@ function readRelativeNames(reader: DerReader, sequence: DerValue, field: string)
 
 /** Whether two Names are the same by the rules of RFC 5280 §7.1: case and runs of spaces do not matter. */
 export function isSameName(a: DistinguishedName, b: DistinguishedName): boolean {
-  if (Buffer.compare(a.bytes, b.bytes) === 0) return true;
+  if (isSameBytes(a.bytes, b.bytes)) return true;
   return a.relativeNames.length === b.relativeNames.length && isNameWithin(a, b);
 }
 
@@ -80,23 +83,22 @@ const canonical = (relative: readonly NameAttribute[]): string =>
   relative
     .map(({ type, value }) => {
       const text = decodeText(value);
-      if (text === undefined) return `${type}=#${Buffer.from(value.bytes).toString("hex")}`;
+      if (text === undefined) return `${type}=#${value.bytes.toHex()}`;
       return `${type}=${JSON.stringify(text.normalize("NFKC").toLowerCase().trim().replace(/ +/g, " "))}`;
     })
     .sort()
     .join("+");
 
 function decodeText({ tag, content }: DerValue): string | undefined {
-  const buffer = Buffer.from(content.buffer, content.byteOffset, content.length);
   switch (tag) {
     case DER.utf8String:
-      return buffer.toString("utf8");
+      return UTF8.decode(content);
     case DER.printableString:
     case DER.ia5String:
     case DER.teletexString:
-      return buffer.toString("latin1");
+      return decodeAscii(content);
     case DER.bmpString:
-      return buffer.length % 2 === 0 ? Buffer.from(buffer).swap16().toString("utf16le") : undefined;
+      return content.length % 2 === 0 ? UTF16.decode(content) : undefined;
     default:
       return undefined;
   }

@@ -1,3 +1,4 @@
+import { isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { Certificate } from "./certificate.ts";
 import { isIssuedBy, type PathOptions, type VerifiedPath, verifyCertificationPath } from "./certification-path.ts";
@@ -55,10 +56,10 @@ function candidates(certificate: Certificate, intermediates: readonly Certificat
   const wanted = certificate.authorityKeyIdentifier?.keyIdentifier;
   const rank = ({ subjectKeyIdentifier: found }: Certificate) => {
     if (wanted === undefined || found === undefined) return 1;
-    return Buffer.compare(wanted, found) === 0 ? 0 : 2;
+    return isSameBytes(wanted, found) ? 0 : 2;
   };
   return intermediates.filter(({ subject }) => isSameName(subject, certificate.issuer)).sort((a, b) => rank(a) - rank(b));
 }
 
 const isSameEntity = (a: Certificate, b: Certificate): boolean =>
-  Buffer.compare(a.publicKeyInfo, b.publicKeyInfo) === 0 && isSameName(a.subject, b.subject);
+  isSameBytes(a.publicKeyInfo, b.publicKeyInfo) && isSameName(a.subject, b.subject);

@@ -1,3 +1,4 @@
+import { decodeAscii } from "../core/bytes.ts";
 import { type DerReader, readList } from "./der-reader.ts";
 import { type DistinguishedName, readDistinguishedName } from "./distinguished-name.ts";
 
@@ -25,7 +26,7 @@ export function readGeneralName(reader: DerReader, field: string): GeneralName {
   const kind = TEXT_KINDS.get(tag);
   if (kind !== undefined) {
     if (content.some((octet) => octet >= 0x80)) throw reader.fail(`${field} is not ASCII`);
-    return { kind, text: Buffer.from(content).toString("latin1") };
+    return { kind, text: decodeAscii(content) };
   }
   if (tag === 0x87) return { kind: "ip", bytes: content };
   if (tag === 0xa4) {

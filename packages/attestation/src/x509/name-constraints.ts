@@ -140,6 +140,6 @@ function hostOfUri(text: string): string | undefined {
 }
 
 function describe(name: GeneralName): string {
-  if (name.kind === "ip") return `address ${Buffer.from(name.bytes).toString("hex").slice(0, 64)}`;
+  if (name.kind === "ip") return `address ${name.bytes.toHex().slice(0, 64)}`;
   return "text" in name ? `${name.kind} ${JSON.stringify(name.text.slice(0, 80))}` : name.kind;
 }

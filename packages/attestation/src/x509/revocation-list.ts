@@ -1,9 +1,11 @@
+import { isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
+import { isSignedBy } from "../crypto/signature.ts";
 import { type Certificate, publicKeyOf, serialNumberHex } from "./certificate.ts";
 import { DER, DerReader } from "./der-reader.ts";
 import { type DistinguishedName, describeName, isSameName, readDistinguishedName } from "./distinguished-name.ts";
 import { EXTENSION, type Extension, readAuthorityKeyIdentifier, readExtension, readExtensions } from "./extensions.ts";
-import { type AlgorithmIdentifier, isSignedBy, readSignatureAlgorithm } from "./signature-scheme.ts";
+import { type AlgorithmIdentifier, readSignatureAlgorithm } from "./signature-scheme.ts";
 
 /** A complete CRL taken apart (RFC 5280 §5.1): nothing is verified. */
 export interface RevocationList {
@@ -40,7 +42,7 @@ export function parseRevocationList(der: Uint8Array): RevocationList {
   const isVersion2 = body.nextTag === DER.integer;
   if (isVersion2 && body.smallInteger("version") !== 1) throw malformed("the version is not 2");
   const innerAlgorithm = readSignatureAlgorithm(body, "signature algorithm");
-  if (Buffer.compare(innerAlgorithm.bytes, signatureAlgorithm.bytes) !== 0) throw malformed("signed and outer signature algorithm differ");
+  if (!isSameBytes(innerAlgorithm.bytes, signatureAlgorithm.bytes)) throw malformed("signed and outer signature algorithm differ");
   const issuer = readDistinguishedName(body, "issuer");
   const thisUpdate = body.time("thisUpdate");
   const nextUpdate = body.nextTag === DER.utcTime || body.nextTag === DER.generalizedTime ? body.time("nextUpdate") : undefined;
@@ -100,9 +102,7 @@ export function verifyRevocationList(list: RevocationList, issuer: Certificate):
     throw refused("crl-mismatch", `${named()} is not issued by ${describeName(issuer.subject)}`);
   const { authorityKeyIdentifier: keyIdentifier } = list;
   const isOtherKey =
-    keyIdentifier !== undefined &&
-    issuer.subjectKeyIdentifier !== undefined &&
-    Buffer.compare(keyIdentifier, issuer.subjectKeyIdentifier) !== 0;
+    keyIdentifier !== undefined && issuer.subjectKeyIdentifier !== undefined && !isSameBytes(keyIdentifier, issuer.subjectKeyIdentifier);
   if (isOtherKey) throw refused("crl-bad-signature", `${named()} names another key than that of its issuer`);
   if (issuer.keyUsage !== undefined && !issuer.keyUsage.has("cRLSign")) {
     throw refused("crl-bad-signature", `${describeName(issuer.subject)} may not sign CRLs`);

@@ -1,22 +1,18 @@
-import { constants, createPublicKey, type KeyObject, verify } from "node:crypto";
-import { DER, type DerReader, DerReader as Reader } from "./der-reader.ts";
+import type { PublicKey, SignatureScheme } from "../crypto/crypto-provider.ts";
+import { DER, DerReader } from "./der-reader.ts";
+import { bitLength, isUncompressedPoint, NAMED_CURVES, readRsaKey, splitPublicKey } from "./public-key.ts";
 import { isRocaModulus } from "./rsa-modulus.ts";
-
-/**
- * Algorithms and keys that a signature on Evidence or a certificate may have. Everything else is refused: SHA-1, MD5, DSA, short RSA keys,
- * curves other than the two that vendors use, explicit curve parameters.
- */
-export type SignatureScheme =
-  | { readonly kind: "ecdsa" | "rsa-pkcs1"; readonly digest: Digest }
-  | { readonly kind: "rsa-pss"; readonly digest: Digest; readonly saltBytes: number }
-  | { readonly kind: "eddsa" };
 
 type Digest = "sha256" | "sha384" | "sha512";
 
+/**
+ * Algorithms that a signature on a certificate or list may have. Everything else is refused: SHA-1, MD5, DSA, and below short RSA keys, curves
+ * other than the two that vendors use, explicit curve parameters.
+ */
 const SCHEMES = new Map<string, SignatureScheme>([
-  ["1.2.840.10045.4.3.2", { kind: "ecdsa", digest: "sha256" }],
-  ["1.2.840.10045.4.3.3", { kind: "ecdsa", digest: "sha384" }],
-  ["1.2.840.10045.4.3.4", { kind: "ecdsa", digest: "sha512" }],
+  ["1.2.840.10045.4.3.2", { kind: "ecdsa", digest: "sha256", encoding: "der" }],
+  ["1.2.840.10045.4.3.3", { kind: "ecdsa", digest: "sha384", encoding: "der" }],
+  ["1.2.840.10045.4.3.4", { kind: "ecdsa", digest: "sha512", encoding: "der" }],
   ["1.2.840.113549.1.1.11", { kind: "rsa-pkcs1", digest: "sha256" }],
   ["1.2.840.113549.1.1.12", { kind: "rsa-pkcs1", digest: "sha384" }],
   ["1.2.840.113549.1.1.13", { kind: "rsa-pkcs1", digest: "sha512" }],
@@ -32,13 +28,10 @@ const DIGESTS = new Map<string, Digest>([
 const EC_PUBLIC_KEY = "1.2.840.10045.2.1";
 const RSA_PUBLIC_KEY = "1.2.840.113549.1.1.1";
 const ED25519 = "1.3.101.112";
-/** Named curve → bytes of a coordinate. */
-const CURVES = new Map([
-  ["1.2.840.10045.3.1.7", 32],
-  ["1.3.132.0.34", 48],
-]);
+const VENDOR_CURVES: readonly string[] = ["P-256", "P-384"];
 const RSA_BITS_MIN = 2048;
 const RSA_BITS_MAX = 8192;
+const EXPONENT_MAX_BYTES = 4;
 
 export interface AlgorithmIdentifier {
   readonly oid: string;
@@ -85,81 +78,39 @@ function readPssParameters(reader: DerReader): SignatureScheme | undefined {
   return { kind: "rsa-pss", digest, saltBytes };
 }
 
-/** Why a DER SubjectPublicKeyInfo holds no key that we accept; undefined when it does. Throws what `malformed` makes for bad DER. */
-export function findKeyFault(spki: Uint8Array, malformed: (detail: string) => Error): string | undefined {
-  const outer = new Reader(spki, "subjectPublicKeyInfo", malformed);
-  const reader = outer.open(DER.sequence, "subjectPublicKeyInfo");
-  outer.finish();
-  const algorithm = reader.open(DER.sequence, "key algorithm");
-  const oid = algorithm.oid("key algorithm");
-  const parameters = algorithm.isDone ? undefined : algorithm.any("key parameters");
-  algorithm.finish();
-  const key = reader.byteString("public key");
-  reader.finish();
+/**
+ * The key of a DER SubjectPublicKeyInfo, if it is one that may certify or sign Evidence; otherwise what is wrong with it. Throws what
+ * `malformed` makes for bad DER. Whether a point lies on its curve is left to `isUsableKey`.
+ */
+export function readCertificateKey(spki: Uint8Array, malformed: (detail: string) => Error): PublicKey | string {
+  const { oid, parameters, key } = splitPublicKey(spki, malformed);
   switch (oid) {
-    case EC_PUBLIC_KEY:
-      return findCurveFault(reader, parameters, key);
+    case EC_PUBLIC_KEY: {
+      if (parameters?.tag !== DER.oid) return "does not name its curve";
+      const curveOid = new DerReader(parameters.bytes, "curve", malformed).oid("curve");
+      const curve = NAMED_CURVES.get(curveOid);
+      if (curve === undefined || !VENDOR_CURVES.includes(curve)) return `is on the curve ${curveOid}`;
+      return isUncompressedPoint(curve, key) ? { kind: "ec", curve, spki } : "is not an uncompressed point";
+    }
     case RSA_PUBLIC_KEY:
-      return findRsaFault(reader, key);
+      return readCertificateRsaKey(spki, key, malformed);
     case ED25519:
-      return key.length === 32 && parameters === undefined ? undefined : "is not an Ed25519 key";
+      return key.length === 32 && parameters === undefined ? { kind: "ed25519", spki } : "is not an Ed25519 key";
     default:
       return `is of the kind ${oid}`;
   }
 }
 
-function findCurveFault(reader: DerReader, parameters: { readonly tag: number; readonly bytes: Uint8Array } | undefined, key: Uint8Array) {
-  if (parameters?.tag !== DER.oid) return "does not name its curve";
-  const curve = reader.within(parameters.bytes, "curve").oid("curve");
-  const coordinateBytes = CURVES.get(curve);
-  if (coordinateBytes === undefined) return `is on the curve ${curve}`;
-  return key.length === 1 + 2 * coordinateBytes && key[0] === 4 ? undefined : "is not an uncompressed point";
-}
-
-function findRsaFault(outer: DerReader, key: Uint8Array): string | undefined {
-  const list = outer.within(key, "RSA public key");
-  const reader = list.open(DER.sequence, "RSA public key");
-  list.finish();
-  const modulus = reader.integer("modulus");
-  const exponent = reader.smallInteger("exponent");
-  reader.finish();
-  const significant = modulus[0] === 0 ? modulus.subarray(1) : modulus;
-  const bits = significant.length * 8 - Math.clz32(significant[0] ?? 0) + 24;
+function readCertificateRsaKey(spki: Uint8Array, key: Uint8Array, malformed: (detail: string) => Error): PublicKey | string {
+  const { modulus, exponent } = readRsaKey(key, malformed);
+  const bits = bitLength(modulus);
   if ((modulus[0] ?? 0) >= 0x80 || bits < RSA_BITS_MIN || bits > RSA_BITS_MAX || bits % 8 !== 0) return `is an RSA key of ${bits} bits`;
-  if (isRocaModulus(BigInt(`0x${Buffer.from(significant).toString("hex")}`))) return "is an RSA key that can be factored (CVE-2017-15361)";
-  return exponent >= 65537 && exponent % 2 === 1 ? undefined : "is an RSA key with a small or even exponent";
+  if (isRocaModulus(BigInt(`0x${modulus.toHex()}`))) return "is an RSA key that can be factored (CVE-2017-15361)";
+  const isFitting = exponent.length <= EXPONENT_MAX_BYTES && (exponent[0] ?? 0) < 0x80 && isExponentFit(exponent);
+  return isFitting ? { kind: "rsa", modulusBits: bits, spki } : "is an RSA key with a small, huge or even exponent";
 }
 
-/** Imports a key that `findKeyFault` accepts; undefined when it is not one, also when a point is not on its curve. */
-export function importPublicKey(spki: Uint8Array): KeyObject | undefined {
-  try {
-    return createPublicKey({ key: Buffer.from(spki.buffer, spki.byteOffset, spki.length), format: "der", type: "spki" });
-  } catch {
-    return undefined; // OpenSSL checks the point; its message adds nothing for the reader
-  }
-}
-
-const KEY_TYPES = { ecdsa: "ec", "rsa-pkcs1": "rsa", "rsa-pss": "rsa", eddsa: "ed25519" } as const;
-
-/** Whether `signature` was made over `bytes` by `key` with exactly this scheme. ECDSA signatures are DER, or r and s side by side for `ieee-p1363`. */
-export function isSignedBy(
-  scheme: SignatureScheme,
-  key: KeyObject,
-  bytes: Uint8Array,
-  signature: Uint8Array,
-  encoding: "der" | "ieee-p1363" = "der",
-): boolean {
-  if (key.asymmetricKeyType !== KEY_TYPES[scheme.kind]) return false;
-  switch (scheme.kind) {
-    case "ecdsa":
-      return verify(scheme.digest, bytes, { key, dsaEncoding: encoding }, signature);
-    case "rsa-pkcs1":
-      return verify(scheme.digest, bytes, { key, padding: constants.RSA_PKCS1_PADDING }, signature);
-    case "rsa-pss":
-      return verify(scheme.digest, bytes, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: scheme.saltBytes }, signature);
-    case "eddsa":
-      return verify(null, bytes, key, signature);
-    default:
-      return scheme satisfies never;
-  }
+function isExponentFit(exponent: Uint8Array): boolean {
+  const value = exponent.reduce((sum, octet) => sum * 256 + octet, 0);
+  return value >= 65537 && value % 2 === 1;
 }

@@ -1,3 +1,4 @@
+import { isSameBytes } from "../core/bytes.ts";
 import type { Certificate } from "./certificate.ts";
 
 /** What the Relying Party calls its peer. */
@@ -25,7 +26,7 @@ export function isCertificateDnsName(text: string): boolean {
 /** Whether a subject alternative name of the certificate is this name. The common name is never looked at (RFC 9525 §6.3). */
 export function isNamed({ subjectAltNames = [] }: Certificate, wanted: SubjectName): boolean {
   return subjectAltNames.some((name) => {
-    if (wanted.kind === "ip") return name.kind === "ip" && isAddress(name.bytes) && Buffer.compare(name.bytes, wanted.bytes) === 0;
+    if (wanted.kind === "ip") return name.kind === "ip" && isAddress(name.bytes) && isSameBytes(name.bytes, wanted.bytes);
     if (name.kind !== wanted.kind) return false;
     return wanted.kind === "dns" ? isHostCovered(wanted.text, name.text) : wanted.text === name.text;
   });

@@ -1,0 +1,53 @@
+import { constants, createHash, createPublicKey, hash, type KeyObject, verify } from "node:crypto";
+import type { CryptoProvider, PublicKey, SignatureQuestion } from "./crypto-provider.ts";
+
+/** OpenSSL through `node:crypto`: synchronous, and the platform's own where it exists. */
+export const platformProvider: CryptoProvider = {
+  hash(algorithm, parts) {
+    const [first] = parts;
+    if (first !== undefined && parts.length === 1) return hash(algorithm, first, "buffer");
+    const digest = createHash(algorithm);
+    for (const part of parts) digest.update(part);
+    return digest.digest();
+  },
+  isUsableKey: (key) => importKey(key) !== undefined,
+  isSigned(question) {
+    const key = importKey(question.key);
+    return key !== undefined && isSignedByKey(question, key);
+  },
+};
+
+/** What `verifyAsync` asks unless it is given another provider. */
+export const answerOnPlatform = (question: SignatureQuestion): boolean | Promise<boolean> => platformProvider.isSigned(question);
+
+/** Importing a key costs as much as a signature check. */
+const importedKeys = new WeakMap<PublicKey, KeyObject>();
+
+function importKey(key: PublicKey): KeyObject | undefined {
+  const known = importedKeys.get(key);
+  if (known !== undefined) return known;
+  try {
+    const { buffer, byteOffset, length } = key.spki;
+    const imported = createPublicKey({ key: Buffer.from(buffer, byteOffset, length), format: "der", type: "spki" });
+    importedKeys.set(key, imported);
+    return imported;
+  } catch {
+    return undefined; // OpenSSL checks the point; its message adds nothing for the reader
+  }
+}
+
+function isSignedByKey({ scheme, message, signature }: SignatureQuestion, key: KeyObject): boolean {
+  switch (scheme.kind) {
+    case "ecdsa":
+      return verify(scheme.digest, message, { key, dsaEncoding: scheme.encoding }, signature);
+    case "rsa-pkcs1":
+      return verify(scheme.digest, message, { key, padding: constants.RSA_PKCS1_PADDING }, signature);
+    case "rsa-pss":
+      return verify(scheme.digest, message, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: scheme.saltBytes }, signature);
+    case "eddsa":
+    case "ml-dsa":
+      return verify(null, message, key, signature);
+    default:
+      return scheme satisfies never;
+  }
+}
