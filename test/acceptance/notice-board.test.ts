@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { type RunningService, request, serviceOf } from "./services.ts";
@@ -11,6 +11,7 @@ describe("another application, from its manifests alone", () => {
   let workspace: Workspace;
   let board: RunningService;
   let directory: string;
+  const values: Record<string, string> = {};
   const api = (path: string, ...options: string[]) =>
     request(
       board.published[0]?.address ?? "",
@@ -38,12 +39,14 @@ describe("another application, from its manifests alone", () => {
   before(async () => {
     workspace = new Workspace("board");
     directory = join(workspace.root, "test/acceptance/notice-board");
-    const values: Record<string, string> = {
+    Object.assign(values, {
       RELEASE,
       APP_NAMESPACE: "hall-7",
       APP_IMAGE_REPO: "vouchsafe.local/apps",
       CAS_URL: "cas.scone-system",
-    };
+      STAMP_VERSION: "1",
+      STAMP_STABLE: "",
+    });
     for (const name of ["board-service.yaml", "stamp-service.yaml"]) {
       render(name, values);
       await ok("sconectl", "apply", "-f", name, "--no-push");
@@ -83,5 +86,32 @@ describe("another application, from its manifests alone", () => {
     assert.equal(notice.slug, "lost-cat");
     assert.match(notice.stamp, /^[0-9a-f]{64}$/);
     assert.equal(JSON.parse((await api("/notices/lost-cat")).body).stamp, notice.stamp);
+  });
+
+  test("MF-89: the code identities stand in policies of their own, and only there", () => {
+    const policy = (name: string) => readFileSync(join(directory, "target/policies", `${name}.yaml`), "utf8");
+    assert.match(policy("board"), /\$\$SCONE::image_attestation\$\$/);
+    assert.doesNotMatch(policy("board"), /mrenclave/);
+    const { policies } = JSON.parse(readFileSync(join(directory, "target/mesh.json"), "utf8"));
+    assert.deepEqual(
+      policies.map(({ name }: { name: string }) => name).filter((name: string) => name.includes("images")),
+      ["hall-7-images", "hall-7-images/board", "hall-7-images/stamp"],
+    );
+  });
+
+  test("MF-55, MF-94: a new version is rolled out while the policy accepts the stable one too", async () => {
+    Object.assign(values, { STAMP_VERSION: "2", STAMP_STABLE: "vouchsafe.local/apps/stamp:1" });
+    render("stamp-service.yaml", values);
+    appendFileSync(join(directory, "stamp.py"), "# a new version\n");
+    await ok("sconectl", "apply", "-f", "stamp-service.yaml", "--no-push");
+    render("mesh.yaml", values);
+    await ok("sconectl", "apply", "-f", "mesh.yaml", "--release", RELEASE, "--no-pull");
+    const record = JSON.parse(readFileSync(join(directory, "target/mesh.json"), "utf8"));
+    assert.match(record.services.find(({ name }: { name: string }) => name === "stamp").image.reference, /stamp:2$/);
+    await ok("vouchsafe", "verify");
+    await ok("vouchsafe", "up", "--release", RELEASE);
+    board = await serviceOf(workspace, RELEASE, "board");
+    const added = await api("/notices", "-d", "title=New stamp", "-d", "text=both versions count");
+    assert.equal(added.status, 200, added.body);
   });
 });

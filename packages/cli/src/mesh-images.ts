@@ -16,26 +16,33 @@ import {
   targetKey,
 } from "@vouchsafe/image";
 import { Findings, MANIFEST_CODES, type MeshImage, type MeshManifest, type MeshService, readNamedFile } from "@vouchsafe/mesh";
+import type { ClientIdentity } from "./client-identity.ts";
+import { unwrapCodeKey } from "./code-key-wrap.ts";
 import type { ApplyContext } from "./commands/apply-context.ts";
 import type { Progress } from "./progress.ts";
 import { obtainRuntimeBundle } from "./runtime-bundle.ts";
 import type { TargetDirectory } from "./target-directory.ts";
 
+/** Where images and their keys are looked for. */
+export interface ImageSources {
+  readonly target: TargetDirectory;
+  /** Take what the local store has, without asking a registry. */
+  readonly noPull: boolean;
+  readonly identity: ClientIdentity;
+  readonly context: ApplyContext;
+  readonly progress: Progress;
+}
+
 /** The image of every service of a mesh with its metadata: from the local store, from a registry, or, for curated images, built on demand. */
-export async function obtainMeshImages(
-  mesh: MeshManifest,
-  target: TargetDirectory,
-  noPull: boolean,
-  context: ApplyContext,
-  progress: Progress,
-): Promise<ReadonlyMap<string, MeshImage>> {
+export async function obtainMeshImages(mesh: MeshManifest, sources: ImageSources): Promise<ReadonlyMap<string, MeshImage>> {
+  const { context } = sources;
   const findings = new Findings();
   const images = new Map<string, MeshImage>();
   for (const service of mesh.services) {
     const overrides = readOverrides(service, context, findings);
     try {
-      const metadata = await obtainMetadata(service, target, noPull, context, progress);
-      const key = targetKey(metadata.reference);
+      const metadata = await obtainImageMetadata(service.image.text, sources);
+      const codeKey = await findCodeKey(metadata, sources);
       images.set(service.name, {
         reference: service.image.text,
         digest: metadata.digest,
@@ -43,7 +50,7 @@ export async function obtainMeshImages(
         service: metadata.service,
         files: metadata.files,
         overrides,
-        ...codeKeyOf(await target.read("services", key, "code.key"), await target.read("services", key, "image.txt"), metadata),
+        ...(codeKey === undefined ? {} : { codeKey }),
       });
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
@@ -57,19 +64,20 @@ export async function obtainMeshImages(
 
 const repositoryDirectory = ({ shell }: ApplyContext): string => defaultRepositoryDir(shell.environment as NodeJS.ProcessEnv); // the same mapping, read only
 
-/** The key belongs to the build whose digest stands beside it. */
-function codeKeyOf(key: string | undefined, image: string | undefined, { digest }: ImageMetadata): { codeKey?: string } {
-  return key !== undefined && image?.trim().endsWith(`@${digest}`) === true ? { codeKey: key.trim() } : {};
+/** The code key of an image: from the build in this target directory, else from the image, where this client built it (MF-59). */
+export async function findCodeKey(
+  { reference, digest, service }: ImageMetadata,
+  { target, identity }: ImageSources,
+): Promise<string | undefined> {
+  const key = targetKey(reference);
+  const [code, image] = [await target.read("services", key, "code.key"), await target.read("services", key, "image.txt")];
+  // The key belongs to the build whose digest stands beside it.
+  if (code !== undefined && image?.trim().endsWith(`@${digest}`) === true) return code.trim();
+  return service.wrappedCodeKey === undefined ? undefined : unwrapCodeKey(identity, service.wrappedCodeKey);
 }
 
-async function obtainMetadata(
-  service: MeshService,
-  target: TargetDirectory,
-  noPull: boolean,
-  context: ApplyContext,
-  progress: Progress,
-): Promise<ImageMetadata> {
-  const reference = service.image.text;
+/** The checked metadata of an image that was built elsewhere or before. Throws `ImageError`s. */
+export async function obtainImageMetadata(reference: string, { target, noPull, context, progress }: ImageSources): Promise<ImageMetadata> {
   const directory = repositoryDirectory(context);
   const isLocal = parseImageReference(reference).registry === LOCAL_REGISTRY;
   const repository = openLocalRepository(directory);

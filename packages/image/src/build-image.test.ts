@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { decryptTree, openManifest, openProtectedDirectory, verifyRegion } from "@vouchsafe/fileshield";
+import { decodeListing, decryptTree, openManifest, openProtectedDirectory, verifyRegion } from "@vouchsafe/fileshield";
 import { buildImage } from "./build-image.ts";
 import { isElf } from "./elf.ts";
 import { ImageError } from "./image-error.ts";
@@ -233,6 +233,49 @@ test("encrypt: false puts the files in clear and needs no key", async (context) 
   assert.match(readFileSync(join(await unpack(sample, built), "srv/app.py"), "utf8"), new RegExp(CANARY));
 });
 
+test("MF-51: dirs are encrypted also where run made them, plains stay in clear, the longest prefix decides", async (context) => {
+  const sample = sampleBuild(context, {
+    run: ["mkdir -p /opt/model/open && echo weights > /opt/model/w.bin && echo readme > /opt/model/open/readme"],
+    protection: [
+      { path: "/opt/model", protection: "encrypted", field: "build.dirs" },
+      { path: "/opt/model/open", protection: "authenticated", field: "build.fs_dirs" },
+      { path: "/srv/static", protection: "not-protected", field: "build.plains" },
+    ],
+  });
+  const built = await build(sample);
+  const root = await unpack(sample, built);
+  const { entries } = decryptTree(
+    openProtectedDirectory(join(root, "vouchsafe/code.fspf")),
+    Uint8Array.fromHex(built.codeKey ?? ""),
+    built.tag ?? "",
+  );
+  const encrypted = entries.flatMap(({ kind, path }) => (kind === "file" ? [path] : []));
+  assert.deepEqual(encrypted, ["/opt/model/w.bin", "/srv/app.py"]);
+  assert(!existsSync(join(root, "opt/model/w.bin")) && !existsSync(join(root, "srv/app.py")));
+  assert.equal(readFileSync(join(root, "opt/model/open/readme"), "utf8"), "readme\n");
+  assert.match(readFileSync(join(root, "srv/static/menu.txt"), "utf8"), /second file/);
+  const key = [Uint8Array.fromHex(built.codeKey ?? ""), Uint8Array.fromHex(built.tag ?? "")] as const;
+  const { regions } = openManifest(readFileSync(join(root, "vouchsafe/code.fspf")), ...key);
+  const protection = new Map(regions.map((region) => [region.path, region.protection]));
+  assert.equal(protection.get("/opt/model"), "encrypted");
+  assert.equal(protection.get("/srv/static"), "not-protected");
+  const open = regions.find(({ path }) => path === "/opt/model/open") ?? assert.fail("no region of its own");
+  verifyRegion(root, open, regions, readFileSync(join(root, "vouchsafe/regions/1.list")));
+});
+
+test("MF-58: with encrypt: false the user's files are on the list of protected files, and dirs are encrypted all the same", async (context) => {
+  const sample = sampleBuild(context, {
+    encrypt: false,
+    run: ["echo late >> static/menu.txt"],
+    protection: [{ path: "/srv/static", protection: "encrypted", field: "build.dirs" }],
+  });
+  const built = await build(sample);
+  const root = await unpack(sample, built);
+  assert(existsSync(join(root, "srv/app.py")) && !existsSync(join(root, "srv/static/menu.txt")));
+  const listed = decodeListing(readFileSync(join(root, LISTING_FILE))).map(({ path }) => path);
+  assert(listed.includes("/srv/app.py") && !listed.includes("/srv/static/menu.txt"));
+});
+
 const refused: readonly [rule: string, changes: (context: TestContext) => object, code: string, says: RegExp][] = [
   [
     "#98 a requirement that cannot be resolved",
@@ -247,6 +290,12 @@ const refused: readonly [rule: string, changes: (context: TestContext) => object
     () => ({ base: { kind: "debian", packages: ["vouchsafe-no-such-package"] } }),
     "E-IMAGE-BASE",
     /vouchsafe-no-such-package/,
+  ],
+  [
+    "MF-51: encryption of public files",
+    () => ({ protection: [{ path: "/usr/lib", protection: "encrypted", field: "build.dirs" }] }),
+    "E-BUILD-FIELD",
+    /\/usr\/lib.*public/,
   ],
 ];
 for (const [rule, changes, code, says] of refused) {

@@ -15,6 +15,7 @@ import { type LocalRepository, openLocalRepository } from "./local-repository.ts
 import { CODE_PROTECTION_FILE, LAUNCHER_PATH, METADATA_LABEL, type ServiceMetadata } from "./metadata.ts";
 import { METADATA_ANNOTATION, metadataEntries, metadataFiles, renderServiceJson } from "./metadata-layer.ts";
 import type { BuildPlan, BuildSettings, BuiltImage } from "./plan.ts";
+import { protectionOfCode } from "./protection.ts";
 import { INSTALLER_PACKAGES, obtainRequirementsLayer, parseRequirements, readLock } from "./requirements.ts";
 import { obtainRunLayer } from "./run-layer.ts";
 import { obtainRuntimeLayers } from "./runtime-layer.ts";
@@ -61,6 +62,7 @@ async function hashInputs(plan: BuildPlan, settings: BuildSettings, copies: read
     bundle,
     signer,
     settings.platformVersion,
+    settings.codeKeyWrap?.recipient ?? null,
     process.version,
   ];
   return cacheKey(inputs);
@@ -161,20 +163,21 @@ export async function buildImage(plan: BuildPlan, settings: BuildSettings): Prom
     ...(ran === undefined ? [] : [ran.layer]),
   ];
   const code = ran === undefined ? copies : ran.copies;
-  const integrity = await obtainIntegrity(cacheDir, repository, plan, below);
+  const confidential = code.filter(({ path }) => protectionOfCode(plan, path) === "encrypted");
+  const plain = code.filter(({ path }) => protectionOfCode(plan, path) !== "encrypted");
+  const integrity = await obtainIntegrity(cacheDir, repository, plan, below, plain);
   if (!integrity.hasProgram) assertCopiedProgram(plan, code);
 
-  const hasSecrets = plan.encrypt && code.some(({ kind }) => kind === "file");
+  const hasSecrets = confidential.some(({ kind }) => kind === "file");
   const codeKey = hasSecrets
     ? Uint8Array.fromHex(settings.codeKey ?? (isSame ? last.codeKey : undefined) ?? randomBytes(KEY_BYTES).toString("hex"))
     : undefined;
   const { regions } = integrity;
   report({ step: "code", state: "started" });
   const workingDirectory = directoryEntries(plan.workingDirectory);
-  const protectedCode = codeKey === undefined ? undefined : encryptedLayerEntries(code, codeKey, regions);
-  const codeEntries = new Map(
-    [...(protectedCode?.entries ?? plainLayerEntries(code)), ...workingDirectory].map((entry) => [entry.path, entry]),
-  );
+  const protectedCode = codeKey === undefined ? undefined : encryptedLayerEntries(confidential, codeKey, regions);
+  const clear = plainLayerEntries(protectedCode === undefined ? code : plain);
+  const codeEntries = new Map([...clear, ...(protectedCode?.entries ?? []), ...workingDirectory].map((entry) => [entry.path, entry]));
   const codeLayer = await writeLayer(repository, [...codeEntries.values()], { level: 3 });
   report({ step: "code", state: "done" });
 
@@ -199,8 +202,9 @@ export async function buildImage(plan: BuildPlan, settings: BuildSettings): Prom
       protection,
       ...(digest === undefined ? {} : { digest: digest.toHex() }),
     })),
-    ...(codeKey === undefined || settings.wrapCodeKey === undefined ? {} : { wrappedCodeKey: settings.wrapCodeKey(codeKey) }),
+    ...(codeKey === undefined || settings.codeKeyWrap === undefined ? {} : { wrappedCodeKey: settings.codeKeyWrap.wrap(codeKey) }),
     volumes: plan.volumes.map((volume) => ({ ...volume })),
+    ...(plan.stable === undefined ? {} : { stable: { ...plan.stable } }),
     aliases: [...plan.aliases],
     packages: base.packages.map(({ name, version, sha256 }) => ({ name, version, sha256 })),
     lock: installed === undefined ? [] : installed.lock.split("\n").filter((line) => line !== ""),

@@ -25,8 +25,10 @@ export type {
   BuiltImage,
   CopySource,
   MetadataFiles,
+  StableVersion,
   VolumePlan,
 } from "./plan.ts";
+export type { ProtectionRule } from "./protection.ts";
 export { readImageMetadata } from "./read-metadata.ts";
 export { formatImageReference, type ImageReference, parseImageReference, targetKey } from "./reference.ts";
 export { type PullOptions, pullImage, pushImage, type RegistryOptions } from "./registry.ts";

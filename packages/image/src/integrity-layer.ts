@@ -3,12 +3,14 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { encodeListing, findRegion, type ListedFile, type Region, type TreeEntry } from "@vouchsafe/fileshield";
 import { z } from "zod";
+import { digestCopies } from "./code-layer.ts";
 import { findProgram, SEARCH_PATH } from "./executables.ts";
 import { ImageError } from "./image-error.ts";
-import type { Layer } from "./layer.ts";
+import type { Layer, LayerEntry } from "./layer.ts";
 import { cacheKey, obtainLayer, writeWhole } from "./layer-cache.ts";
 import type { LocalRepository } from "./local-repository.ts";
 import type { BuildPlan } from "./plan.ts";
+import { type ProtectionRule, protectionOfCode, refuseEncryptionOfPublicFiles } from "./protection.ts";
 
 /** Parts of the view that are not the image's: mounts, name service files, the runtime itself. */
 const OPEN_PATHS = [
@@ -17,8 +19,15 @@ const OPEN_PATHS = [
 ];
 /** Where the list of the integrity-protected files lies; its SHA-256 is in the protection file and in the metadata. */
 export const LISTING_FILE = "/vouchsafe/regions/root.list";
+/** The same for a region of its own that a manifest asks for below an open path, by its place among them. */
+const listingFile = (region: Region, index: number): string => (region.path === "/" ? LISTING_FILE : `/vouchsafe/regions/${index}.list`);
 
-const IntegrityRecord = z.strictObject({ encrypted: z.array(z.string()), digest: z.string(), hasProgram: z.boolean() });
+const IntegrityRecord = z.strictObject({
+  encrypted: z.array(z.string()),
+  /** SHA-256 of the list of each protected region, by path. */
+  digests: z.record(z.string(), z.string()),
+  hasProgram: z.boolean(),
+});
 type IntegrityRecord = z.infer<typeof IntegrityRecord>;
 
 export interface Integrity {
@@ -34,54 +43,81 @@ function encryptedPaths(plan: BuildPlan, files: ReadonlyMap<string, ListedFile>)
   const inside = `${plan.workingDirectory}/`;
   const isOwn = plan.workingDirectory !== "/" && ![...files.keys()].some((path) => path.startsWith(inside));
   const targets = plan.copy.map(({ target }) => target).filter((target) => !isOwn || !target.startsWith(inside));
-  return [...new Set([...(isOwn ? [plan.workingDirectory] : []), ...targets])].sort();
+  const paths = [...(isOwn ? [plan.workingDirectory] : []), ...targets];
+  return [...new Set(paths)].filter((path) => protectionOfCode(plan, path) === "encrypted").sort();
 }
 
 /** Everything is integrity-protected (MF-58), except what is open by nature or by the manifest, and the encrypted code. */
-function planRegions(encrypted: readonly string[], unprotected: readonly string[]): Region[] {
-  const open = [...new Set([...OPEN_PATHS, ...unprotected])].filter((path) => !encrypted.includes(path));
-  return [
-    { path: "/", protection: "authenticated" },
-    ...open.map((path): Region => ({ path, protection: "not-protected" })),
-    ...encrypted.map((path): Region => ({ path, protection: "encrypted" })),
-  ];
+function planRegions(encrypted: readonly string[], rules: readonly ProtectionRule[]): Region[] {
+  const regions = new Map<string, Region>();
+  const add = (path: string, protection: Region["protection"]) => regions.set(path, { path, protection });
+  add("/", "authenticated");
+  for (const path of OPEN_PATHS) add(path, "not-protected");
+  for (const path of encrypted) add(path, "encrypted");
+  for (const { path, protection } of rules) add(path, protection);
+  return [...regions.values()];
 }
+
+const listedFile = (entry: TreeEntry): [string, ListedFile][] => {
+  if (entry.kind === "link") return [[entry.path, entry]];
+  if (entry.kind === "directory") return [];
+  const { path, mode, bytes } = entry;
+  const digest = new Uint8Array(createHash("sha256").update(bytes).digest());
+  return [[path, { kind: "file", path, mode, size: bytes.length, digest }]];
+};
 
 const linksOf = (files: Iterable<ListedFile | TreeEntry>): Map<string, string> =>
   new Map([...files].flatMap((file): [string, string][] => (file.kind === "link" ? [[file.path, file.target]] : [])));
 
-/** Regions of an image and the layer with the list of its protected files, for the layers below the user's; made once for each set of layers. */
+/**
+ * Regions of an image and the layer with the list of its protected files: those of the layers below the user's, and the user's own that stay in clear
+ * (`plain`); made once for each set of them. Throws E-BUILD-FIELD where the manifest asks to encrypt what is public.
+ */
 export async function obtainIntegrity(
   cacheDir: string,
   repository: LocalRepository,
   plan: BuildPlan,
   below: readonly Layer[],
+  plain: readonly TreeEntry[],
 ): Promise<Integrity> {
-  const unprotected = plan.unprotectedPaths ?? [];
+  const rules = plan.protection ?? [];
   const [word = ""] = plan.command;
   const targets = plan.copy.map(({ target }) => target);
   const diffIds = below.map(({ diffId }) => diffId);
-  const key = cacheKey(["integrity", diffIds, plan.encrypt, targets, plan.workingDirectory, unprotected, OPEN_PATHS, word]);
+  const shape = [plan.encrypt, targets, plan.workingDirectory, rules, OPEN_PATHS, word];
+  const key = cacheKey(["integrity by region", diffIds, digestCopies(plain), ...shape]);
   const recordFile = join(cacheDir, "layers", `${key}.regions`);
   let made: IntegrityRecord | undefined;
   const { layer } = await obtainLayer(cacheDir, repository, key, { level: 12 }, async () => {
     // Later layers win.
     const files = new Map(below.flatMap((one) => one.files.map((file): [string, ListedFile] => [file.path, file])));
+    refuseEncryptionOfPublicFiles(plan, files.keys());
     const encrypted = encryptedPaths(plan, files);
-    const regions = planRegions(encrypted, unprotected);
-    const listing = encodeListing([...files.values()].filter(({ path }) => findRegion(regions, path)?.path === "/"));
+    const regions = planRegions(encrypted, rules);
+    const all = new Map([...files, ...plain.flatMap(listedFile)]);
+    const listings = regions
+      .filter(({ protection }) => protection === "authenticated")
+      .map((region, index) => {
+        const listed = [...all.values()].filter(({ path }) => findRegion(regions, path)?.path === region.path);
+        return { region, file: listingFile(region, index), content: encodeListing(listed) };
+      });
     const hasProgram = findProgram(word, plan.workingDirectory, new Set(files.keys()), linksOf(files.values())) !== undefined;
-    made = { encrypted, digest: createHash("sha256").update(listing).digest("hex"), hasProgram };
+    const digests = Object.fromEntries(
+      listings.map(({ region, content }) => [region.path, createHash("sha256").update(content).digest("hex")]),
+    );
+    made = { encrypted, digests, hasProgram };
     await mkdir(join(cacheDir, "layers"), { recursive: true });
     await writeWhole(recordFile, JSON.stringify(made));
     return [
       { kind: "directory", path: "/vouchsafe/regions", mode: 0o755 },
-      { kind: "file", path: LISTING_FILE, mode: 0o644, content: listing },
+      ...listings.map(({ file, content }): LayerEntry => ({ kind: "file", path: file, mode: 0o644, content })),
     ];
   });
   const record = made ?? IntegrityRecord.parse(JSON.parse(await readFile(recordFile, "utf8")));
-  const digest = Uint8Array.fromHex(record.digest);
-  const regions = planRegions(record.encrypted, unprotected).map((region) => (region.path === "/" ? { ...region, digest } : region));
+  const regions = planRegions(record.encrypted, rules).map((region) => {
+    const digest = record.digests[region.path];
+    return digest === undefined ? region : { ...region, digest: Uint8Array.fromHex(digest) };
+  });
   return { regions, layer, hasProgram: record.hasProgram };
 }
 

@@ -54,6 +54,8 @@ export const ServiceMetadata = z.strictObject({
       files: z.enum(["encrypted", "authenticated-only"]),
     }),
   ),
+  /** The version that must keep running during a rollout: a policy accepts its code identity too (MF-94). */
+  stable: z.strictObject({ digest: z.string().regex(/^sha256:[0-9a-f]{64}$/), fileSystemTag: Hex32.optional() }).optional(),
   /** Names under which `helm_extra_values` finds the chart (MF-108). */
   aliases: z.array(z.string().max(63)),
   /** Debian packages of the base. */

@@ -1,3 +1,5 @@
+import type { ProtectionRule } from "./protection.ts";
+
 /** One file or directory of the user, and where it lies in the program's view. */
 export interface CopySource {
   /** Absolute path on this machine; already known to lie inside the manifest's directory. */
@@ -32,6 +34,14 @@ export interface MetadataFiles {
   readonly chart: ReadonlyMap<string, string>;
 }
 
+/** What a policy must know of an earlier image to accept it too (MF-55, MF-94). */
+export interface StableVersion {
+  /** `sha256:…` of the image manifest. */
+  readonly digest: string;
+  /** State of its encrypted files, 32 hex digits; absent where it has none. */
+  readonly fileSystemTag?: string;
+}
+
 /** Everything that decides an image. A plain value: it can be printed, compared, and built twice with the same result (MF-61). */
 export interface BuildPlan {
   /** `build.name`. */
@@ -55,8 +65,10 @@ export interface BuildPlan {
   /** `SCONE_…` settings of `environment.local` (MF-37). */
   readonly runtimeSettings: Readonly<Record<string, string>>;
   readonly volumes: readonly VolumePlan[];
-  /** Paths without integrity protection: `plains`, `plain_files`, `host_paths`. */
-  readonly unprotectedPaths?: readonly string[];
+  /** `dirs`, `fs_dirs`, `fs_files`, `plains`, `plain_files`, `host_paths`; the longest prefix decides (MF-51). */
+  readonly protection?: readonly ProtectionRule[];
+  /** The version that must keep running during a rollout (`build.stable`). */
+  readonly stable?: StableVersion;
   /** Names under which `helm_extra_values` finds the chart (MF-108). */
   readonly aliases: readonly string[];
   readonly metadata: MetadataFiles;
@@ -77,8 +89,8 @@ export interface BuildSettings {
   readonly platformVersion: string;
   /** Key of the encrypted code, 64 hex digits. Without it a random one, unless nothing changed since the last build. */
   readonly codeKey?: string;
-  /** Wraps the code key for the builder's identity (MF-59). Must be deterministic for MF-61 to hold. */
-  readonly wrapCodeKey?: (codeKey: Uint8Array) => string;
+  /** Wraps the code key for the builder's identity (MF-59). Must be deterministic for MF-61 to hold; `recipient` names the identity. */
+  readonly codeKeyWrap?: { readonly recipient: string; readonly wrap: (codeKey: Uint8Array) => string };
   /** Called when a step starts and when it ends; `cached` steps did no work. */
   readonly progress?: (event: BuildProgress) => void;
   readonly signal?: AbortSignal;

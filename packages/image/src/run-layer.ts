@@ -9,6 +9,7 @@ import type { Layer, LayerEntry } from "./layer.ts";
 import { cacheKey, obtainLayer } from "./layer-cache.ts";
 import type { LocalRepository } from "./local-repository.ts";
 import type { BuildPlan } from "./plan.ts";
+import { isEncryptedByRule } from "./protection.ts";
 import { lastLines, runCommand } from "./run-command.ts";
 import { runInSandbox } from "./sandbox.ts";
 
@@ -59,7 +60,7 @@ async function readBack(root: string, file: ListedFile): Promise<TreeEntry> {
 
 /**
  * Runs `build.run`, one step after the other, as root in a copy of the image so far (MF-54), and sorts out what changed: files at the place of
- * copied ones are code (encrypted later), everything else is a layer. Throws E-RUN with step, status and the last lines.
+ * copied ones, in the working directory and in \`dirs\` are code, everything else is a layer. Throws E-RUN with step, status and the last lines.
  */
 export async function obtainRunLayer(request: RunRequest): Promise<RunLayer> {
   const { cacheDir, repository, plan, copies, signal } = request;
@@ -83,7 +84,7 @@ export async function obtainRunLayer(request: RunRequest): Promise<RunLayer> {
     const after = measureRegion(root, WHOLE, []).filter(({ path }) => !NOT_RECORDED.test(path));
     const inside = plan.workingDirectory === "/" ? undefined : `${plan.workingDirectory}/`;
     const copied = new Set(copies.map(({ path }) => path));
-    const isCode = (path: string) => plan.encrypt && (copied.has(path) || (inside !== undefined && path.startsWith(inside)));
+    const isCode = (path: string) => copied.has(path) || (inside !== undefined && path.startsWith(inside)) || isEncryptedByRule(plan, path);
     const code = await Promise.all(after.filter(({ path }) => isCode(path)).map((file) => readBack(root, file)));
     const changed = after.filter((file) => !isCode(file.path) && before.get(file.path) !== describe(file));
     const present = new Set(after.map(({ path }) => path));

@@ -108,7 +108,7 @@ export function readBuildSection(
   const copy = fields.texts("copy") ?? [];
   const run = fields.texts("run") ?? [];
   const regions = REGION_FIELDS.flatMap((field) => (fields.texts(field) ?? []).map((path) => ({ field, path })));
-  checkRegions(regions, findings);
+  checkRegions(regions, [pwd?.text, programDirectory(command?.command)], findings);
   const binaries = fields.texts("binaries") ?? [];
   for (const text of [...copy, ...run, ...binaries, ...regions.map(({ path }) => path), requirements, pwd, name, to, from]) {
     if (text !== undefined) refusePlaceholders(text, findings);
@@ -178,22 +178,39 @@ function readCommand(fields: FieldReader, findings: Findings): { command: readon
   return { command: words, commandAt: node.at };
 }
 
-function checkRegions(regions: readonly Region[], findings: Findings): void {
+/** Where the program lies, if the command says so. */
+const programDirectory = (command: readonly string[] | undefined): string | undefined => {
+  const word = command?.[0] ?? "";
+  return word.startsWith("/") ? word.slice(0, word.lastIndexOf("/")) || "/" : undefined;
+};
+
+export const withoutTrailingSlash = (path: string): string => path.replace(/\/+$/, "") || "/";
+
+/** MF-51, MF-52. `own`: directories of the program, which must not be left without protection either. */
+function checkRegions(regions: readonly Region[], own: readonly (string | undefined)[], findings: Findings): void {
   const seen = new Map<string, Region>();
   for (const region of regions) {
-    const path = region.path.text.replace(/\/+$/, "") || "/";
+    const { field, path: written } = region;
+    const path = withoutTrailingSlash(written.text);
+    if (!path.startsWith("/") || path.split("/").includes(".."))
+      findings.add(written.at, "E-VALUE", `${shortText(written.text)} is no absolute path`, { expected: "an absolute path without .." });
     const first = seen.get(path);
-    if (first !== undefined && first.field !== region.field) {
-      findings.add(region.path.at, "E-PROTECT-CONFLICT", `${path} stands in ${first.field} and in ${region.field}`, {
+    if (first !== undefined && first.field !== field) {
+      findings.add(written.at, "E-PROTECT-CONFLICT", `${path} stands in ${first.field} and in ${field}`, {
         expected: "each path in one of them",
       });
     }
     seen.set(path, region);
-    if (region.field === "host_paths" && (/[*?[]/.test(path) || ["/", "/etc", "/usr", "/lib"].includes(path))) {
-      findings.add(region.path.at, "E-HOST-PATH", `${path} must not be left without protection`, {
+    if (field !== "host_paths") continue;
+    const isVital = ["/", "/etc", "/usr", "/lib", ...own.map((each) => (each === undefined ? each : withoutTrailingSlash(each)))].includes(
+      path,
+    );
+    if (isVital || /[*?[]/.test(path)) {
+      findings.add(written.at, "E-HOST-PATH", `${path} must not be left without protection`, {
         expected: "single files or directories of the system, e.g. /etc/resolv.conf",
       });
-    }
+    } else
+      findings.add(written.at, "W-HOST-PATH", `${path} is not protected: whoever runs the container decides what the program finds there`);
   }
 }
 

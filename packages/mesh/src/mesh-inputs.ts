@@ -21,8 +21,6 @@ export interface MeshImage {
     /** Files of a chart directory, by relative path. */
     readonly chart?: ReadonlyMap<string, string>;
   };
-  /** The previous version that must keep running (`build.stable`). */
-  readonly stable?: { readonly digest: string; readonly fileSystemTag: string };
 }
 
 /** Everything a plan depends on beside the manifest. */

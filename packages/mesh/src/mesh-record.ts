@@ -25,6 +25,8 @@ const PolicyRecord = z.strictObject({
   /** Policy name; `service` is absent for the namespace policy and for extra policies. */
   name: z.string().max(512),
   service: z.string().max(53).optional(),
+  /** The service whose code identities stand here instead of in its own policy (MF-89). */
+  imageOf: z.string().max(53).optional(),
   /** Name of the files and the resource (MF-92). */
   resource: z.string().max(63),
   /** SHA-256 of the policy, as the CAS will report it. */

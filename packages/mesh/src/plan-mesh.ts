@@ -1,5 +1,6 @@
 import { type CasInstance, casWithRole } from "./cas-section.ts";
 import { Findings } from "./diagnostic.ts";
+import { imagePolicyName, refuseImagePoliciesElsewhere } from "./image-policy.ts";
 import { POLICY_VERSION } from "./image-templates.ts";
 import { parseManifestYaml } from "./manifest-yaml.ts";
 import type { MeshInputs } from "./mesh-inputs.ts";
@@ -20,6 +21,8 @@ import { defaultAccess } from "./service-policy.ts";
 export interface PlannedPolicy {
   readonly name: string;
   readonly service: string | undefined;
+  /** Name of the service whose code this policy attests, where that is not the policy of the service itself (MF-89). */
+  readonly imageOf?: string;
   readonly resource: string;
   readonly body: PlainMapping;
 }
@@ -66,10 +69,11 @@ function buildPlan(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): 
   const casNames = casBuiltIns(mesh.cas);
   refuseReservedNames(mesh, casNames, findings);
   refuseUnsupported(mesh, findings);
+  refuseImagePoliciesElsewhere(mesh, cas, findings);
   const evidence = acceptedEvidence(mesh, inputs, findings);
   const context = { mesh, inputs, namespace, cas, casNames, evidence };
   const prepared = mesh.services.map((service) => prepareService(service, context, findings)).filter((service) => service !== undefined);
-  checkNames(namespace, prepared, findings);
+  checkNames(mesh, namespaces(namespace, mesh), prepared, findings);
   if (prepared.length < mesh.services.length) return undefined;
   const sharing = resolveImports(
     prepared.map(({ secrets }) => secrets),
@@ -95,8 +99,15 @@ function buildPlan(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): 
     findings,
   );
   const policies = uploadOrder(prepared, sharing.imports).flatMap((service): PlannedPolicy[] => {
-    const body = rendered[prepared.indexOf(service)];
+    const body = rendered[prepared.indexOf(service)]?.policy;
     return body === undefined ? [] : [{ name: service.policy, service: service.name, resource: policyResourceName(service.policy), body }];
+  });
+  const imagePolicies = prepared.flatMap(({ name }, index): PlannedPolicy[] => {
+    const body = rendered[index]?.imagePolicy;
+    const policy = imagePolicyName(mesh, name);
+    return body === undefined || policy === undefined
+      ? []
+      : [{ name: policy, service: undefined, imageOf: name, resource: policyResourceName(policy), body }];
   });
   const first = prepared[0];
   const shared = (name: string): string | undefined => first?.scope.value(name, first.at, findings);
@@ -109,7 +120,12 @@ function buildPlan(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): 
     platformImage: inputs.platformImage,
     evidence,
     cas,
-    policies: [namespacePolicy(namespace, inputs), ...extraPolicies(mesh, inputs, casNames, findings), ...policies],
+    policies: [
+      ...namespaces(namespace, mesh).map((name) => namespacePolicy(name, inputs)),
+      ...extraPolicies(mesh, inputs, casNames, findings),
+      ...imagePolicies,
+      ...policies,
+    ],
     services: services.filter((service) => service !== undefined),
     imports: sharing.imports,
     extraValues: mesh.extraValues.values,
@@ -123,11 +139,6 @@ function refuseUnsupported(mesh: MeshManifest, findings: Findings): void {
     findings.add(mesh.repo.at, "E-MODE-UNSUPPORTED", "this release does not copy images to another repository", {
       expected: "a mesh without repo; push the images where they are to be used",
     });
-  if (mesh.policy.imagePolicyNamespace !== undefined) {
-    findings.add(mesh.policy.at, "E-MODE-UNSUPPORTED", "this release makes no separate image policies", {
-      expected: "a mesh without policy.image_policy_namespace",
-    });
-  }
 }
 
 /** Central policies of the mesh's author, after the namespace and before the services (MF-103). */
@@ -185,6 +196,11 @@ function securitySection(mesh: MeshManifest, { mode }: MeshInputs, evidence: rea
   return { attestation };
 }
 
+/** Namespaces of the mesh's policies: that of the services, and that of image policies where it is another (MF-88, MF-89). */
+function namespaces(namespace: string, { policy }: MeshManifest): readonly string[] {
+  return [...new Set([namespace, ...(policy.imagePolicyNamespace === undefined ? [] : [policy.imagePolicyNamespace])])];
+}
+
 /** MF-88: a policy without services that holds the namespace. */
 function namespacePolicy(namespace: string, { client }: MeshInputs): PlannedPolicy {
   const access = defaultAccess({ reader: client.keyHash, signer: client.signer });
@@ -211,15 +227,22 @@ function uploadOrder(services: readonly PreparedService[], imports: readonly Res
   return ordered;
 }
 
-function checkNames(namespace: string, services: readonly PreparedService[], findings: Findings): void {
-  const seen = new Map<string, string>([[policyResourceName(namespace), "the namespace"]]);
+/** No two policies of a mesh may have one resource name (MF-93). */
+function checkNames(mesh: MeshManifest, spaces: readonly string[], services: readonly PreparedService[], findings: Findings): void {
+  const seen = new Map<string, string>(spaces.map((name) => [policyResourceName(name), "the namespace"]));
   for (const { policy, name, at } of services) {
-    const resource = policyResourceName(policy);
-    const other = seen.get(resource);
-    if (other !== undefined)
-      findings.add(at, "E-NAME-COLLISION", `the policies of ${other} and ${name} have one resource name, ${resource}`, {
-        expected: "names that differ in letters and digits",
-      });
-    seen.set(resource, name);
+    const imagePolicy = imagePolicyName(mesh, name);
+    for (const [each, owner] of [
+      [policy, name] as const,
+      ...(imagePolicy === undefined ? [] : [[imagePolicy, `the image of ${name}`] as const]),
+    ]) {
+      const resource = policyResourceName(each);
+      const other = seen.get(resource);
+      if (other !== undefined)
+        findings.add(at, "E-NAME-COLLISION", `the policies of ${other} and ${owner} have one resource name, ${resource}`, {
+          expected: "names that differ in letters and digits",
+        });
+      seen.set(resource, owner);
+    }
   }
 }

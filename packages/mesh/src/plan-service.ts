@@ -1,4 +1,5 @@
-import type { BuildPlan, CopySource } from "@vouchsafe/image";
+import type { BuildPlan, CopySource, ProtectionRule, StableVersion } from "@vouchsafe/image";
+import { type Region, withoutTrailingSlash } from "./build-section.ts";
 import { userChart } from "./chart-template.ts";
 import { Findings } from "./diagnostic.ts";
 import { imageTemplates } from "./image-templates.ts";
@@ -14,12 +15,29 @@ export interface BuildFiles {
 }
 export interface ServicePlanOptions {
   readonly mode: "production" | "debug";
+  /** The image of `build.stable`. */
+  readonly stable?: StableVersion;
   /** Files of the user's chart directory (`--helm-template`), instead of the built-in chart. */
   readonly chart?: { readonly directory: string; readonly files: ReadonlyMap<string, string> };
 }
 
 /** Debian packages of the base of kind `python`. */
 const PYTHON_PACKAGES = ["python3", "python3-pip", "ca-certificates"];
+
+const PROTECTION = {
+  dirs: "encrypted",
+  fs_dirs: "authenticated",
+  fs_files: "authenticated",
+  plains: "not-protected",
+  plain_files: "not-protected",
+  host_paths: "not-protected",
+} as const satisfies Record<Region["field"], ProtectionRule["protection"]>;
+
+const protectionRule = ({ field, path }: Region): ProtectionRule => ({
+  path: withoutTrailingSlash(path.text),
+  protection: PROTECTION[field],
+  field: `build.${field}`,
+});
 
 /** The plan of the image of a service manifest: a plain value, the same for the same inputs. */
 export function planService(manifest: ServiceManifest, files: BuildFiles, options: ServicePlanOptions): ReadResult<BuildPlan> {
@@ -28,15 +46,6 @@ export function planService(manifest: ServiceManifest, files: BuildFiles, option
   if (build.kind !== "python") {
     findings.add(build.kindAt, "E-BUILD-KIND", `images of kind ${build.kind} are not built by this release`, { expected: "python" });
     return { manifest: undefined, diagnostics: findings.list() };
-  }
-  const unsupported = [
-    ...build.regions.filter(({ field }) => field === "dirs").map(({ path, field }) => ({ at: path.at, field })),
-    ...(build.stable === undefined ? [] : [{ at: build.stable.at, field: "stable" }]),
-  ];
-  for (const { at, field } of unsupported) {
-    findings.add(at, "E-BUILD-FIELD", `this release does not carry out build.${field}`, {
-      expected: field === "dirs" ? "files to be encrypted in build.copy" : "a manifest without it",
-    });
   }
   const workingDirectory = build.pwd?.text ?? "/";
   const templates = imageTemplates(manifest, workingDirectory, files.policyTemplate);
@@ -52,10 +61,12 @@ export function planService(manifest: ServiceManifest, files: BuildFiles, option
     ...(files.requirements === undefined ? {} : { requirements: files.requirements }),
     run: build.run.map(({ text }) => text),
     encrypt: build.encrypt,
+    ...(build.regions.length === 0 ? {} : { protection: build.regions.map(protectionRule) }),
     runtimeSettings: Object.fromEntries(
       environment.local.filter(({ name }) => isRuntimeSetting(name)).map(({ name, value }) => [name, value.text]),
     ),
     volumes: build.volumes.map(({ name, path, updatePolicy, files: protection }) => ({ name, path, updatePolicy, files: protection })),
+    ...(options.stable === undefined ? {} : { stable: options.stable }),
     aliases: [],
     metadata: {
       ...templates,

@@ -80,6 +80,7 @@ export function prepareService(service: MeshService, context: MeshContext, findi
   const scope = serviceScope({ service: service.name, mesh, declarations, builtIns, release: inputs.release });
   const read = readSecrets(service, image, scope, findings);
   const workload = { imageDigest: image.digest, fileSystemTag: image.service.fileSystem?.tag ?? "" };
+  const { stable } = image.service;
   const codeIdentities = identities(context, workload);
   if (codeIdentities.size === 0) {
     findings.add(
@@ -110,9 +111,9 @@ export function prepareService(service: MeshService, context: MeshContext, findi
     explicitUsable: read.usable,
     codeIdentities,
     stableIdentities:
-      image.stable === undefined
+      stable === undefined
         ? []
-        : [...identities(context, { imageDigest: image.stable.digest, fileSystemTag: image.stable.fileSystemTag }).values()],
+        : [...identities(context, { imageDigest: stable.digest, fileSystemTag: stable.fileSystemTag ?? "" }).values()],
     appServicePort: scope.has("APP_SERVICE_PORT") ? scope.value("APP_SERVICE_PORT", service.at, findings) : undefined,
   };
 }

@@ -1,4 +1,5 @@
 import type { Findings } from "./diagnostic.ts";
+import { IMAGE_ATTESTATION, imageAttestationImport, imagePolicy, imagePolicyName } from "./image-policy.ts";
 import { type ManifestNode, parseManifestYaml } from "./manifest-yaml.ts";
 import type { MeshContext } from "./mesh-inputs.ts";
 import { serviceScope } from "./mesh-variables.ts";
@@ -14,8 +15,14 @@ export interface PolicyContext extends MeshContext {
   readonly security: PlainMapping;
 }
 
-/** The policy of one service, without predecessor (manifests section 8). */
-export function renderServicePolicy(service: PreparedService, context: PolicyContext, findings: Findings): PlainMapping | undefined {
+export interface RenderedPolicies {
+  readonly policy: PlainMapping;
+  /** Where the mesh keeps image policies apart (MF-89). */
+  readonly imagePolicy?: PlainMapping;
+}
+
+/** The policies of one service, without predecessors (manifests section 8). */
+export function renderServicePolicy(service: PreparedService, context: PolicyContext, findings: Findings): RenderedPolicies | undefined {
   const { mesh, inputs, sharing } = context;
   const usable = usableSecrets(service.secrets, sharing.imports, service.explicitUsable);
   checkSecretGraph(service.name, service.secrets.definitions, usable, findings);
@@ -31,9 +38,13 @@ export function renderServicePolicy(service: PreparedService, context: PolicyCon
     return undefined;
   }
   const codeIdentities = [...service.codeIdentities.values()];
-  const attestation: PlainValue[] = [
+  const variants: PlainValue[] = [
     { mrenclave: codeIdentities, ...enclaveSigner(service) },
     ...(service.stableIdentities.length === 0 ? [] : [{ mrenclave: [...service.stableIdentities] }]),
+  ];
+  const imagePolicyOf = imagePolicyName(mesh, service.name);
+  const attestation: PlainValue[] = [
+    ...(imagePolicyOf === undefined ? variants : [`$$SCONE::${IMAGE_ATTESTATION}$$`]),
     ...(mesh.policy.attestationPolicyName === undefined ? [] : ["$$SCONE::attestation$$"]),
   ];
   const security: PlainValue = mesh.policy.securityPolicyName === undefined ? context.security : "$$SCONE::security$$";
@@ -69,7 +80,11 @@ export function renderServicePolicy(service: PreparedService, context: PolicyCon
   const protectedFiles =
     fileSystem === undefined || service.image.codeKey === undefined
       ? undefined
-      : { path: fileSystem.path, tag: fileSystem.tag, key: service.image.codeKey };
+      : {
+          path: fileSystem.path,
+          key: service.image.codeKey,
+          tag: service.image.service.stable === undefined ? fileSystem.tag : undefined,
+        };
   if (fileSystem !== undefined && service.image.codeKey === undefined) {
     findings.add(service.at, "E-META-MISSING", `the key of the encrypted program in ${service.image.reference} is not available`, {
       expected: "code.key below target/services, from the build of this image",
@@ -85,14 +100,14 @@ export function renderServicePolicy(service: PreparedService, context: PolicyCon
       reader: inputs.client.keyHash,
       accessPolicy: mesh.policy.accessPolicyName === undefined ? undefined : "$$SCONE::access_policy$$",
       security: context.security,
-      secrets: [...secrets, ...fragments],
-      codeIdentities,
+      secrets: [...secrets, ...fragments, ...(imagePolicyOf === undefined ? [] : [imageAttestationImport(imagePolicyOf)])],
+      attested: imagePolicyOf === undefined ? codeIdentities : [`$$SCONE::${IMAGE_ATTESTATION}$$`],
       fileSystem: protectedFiles,
     },
     rendered.at,
     findings,
   );
-  return policy;
+  return imagePolicyOf === undefined ? { policy } : { policy, imagePolicy: imagePolicy(service, imagePolicyOf, variants, inputs) };
 }
 
 /** The signer of an enclave is required in addition, where the image has one (MF-94). */

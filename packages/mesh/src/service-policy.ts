@@ -67,8 +67,12 @@ export interface PolicyFrame {
   readonly accessPolicy: PlainValue | undefined;
   readonly security: PlainMapping;
   readonly secrets: readonly PlainValue[];
-  readonly codeIdentities: readonly string[];
-  readonly fileSystem: { readonly path: string; readonly key: string; readonly tag: string } | undefined;
+  /** What must stand in the attestation of the service: code identities, or the fragment of its image policy. */
+  readonly attested: readonly string[];
+  /**
+   * Without a tag where two versions of the image are accepted: both have the same key, and which state each must have is part of its code identity.
+   */
+  readonly fileSystem: { readonly path: string; readonly key: string; readonly tag: string | undefined } | undefined;
 }
 
 const ORDER = [
@@ -99,13 +103,13 @@ export function completePolicy(template: PlainMapping, frame: PolicyFrame, at: P
   if (!isPlainMapping(first)) refuse("the template makes a policy without services", "one service");
   else {
     const text = JSON.stringify(first["attestation"] ?? first["mrenclaves"] ?? null);
-    if (!frame.codeIdentities.every((identity) => text.includes(identity))) {
+    if (!frame.attested.every((identity) => text.includes(identity))) {
       refuse("the code identity of the image is missing in services[0].attestation", `attestation: "{{attestation}}"`);
     }
     const protection: PlainMapping =
       frame.fileSystem === undefined || first["fspf_path"] !== undefined
         ? {}
-        : { fspf_path: frame.fileSystem.path, fspf_key: frame.fileSystem.key, fspf_tag: frame.fileSystem.tag };
+        : { fspf_path: frame.fileSystem.path, fspf_key: frame.fileSystem.key, ...stateOf(frame.fileSystem.tag) };
     given.set("services", [{ ...first, ...protection }, ...(Array.isArray(services) ? services.slice(1) : [])]);
   }
   const defaults: [string, PlainValue][] = [
@@ -122,6 +126,9 @@ export function completePolicy(template: PlainMapping, frame: PolicyFrame, at: P
   const rest = [...given.keys()].filter((key) => !ORDER.includes(key));
   return Object.fromEntries([...known, ...rest].flatMap((key) => (isEmpty(given.get(key)) ? [] : [[key, given.get(key) ?? null]])));
 }
+
+const stateOf = (tag: string | undefined): PlainMapping =>
+  tag === undefined ? { fspf_update_policy: "no_rollback_protection" } : { fspf_tag: tag };
 
 /** Readers are named by connection key, writers by signing key (manifests section 8.1). */
 export const defaultAccess = ({ reader, signer }: Pick<PolicyFrame, "reader" | "signer">): PlainMapping => ({

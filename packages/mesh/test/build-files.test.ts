@@ -65,14 +65,29 @@ test("bad inputs 152 and 166: a file that the mesh names is missing", (context) 
   assertFinding(readNamedFile({ text: "none.yaml", at }, project(context)).diagnostics, { code: "E-FILE-MISSING", says: ["none.yaml"] });
 });
 
-const UNSUPPORTED = ["dirs: [/data]", "stable: reg.example.org/x/app:0"];
-for (const fields of UNSUPPORTED) {
-  test(`what this release does not carry out is refused: ${fields}`, () => {
-    const { manifest } = readServiceManifest(serviceWithBuild(fields), "service.yaml");
-    assert(manifest !== undefined);
-    assertFinding(planService(manifest, { copy: [] }, { mode: "production" }).diagnostics, {
-      code: "E-BUILD-FIELD",
-      says: ["this release"],
-    });
+test("MF-51, MF-58: the fields that shape protection become rules of the build plan, without a trailing slash", () => {
+  const fields = "dirs: [/opt/model/]\nfs_dirs: [/var/lib/app]\nplains: [/srv/public]\nhost_paths: [/etc/ssl/certs]";
+  const { manifest, diagnostics } = readServiceManifest(serviceWithBuild(fields), "service.yaml");
+  assert(manifest !== undefined);
+  assertFinding(diagnostics, { code: "W-HOST-PATH", says: ["/etc/ssl/certs", "not protected"] });
+  const { manifest: plan } = planService(manifest, { copy: [] }, { mode: "production" });
+  assert.deepEqual(plan?.protection, [
+    { path: "/opt/model", protection: "encrypted", field: "build.dirs" },
+    { path: "/var/lib/app", protection: "authenticated", field: "build.fs_dirs" },
+    { path: "/srv/public", protection: "not-protected", field: "build.plains" },
+    { path: "/etc/ssl/certs", protection: "not-protected", field: "build.host_paths" },
+  ]);
+});
+
+const UNPROTECTED: readonly (readonly [rule: string, fields: string, expected: Expected])[] = [
+  ["MF-52: the program's working directory", "pwd: /srv/app\nhost_paths: [/srv/app/]", { code: "E-HOST-PATH", says: ["/srv/app"] }],
+  ["MF-52: the directory of the program", "command: /opt/x/run me\nhost_paths: [/opt/x]", { code: "E-HOST-PATH", says: ["/opt/x"] }],
+  ["MF-51: a relative path", "dirs: [data]", { code: "E-VALUE", says: ["data", "absolute"] }],
+  ["MF-51: a path that climbs", "plains: [/srv/../etc]", { code: "E-VALUE", says: ["/srv/../etc"] }],
+];
+for (const [rule, fields, expected] of UNPROTECTED) {
+  test(`${rule} is ${expected.code}`, () => {
+    const without = fields.startsWith("command") ? ["command"] : [];
+    assertFinding(readServiceManifest(serviceWithBuild(fields, without), "service.yaml").diagnostics, expected);
   });
 }

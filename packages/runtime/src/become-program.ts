@@ -61,7 +61,7 @@ function execute({ configuration, image, hostArguments, hostEnvironment }: Progr
   // Without root this process was started in namespaces of its own (`startInUserNamespace`).
   if (isRoot) enterPrivateNamespace();
   // Read before the view hides them.
-  const code = readCode(configuration);
+  const code = readCode(configuration, image);
   const container = { resolvConf: readText("/etc/resolv.conf"), hosts: readText("/etc/hosts") };
   const bindings = image.diversions.map(({ path, original }) => ({ source: original, target: path }));
   if (isRoot) buildView(bindings);
@@ -95,9 +95,11 @@ function execute({ configuration, image, hostArguments, hostEnvironment }: Progr
   throw new RuntimeError("R-PROGRAM", `${program} cannot be executed`);
 }
 
-function readCode({ fileSystem }: Configuration) {
+function readCode({ fileSystem }: Configuration, image: ImageDescription) {
   if (fileSystem === undefined) return [];
-  const tag = fileSystem.currentTag ?? fileSystem.tag;
+  // A policy for two versions of an image (`build.stable`) pins their states by their code identities: each holds the tag of its own description.
+  const own = fileSystem.updatePolicy === "no_rollback_protection" ? (image.fileSystemTag ?? null) : null;
+  const tag = fileSystem.currentTag ?? fileSystem.tag ?? own;
   if (tag === null) throw new RuntimeError("R-IMAGE", `the policy has no tag for ${fileSystem.path}`, { remedy: "Apply the mesh again." });
   const key = Uint8Array.fromHex(fileSystem.key);
   try {

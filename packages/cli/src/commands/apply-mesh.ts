@@ -81,7 +81,7 @@ async function planAndCarryOut(
   context: ApplyContext,
 ): Promise<number> {
   const { shell, report, options, mode } = context;
-  const images = await obtainMeshImages(mesh, target, hasFlag(options, "no-pull"), context, progress);
+  const images = await obtainMeshImages(mesh, { target, noPull: hasFlag(options, "no-pull"), identity, context, progress });
   if (hasFlag(options, "print-defaults")) {
     shell.out(toYaml(Object.fromEntries(mesh.services.map(({ name }) => [name, imageDefaults(images.get(name))]))).trimEnd());
     return ExitCode.ok;
@@ -242,6 +242,7 @@ function policyRecord({ planned, fileName, hash, predecessor, encrypted }: Polic
   return {
     name: planned.name,
     ...(planned.service === undefined ? {} : { service: planned.service }),
+    ...(planned.imageOf === undefined ? {} : { imageOf: planned.imageOf }),
     resource: planned.resource,
     hash,
     predecessor,

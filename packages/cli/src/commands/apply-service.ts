@@ -22,10 +22,13 @@ import {
   toYaml,
 } from "@vouchsafe/mesh";
 import { CliError } from "../cli-error.ts";
+import { type ClientIdentity, obtainClientIdentity } from "../client-identity.ts";
+import { wrapCodeKey } from "../code-key-wrap.ts";
 import { givenValue, hasFlag } from "../command-spec.ts";
 import { Progress } from "../progress.ts";
 import { obtainRuntimeBundle } from "../runtime-bundle.ts";
 import { ExitCode } from "../shell.ts";
+import { obtainStableImage } from "../stable-image.ts";
 import { TargetDirectory } from "../target-directory.ts";
 import type { ApplyContext } from "./apply-context.ts";
 
@@ -56,59 +59,68 @@ export async function applyService(context: ApplyContext): Promise<number> {
   if (files.manifest === undefined) return ExitCode.failed;
   const key = targetKey(manifest.build.to.text);
   const target = await TargetDirectory.open(context.target);
+  const progress = new Progress(shell, context.level);
   try {
-    return await planAndBuild(manifest, files.manifest, key, target, chart, context);
+    return await planAndBuild(manifest, files.manifest, chart, {
+      key,
+      target,
+      progress,
+      identity: await obtainClientIdentity(shell),
+      context,
+    });
   } finally {
+    progress.end();
     await target.close();
   }
+}
+
+/** What one build works with. */
+interface Workplace {
+  /** Name of the image's directory below `target/services` (MF-130). */
+  readonly key: string;
+  readonly target: TargetDirectory;
+  readonly progress: Progress;
+  readonly identity: ClientIdentity;
+  readonly context: ApplyContext;
 }
 
 async function planAndBuild(
   manifest: ServiceManifest,
   found: BuildFiles,
-  key: string,
-  target: TargetDirectory,
   chart: ServicePlanOptions["chart"],
-  context: ApplyContext,
+  workplace: Workplace,
 ): Promise<number> {
+  const { key, target, context } = workplace;
   const { shell, report, options, mode } = context;
+  const stable = await obtainStableImage(manifest, { ...workplace, noPull: hasFlag(options, "no-push") });
   const lock = await target.read("services", key, "requirements.lock");
   const requirements =
     found.requirements === undefined ? {} : { requirements: { ...found.requirements, ...(lock === undefined ? {} : { lock }) } };
-  const planned = planService(manifest, { ...found, ...requirements }, { mode, ...(chart === undefined ? {} : { chart }) });
+  const planned = planService(
+    manifest,
+    { ...found, ...requirements },
+    {
+      mode,
+      ...(stable === undefined ? {} : { stable: stable.version }),
+      ...(chart === undefined ? {} : { chart }),
+    },
+  );
   report.add(planned.diagnostics);
   const plan = planned.manifest;
-  if (plan === undefined) return ExitCode.failed;
+  if (plan === undefined || (manifest.build.stable !== undefined && stable === undefined)) return ExitCode.failed;
   report.refuseWarnings();
   if (hasFlag(options, "dry-run")) {
     shell.out(hasFlag(options, "json") ? JSON.stringify(readablePlan(plan), null, 2) : toYaml(readablePlan(plan)).trimEnd());
     return ExitCode.ok;
   }
-  return build(manifest, { ...plan, copyRoot: shell.directory }, key, target, context);
+  return build(manifest, { ...plan, copyRoot: shell.directory }, stable?.codeKey, workplace);
 }
 
 async function build(
   manifest: ServiceManifest,
   plan: BuildPlan,
-  key: string,
-  target: TargetDirectory,
-  context: ApplyContext,
-): Promise<number> {
-  const progress = new Progress(context.shell, context.level);
-  try {
-    return await buildWithProgress(manifest, plan, key, target, progress, context);
-  } finally {
-    progress.end();
-  }
-}
-
-async function buildWithProgress(
-  manifest: ServiceManifest,
-  plan: BuildPlan,
-  key: string,
-  target: TargetDirectory,
-  progress: Progress,
-  context: ApplyContext,
+  codeKey: string | undefined,
+  { key, target, progress, identity, context }: Workplace,
 ): Promise<number> {
   const { shell, options } = context;
   const keyFile =
@@ -120,6 +132,8 @@ async function buildWithProgress(
     runtimeBundle,
     signingKeyFile: keyFile,
     platformVersion: context.platformVersion,
+    ...(codeKey === undefined ? {} : { codeKey }),
+    codeKeyWrap: { recipient: identity.signer, wrap: (code) => wrapCodeKey(identity, code) },
     signal: shell.signal,
     progress: ({ step, state, detail }) => {
       const name = STEPS[step];

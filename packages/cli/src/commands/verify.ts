@@ -48,7 +48,7 @@ function readRecord(text: string, target: string): MeshRecord {
 
 async function checkPolicies(record: MeshRecord, target: string): Promise<Check[]> {
   return Promise.all(
-    record.policies.map(async ({ name, signed, hash, service }): Promise<Check> => {
+    record.policies.map(async ({ name, signed, hash, service, imageOf }): Promise<Check> => {
       const what = `policy ${name}`;
       if (signed === undefined) return { what, problem: undefined };
       try {
@@ -57,7 +57,9 @@ async function checkPolicies(record: MeshRecord, target: string): Promise<Check[
         if (session === undefined) return { what, problem: "the document is not valid" };
         if (session.name !== name) return { what, problem: `the document is the policy ${session.name}` };
         if (sessionHash(session) !== hash) return { what, problem: "its hash is not the recorded one" };
-        const identities = Object.values(record.services.find((each) => each.name === service)?.codeIdentities ?? {});
+        // The identities of a service stand in its image policy, where it has one (MF-89).
+        const attested = record.policies.some((each) => each.imageOf === service) ? imageOf : (imageOf ?? service);
+        const identities = Object.values(record.services.find((each) => each.name === attested)?.codeIdentities ?? {});
         const missing = identities.find((identity) => !policy.includes(identity));
         return { what, problem: missing === undefined ? undefined : `it does not attest the code identity ${missing}` };
       } catch (error) {

@@ -89,7 +89,6 @@ export function imageOf(
     readonly overrides?: MeshImage["overrides"];
     readonly encrypted?: boolean;
     readonly metadata?: Partial<ServiceMetadata>;
-    readonly stable?: NonNullable<MeshImage["stable"]>;
   } = {},
 ): MeshImage {
   const { manifest, diagnostics } = readServiceManifest(text, "service.yaml", { mode: "debug" });
@@ -112,7 +111,6 @@ export function imageOf(
     ]),
     ...(encrypted ? { codeKey: CODE_KEY } : {}),
     overrides: more.overrides ?? {},
-    ...(more.stable === undefined ? {} : { stable: more.stable }),
   };
 }
 
