@@ -13,6 +13,7 @@ export { formatIpAddress, parseIpAddress } from "./ip-address.ts";
 export { sessionJsonSchema } from "./json-schema.ts";
 export { KEY_HASH_CHARACTERS, type KeyHashReading, keyHash, keyHashOf, parseKeyHash } from "./key-hash.ts";
 export { dnsProblem } from "./language/certificates.ts";
+export { DEFAULT_PLATFORM_RULES } from "./language/security.ts";
 export { hostArgument } from "./language/services.ts";
 export { type CreatorOption, normaliseSession } from "./normal-form.ts";
 export {
@@ -28,6 +29,13 @@ export { type ParsedSession, type ParseOptions, parseSession, type SessionSource
 export { encodePem, type PemBlock, parsePem } from "./pem.ts";
 export { permissionRule } from "./permission-rule.ts";
 export { type ParsedPlaceholder, scanPlaceholders } from "./placeholder-syntax.ts";
+export {
+  EXCEPTION_WARNING_DAYS,
+  type ExceptionState,
+  exceptionState,
+  type ListedException,
+  listExceptions,
+} from "./platform-exceptions.ts";
 export { PolicyError, type PolicyErrorCode } from "./policy-error.ts";
 export { printSession } from "./print-session.ts";
 export { keyTypeOf } from "./private-key.ts";
@@ -72,6 +80,7 @@ export type {
   Operation,
   Permission,
   Placeholder,
+  PlatformException,
   PlatformRules,
   RemoteCas,
   Role,
@@ -96,7 +105,7 @@ export type {
   VolumeExport,
   VolumeUpdatePolicy,
 } from "./session.ts";
-export { DEFAULT_EVIDENCE_KINDS, EVIDENCE_KINDS, KEY_TYPES, OPERATIONS, SECRET_KINDS, TOLERABLE } from "./session.ts";
+export { DEFAULT_EVIDENCE_KINDS, EVIDENCE_KINDS, KEY_TYPES, OPERATIONS, PLATFORM_WEAKNESSES, SECRET_KINDS, TOLERABLE } from "./session.ts";
 export {
   type CheckOptions,
   type CommandOutcome,

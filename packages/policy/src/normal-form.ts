@@ -14,6 +14,7 @@ import {
   type Image,
   type JsonValue,
   type Placeholder,
+  type PlatformException,
   type PlatformRules,
   type Security,
   type Service,
@@ -221,6 +222,9 @@ export function securityForm(security: Security): Form | undefined {
   );
 }
 
+const exceptionForm = ({ tolerate, ignoreAdvisories, until, because }: PlatformException): Form =>
+  form({ tolerate: listForm(tolerate, text), ignore_advisories: listForm(ignoreAdvisories, text), until, because });
+
 function platformRulesForm(rules: PlatformRules): Form | undefined {
   const evidenceIsDefault = JSON.stringify(rules.evidence) === JSON.stringify(DEFAULT_EVIDENCE_KINDS);
   const { ignoreAdvisories } = rules;
@@ -235,6 +239,7 @@ function platformRulesForm(rules: PlatformRules): Form | undefined {
       mode: rules.mode === "hardware" ? undefined : text(rules.mode),
       tolerate: listForm(rules.tolerate, text),
       ignore_advisories: advisories,
+      exceptions: listForm(rules.exceptions, exceptionForm),
       must_be_sgx_local: rules.mustBeSgxLocal === false ? undefined : scalar(rules.mustBeSgxLocal),
       one_time_password_shared_secret: rules.oneTimePasswordSecret && text(rules.oneTimePasswordSecret),
       url: rules.url && text(rules.url),

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 /** Sections whose placeholders are replaced at delivery or when access is decided (SL-77, SL-114, SL-182). */
 import { accessPolicy, accessRuleReader, readEntryText } from "./language/access.ts";
 import { attestation, platforms } from "./language/attestation.ts";
@@ -141,6 +142,7 @@ function stricterRules(general: PlatformRules<never>, own: PlatformRules<never>)
     mode: general.mode === "none" ? own.mode : general.mode,
     tolerate: both(general.tolerate, own.tolerate),
     ignoreAdvisories: left === "*" ? right : right === "*" ? left : both(left, right),
+    exceptions: general.exceptions.filter((exception) => own.exceptions.some((other) => isDeepStrictEqual(exception, other))),
     mustBeSgxLocal: general.mustBeSgxLocal || own.mustBeSgxLocal,
     oneTimePasswordSecret: own.oneTimePasswordSecret ?? general.oneTimePasswordSecret,
     evidence: both(general.evidence, own.evidence),

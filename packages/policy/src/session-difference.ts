@@ -109,11 +109,14 @@ function platformFacts({ security }: Session, add: Add): void {
     add(`platforms are judged by ${rules.text}`);
     return;
   }
-  const { mode, tolerate, ignoreAdvisories, evidence } = rules;
+  const { mode, tolerate, ignoreAdvisories, exceptions, evidence } = rules;
   const shown = (item: unknown) => (isPlaceholder(item) ? item.text : String(item));
   if (mode !== "hardware") add(`programs are attested with mode ${shown(mode)}`);
   for (const item of tolerate) add(`platforms with ${shown(item)} are tolerated`);
   for (const kind of evidence) add(`evidence of kind ${shown(kind)} is accepted`);
+  for (const { tolerate: weaknesses, ignoreAdvisories: advisories, until, because } of exceptions) {
+    add(`${[...weaknesses, ...advisories].join(", ")} is accepted until ${until}: ${because}`);
+  }
   if (ignoreAdvisories === "*") add("all advisories are ignored, also future ones");
   else if (isPlaceholder(ignoreAdvisories)) add(`advisories named by ${ignoreAdvisories.text} are ignored`);
   else for (const advisory of ignoreAdvisories) add(`advisory ${shown(advisory)} is ignored`);

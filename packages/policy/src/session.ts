@@ -117,6 +117,25 @@ export const TOLERABLE = [
 ] as const;
 export type Tolerable = (typeof TOLERABLE)[number];
 
+/** What an exception may accept for a time: states of the platform, nothing that gives up a proof. */
+export const PLATFORM_WEAKNESSES = [
+  "hyperthreading",
+  "insecure-igpu",
+  "aepic-leak",
+  "software-hardening-needed",
+  "insecure-configuration",
+  "outdated-tcb",
+] as const satisfies readonly Tolerable[];
+
+/** Extension: accepted for a time, for a reason (SL-89). */
+export interface PlatformException {
+  readonly tolerate: readonly (typeof PLATFORM_WEAKNESSES)[number][];
+  readonly ignoreAdvisories: readonly string[];
+  /** Last instant, RFC 3339 in UTC without fractions. */
+  readonly until: string;
+  readonly because: string;
+}
+
 export interface Security<P = Placeholder> {
   readonly singletonEnclaves: boolean | P;
   readonly serviceAccessToken: string | P | undefined;
@@ -127,6 +146,7 @@ export interface PlatformRules<P = Placeholder> {
   readonly mode: "hardware" | "none" | "maa" | P;
   readonly tolerate: readonly (Tolerable | P)[];
   readonly ignoreAdvisories: readonly (string | P)[] | "*" | P;
+  readonly exceptions: readonly PlatformException[];
   readonly mustBeSgxLocal: boolean | P;
   readonly oneTimePasswordSecret: string | P | undefined;
   readonly url: string | P | undefined;

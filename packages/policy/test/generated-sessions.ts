@@ -136,6 +136,12 @@ export const generatedSession = fc
         attestation: fc.record({
           tolerate: optional(fc.subarray(["debug", "hyperthreading"])),
           ignore_advisories: optional(fc.constantFrom("*", ["INTEL-SA-00161"])),
+          exceptions: optional(
+            fc.constantFrom(
+              [{ tolerate: ["outdated-tcb"], until: "2027-01-31", because: "the BIOS comes in January" }],
+              [{ ignore_advisories: ["INTEL-SA-00615"], tolerate: ["hyperthreading"], until: "2027-02-01T12:00:00Z", because: "x" }],
+            ),
+          ),
           evidence: optional(fc.constantFrom(["node"], ["sgx", "tdx", "snp", "nitro"])),
         }),
       }),

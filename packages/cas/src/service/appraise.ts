@@ -1,53 +1,5 @@
-import type { Claims, TcbStatus } from "@vouchsafe/attestation";
-import type { AttestationVariant, HardwareFacts, PlatformRules, Resolved, SignerFactor, Tolerable } from "@vouchsafe/policy";
-
-/** C-48: what a policy has to tolerate for each platform status; `never` cannot be tolerated. */
-const NEEDED: Readonly<Record<TcbStatus, readonly Tolerable[] | "never">> = {
-  UpToDate: [],
-  SWHardeningNeeded: ["software-hardening-needed"],
-  ConfigurationNeeded: ["insecure-configuration"],
-  ConfigurationAndSWHardeningNeeded: ["software-hardening-needed", "insecure-configuration"],
-  OutOfDate: ["outdated-tcb"],
-  OutOfDateConfigurationNeeded: ["outdated-tcb", "insecure-configuration"],
-  Revoked: "never",
-  Unknown: "never",
-};
-
-/** Advisories that one `tolerate` value covers alone (C-48). */
-const COVERED: Readonly<Record<string, Tolerable>> = {
-  "INTEL-SA-00233": "hyperthreading",
-  "INTEL-SA-00219": "insecure-igpu",
-  "INTEL-SA-00657": "aepic-leak",
-};
-
-export interface PlatformAppraisal {
-  /** Why the platform is refused, each with what would admit it; empty when it is accepted. */
-  readonly problems: readonly string[];
-  /** Advisories that only the wildcard hid: each delivery that needed it is audited (SL-90). */
-  readonly hiddenAdvisories: readonly string[];
-}
-
-/** Step "debug and platform state, advisories" of C-37. */
-export function appraisePlatform(claims: Claims, rules: PlatformRules<never>): PlatformAppraisal {
-  const problems: string[] = [];
-  const tolerated = new Set<string>(rules.tolerate);
-  if (claims.debug && !tolerated.has("debug-mode")) problems.push("the program runs in debug mode; tolerate: debug-mode would admit it");
-  const { status, advisories } = claims.tcb;
-  const needed = NEEDED[status];
-  if (needed === "never") problems.push(`the platform's status is ${status}, which no session can tolerate`);
-  else {
-    const uncovered = advisories.filter((advisory) => !tolerated.has(COVERED[advisory] ?? ""));
-    // A status that comes only from advisories with a `tolerate` value of their own needs no category.
-    const isExplained = advisories.length > 0 && uncovered.length === 0;
-    const missing = isExplained ? [] : needed.filter((category) => !tolerated.has(category));
-    if (missing.length > 0) problems.push(`the platform's status is ${status}; tolerate: ${missing.join(", ")} would admit it`);
-    const listed = rules.ignoreAdvisories;
-    const hidden = uncovered.filter((advisory) => !(Array.isArray(listed) && listed.includes(advisory)));
-    if (listed === "*") return { problems, hiddenAdvisories: hidden };
-    if (hidden.length > 0) problems.push(`advisories apply to the platform; ignore_advisories: ${hidden.join(", ")} would admit it`);
-  }
-  return { problems, hiddenAdvisories: [] };
-}
+import type { Claims } from "@vouchsafe/attestation";
+import type { AttestationVariant, HardwareFacts, Resolved, SignerFactor } from "@vouchsafe/policy";
 
 /** Step "variants": undefined when one admits (SL-76), otherwise the reason of each (SL-78). No variant admits nothing. */
 export function appraiseVariants(claims: Claims, variants: readonly Resolved<AttestationVariant<never>>[]): readonly string[] | undefined {

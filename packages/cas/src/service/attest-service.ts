@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, type KeyObject } from "node:crypto";
 import type { Claims } from "@vouchsafe/attestation";
-import { decodeBase32, type Service, verifyTotp } from "@vouchsafe/policy";
+import { decodeBase32, exceptionState, type Service, verifyTotp } from "@vouchsafe/policy";
 import {
   type AttestRequest,
   accessTokenProof,
@@ -19,7 +19,8 @@ import { type DeliveryClaims, makeDeliveryValues } from "../values/delivery-valu
 import { resolveSecrets } from "../values/resolve-secrets.ts";
 import { type SecretSource, ValueError } from "../values/secret-source.ts";
 import { instanceIdOf, resolveInstanceSecrets } from "../values/service-values.ts";
-import { appraisePlatform, appraisePlatformId, appraiseVariants } from "./appraise.ts";
+import { appraisePlatformId, appraiseVariants } from "./appraise.ts";
+import { appraisePlatform, type PlatformAppraisal } from "./appraise-platform.ts";
 import { AttestedInstance, type Delivery } from "./attested-instance.ts";
 import { buildConfiguration } from "./build-configuration.ts";
 import { type EvidenceTrust, verifyServiceEvidence } from "./evidence-verifier.ts";
@@ -76,12 +77,13 @@ async function judge(context: CasContext, trust: EvidenceTrust, request: AttestR
   const userData = evidenceUserData({ exporter, casKey: context.identity.casKey, instanceKey: spki, service: serviceName(id) });
   const claims = rules.security.attestation.mode === "none" ? undefined : checkEvidence(request, rules, trust);
   checkBinding(request, claims, userData, instanceKey, target.name);
-  const hiddenAdvisories = claims === undefined ? [] : checkPolicy(claims, rules);
+  const platform = claims === undefined ? undefined : checkPolicy(claims, rules, context.now());
   if (rules.security.singletonEnclaves) await checkSingleton(context, target.name, claims, request.reconnect === true, keyId(spki));
   const tokenProof = checkAccessToken(rules.security.serviceAccessToken, request, userData);
 
   const instanceKeyId = keyId(spki);
-  const delivery = await deliver(context, target, source, claims, { instanceKeyId, kept: new Map() });
+  const platformWarnings = exceptionWarnings(platform, context.now());
+  const delivery = await deliver(context, target, source, claims, { instanceKeyId, kept: new Map(), platformWarnings });
   const facts = {
     session: target.version.name,
     service: target.service.name,
@@ -96,7 +98,8 @@ async function judge(context: CasContext, trust: EvidenceTrust, request: AttestR
     attested: claims !== undefined,
     ...(claims === undefined ? {} : { evidence: claims.kind, measurement: claims.codeIdentity, platform: claims.platformId }),
     ...(claims?.signer === undefined ? {} : { signer: claims.signer.mrSigner }),
-    ...(hiddenAdvisories.length === 0 ? {} : { hidden_advisories: hiddenAdvisories }),
+    ...(platform === undefined || platform.hiddenAdvisories.length === 0 ? {} : { hidden_advisories: platform.hiddenAdvisories }),
+    ...(platform === undefined || platform.exceptions.length === 0 ? {} : { exceptions: platform.exceptions }),
   });
   return { instance: new AttestedInstance(facts, delivery), configuration: delivery.configuration, tokenProof };
 }
@@ -185,9 +188,10 @@ function checkBinding(
   }
 }
 
-/** Platform state, variants, platforms. Returns the advisories that only the wildcard hid (SL-90). */
-function checkPolicy(claims: Claims, rules: ServiceRules): readonly string[] {
-  const { problems, hiddenAdvisories } = appraisePlatform(claims, rules.security.attestation);
+/** Platform state, variants, platforms. Returns what the platform was forgiven: it is audited and shown. */
+function checkPolicy(claims: Claims, rules: ServiceRules, now: Date): PlatformAppraisal {
+  const appraisal = appraisePlatform(claims, rules.security.attestation, now);
+  const { problems } = appraisal;
   if (problems.length > 0) {
     const reminder = "this message is not authenticated: check the platform before you tolerate anything";
     throw new Refused("policy_unmet", "platform-state", "the platform's state is not tolerated", [...problems, reminder]);
@@ -196,7 +200,16 @@ function checkPolicy(claims: Claims, rules: ServiceRules): readonly string[] {
   if (reasons !== undefined) throw new Refused("policy_unmet", "variants", "no attestation variant admits the program", reasons);
   const problem = appraisePlatformId(claims, rules.platforms);
   if (problem !== undefined) throw new Refused("policy_unmet", "platforms", problem);
-  return hiddenAdvisories;
+  return appraisal;
+}
+
+/** An exception never passes unnoticed, and says in time that it ends. */
+function exceptionWarnings(platform: PlatformAppraisal | undefined, now: Date): readonly string[] {
+  return (platform?.exceptions ?? []).map((exception) => {
+    const { state, daysLeft } = exceptionState(exception, now);
+    const end = state === "ending" ? `, which is in ${daysLeft} days` : "";
+    return `the platform is accepted by an exception until ${exception.until}${end}: ${exception.because}`;
+  });
 }
 
 /** SL-94: consumed in one transaction, so that of two presentations of the same instance exactly one succeeds. */
@@ -232,16 +245,24 @@ function checkAccessToken(token: string | undefined, { tokenProof }: AttestReque
   return accessTokenProof(token, "cas", userData);
 }
 
+interface DeliveryOptions {
+  readonly instanceKeyId: string;
+  readonly kept: StoredSecrets;
+  /** What the platform was forgiven. */
+  readonly platformWarnings: readonly string[];
+}
+
 /** Makes the configuration of an admitted service. */
 async function deliver(
   context: CasContext,
   target: Target,
   source: SecretSource,
   claims: DeliveryClaims | undefined,
-  { instanceKeyId, kept }: { readonly instanceKeyId: string; readonly kept: StoredSecrets },
+  { instanceKeyId, kept, platformWarnings }: DeliveryOptions,
 ): Promise<Delivery> {
   const { version, service } = target;
   const warnings = claims === undefined ? ["this session is configured without attestation: whoever reaches the CAS gets its secrets"] : [];
+  warnings.push(...platformWarnings);
   if (claims?.kind === "node") warnings.push("attested by a node agent: this proves nothing about hardware");
   if (claims?.kind === "simulated") warnings.push("attested by simulated evidence: this proves nothing");
   try {
@@ -272,7 +293,7 @@ export async function redeliver(
   if (service === undefined) return undefined;
   const target = { version, service, name: `${version.name}/${service.name}` };
   try {
-    const instance = { instanceKeyId: facts.instanceKeyId, kept: ownValues };
+    const instance = { instanceKeyId: facts.instanceKeyId, kept: ownValues, platformWarnings: [] }; // said at the start
     return await deliver(context, target, await secretSource(context, target), facts.claims, instance);
   } catch (error) {
     if (error instanceof Refused) return undefined;

@@ -24,6 +24,7 @@ import {
   TOLERABLE,
   type Tolerable,
 } from "../session.ts";
+import { platformExceptions } from "./platform-exceptions.ts";
 
 const MIN_OTP_BYTES = 16;
 const MIN_TOKEN_CHARACTERS = 16;
@@ -108,6 +109,10 @@ const platformFields = {
   mode: { reader: orPlaceholder(oneOf("SL-88", ["hardware", "none", "maa"])), doc: "How programs are attested.", since: 1 },
   tolerate: { reader: listOrPlaceholder(tolerateWord, "SL-91", "a list"), doc: "Weaknesses of the platform that are accepted.", since: 1 },
   ignore_advisories: { reader: advisories, doc: 'Advisories that are ignored, or `"*"`.', since: 1 },
+  exceptions: {
+    reader: platformExceptions,
+    doc: "Extension: weaknesses and advisories that are accepted until a day, each with its reason.",
+  },
   must_be_sgx_local: { reader: orPlaceholder(boolean), doc: "Only programs on the machine of the CAS.", since: 11 },
   one_time_password_shared_secret: { reader: otpSecret, doc: "Second factor for all services (RFC 6238).", since: 8, sensitive: true },
   url: { reader: orPlaceholder(attestUrl), doc: "Address of the external attestation service.", since: 7 },
@@ -133,6 +138,7 @@ const platformRules: Reader<PlatformRules> = mapping(
       mode: raw.mode ?? "hardware",
       tolerate: unique(raw.tolerate ?? []),
       ignoreAdvisories: raw.ignore_advisories ?? [],
+      exceptions: raw.exceptions ?? [],
       mustBeSgxLocal: raw.must_be_sgx_local ?? false,
       oneTimePasswordSecret: raw.one_time_password_shared_secret,
       url: raw.url,
@@ -231,6 +237,7 @@ export const DEFAULT_PLATFORM_RULES: PlatformRules<never> = {
   mode: "hardware",
   tolerate: [],
   ignoreAdvisories: [],
+  exceptions: [],
   mustBeSgxLocal: false,
   oneTimePasswordSecret: undefined,
   url: undefined,

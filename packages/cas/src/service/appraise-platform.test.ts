@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { TcbStatus } from "@vouchsafe/attestation";
+import { DEFAULT_PLATFORM_RULES, PLATFORM_WEAKNESSES, type PlatformException, type PlatformRules, type Tolerable } from "@vouchsafe/policy";
+import fc from "fast-check";
+import { appraisePlatform } from "./appraise-platform.ts";
+
+const now = new Date("2026-06-15T12:00:00Z");
+const rules = (changes: Partial<PlatformRules<never>> = {}): PlatformRules<never> => ({ ...DEFAULT_PLATFORM_RULES, ...changes });
+const state = (status: TcbStatus, advisories: readonly string[] = [], debug = false) => ({ debug, tcb: { status, advisories } });
+const exception = (changes: Partial<PlatformException> = {}): PlatformException => ({
+  tolerate: ["outdated-tcb"],
+  ignoreAdvisories: [],
+  until: "2026-06-30T23:59:59Z",
+  because: "the BIOS comes in June",
+  ...changes,
+});
+
+/** hazard A4: status × tolerance. A row is accepted by exactly the sets that hold all that stands there. */
+const TABLE: readonly [TcbStatus, readonly Tolerable[] | "never"][] = [
+  ["UpToDate", []],
+  ["SWHardeningNeeded", ["software-hardening-needed"]],
+  ["ConfigurationNeeded", ["insecure-configuration"]],
+  ["ConfigurationAndSWHardeningNeeded", ["software-hardening-needed", "insecure-configuration"]],
+  ["OutOfDate", ["outdated-tcb"]],
+  ["OutOfDateConfigurationNeeded", ["outdated-tcb", "insecure-configuration"]],
+  ["Revoked", "never"],
+  ["Unknown", "never"],
+];
+const CATEGORIES: readonly Tolerable[] = ["software-hardening-needed", "insecure-configuration", "outdated-tcb"];
+const subsets = CATEGORIES.reduce<readonly (readonly Tolerable[])[]>(
+  (sets, item) => sets.concat(sets.map((set) => set.concat(item))),
+  [[]],
+);
+
+for (const [status, needed] of TABLE) {
+  test(`hazard A4, C-48: ${status} is accepted by exactly ${needed === "never" ? "nothing" : needed.join(" and ") || "everything"}`, () => {
+    for (const tolerate of subsets) {
+      const { problems } = appraisePlatform(state(status), rules({ tolerate }), now);
+      const expected = needed !== "never" && needed.every((category) => tolerate.includes(category));
+      assert.equal(problems.length === 0, expected, `tolerate: ${tolerate.join(", ")}`);
+      const byException = rules({ exceptions: [exception({ tolerate: tolerate as PlatformException["tolerate"] })] });
+      assert.equal(appraisePlatform(state(status), byException, now).problems.length === 0, expected, "by exception");
+    }
+  });
+}
+
+test("SL-89 clock: an exception admits up to its last instant, and the refusal after that names it with its reason", () => {
+  const accepting = rules({ exceptions: [exception()] });
+  const at = (time: string) => appraisePlatform(state("OutOfDate"), accepting, new Date(time));
+  assert.deepEqual(at("2026-06-30T23:59:59Z"), { problems: [], hiddenAdvisories: [], exceptions: [exception()] });
+  const { problems } = at("2026-07-01T00:00:00Z");
+  assert.match(
+    problems.join("\n"),
+    /status is OutOfDate.*\nan exception that admitted it ended on 2026-06-30T23:59:59Z: the BIOS comes in June/,
+  );
+});
+
+test("SL-89 an exception counts only where it is needed, together with what the session tolerates anyway", () => {
+  const one = exception({ ignoreAdvisories: ["INTEL-SA-00615"] });
+  assert.deepEqual(appraisePlatform(state("UpToDate"), rules({ exceptions: [one] }), now).exceptions, []);
+  assert.deepEqual(appraisePlatform(state("OutOfDate", ["INTEL-SA-00615"]), rules({ exceptions: [one] }), now).exceptions, [one]);
+  const mixed = rules({ tolerate: ["insecure-configuration"], exceptions: [one] });
+  assert.deepEqual(appraisePlatform(state("OutOfDateConfigurationNeeded", ["INTEL-SA-00615"]), mixed, now).exceptions, [one]);
+  const refused = appraisePlatform(state("OutOfDate", ["INTEL-SA-00001"]), rules({ exceptions: [one] }), now);
+  assert.match(refused.problems.join(), /ignore_advisories: INTEL-SA-00001/);
+  const unrelated = exception({ tolerate: ["hyperthreading"], until: "2026-01-01T00:00:00Z", because: "another story" });
+  assert.doesNotMatch(appraisePlatform(state("OutOfDate"), rules({ exceptions: [unrelated] }), now).problems.join(), /another story/);
+  assert.deepEqual(appraisePlatform(state("OutOfDate"), rules({ exceptions: [one, { ...one }] }), now).exceptions.length, 2);
+});
+
+test("debug, revoked and unknown platforms are admitted by no exception", () => {
+  const all = rules({ exceptions: [exception({ tolerate: [...PLATFORM_WEAKNESSES] })] });
+  for (const each of [state("UpToDate", [], true), state("Revoked"), state("Unknown")]) {
+    assert.notDeepEqual(appraisePlatform(each, all, now).problems, []);
+  }
+});
+
+test("an exception never takes anything away, and without time it is what tolerating for ever would be", () => {
+  const weaknesses = fc.subarray([...PLATFORM_WEAKNESSES]);
+  const advisories = fc.subarray(["INTEL-SA-00233", "INTEL-SA-00615", "INTEL-SA-00657"]);
+  const statuses = fc.constantFrom(...TABLE.map(([status]) => status));
+  fc.assert(
+    fc.property(statuses, advisories, weaknesses, weaknesses, advisories, (status, found, tolerate, more, ignoreAdvisories) => {
+      const platform = state(status, found);
+      const plain = appraisePlatform(platform, rules({ tolerate }), now);
+      const relaxed = appraisePlatform(platform, rules({ tolerate, exceptions: [exception({ tolerate: more, ignoreAdvisories })] }), now);
+      const forEver = appraisePlatform(platform, rules({ tolerate: [...tolerate, ...more], ignoreAdvisories }), now);
+      if (plain.problems.length === 0) assert.deepEqual(relaxed.problems, []);
+      assert.equal(relaxed.problems.length === 0, forEver.problems.length === 0 || plain.problems.length === 0);
+    }),
+  );
+});

@@ -1,0 +1,98 @@
+import type { Claims, TcbStatus } from "@vouchsafe/attestation";
+import { exceptionState, type PlatformException, type PlatformRules, type Tolerable } from "@vouchsafe/policy";
+
+/** C-48: what a policy has to tolerate for each platform status; `never` cannot be tolerated. */
+const NEEDED: Readonly<Record<TcbStatus, readonly Tolerable[] | "never">> = {
+  UpToDate: [],
+  SWHardeningNeeded: ["software-hardening-needed"],
+  ConfigurationNeeded: ["insecure-configuration"],
+  ConfigurationAndSWHardeningNeeded: ["software-hardening-needed", "insecure-configuration"],
+  OutOfDate: ["outdated-tcb"],
+  OutOfDateConfigurationNeeded: ["outdated-tcb", "insecure-configuration"],
+  Revoked: "never",
+  Unknown: "never",
+};
+
+/** Advisories that one `tolerate` value covers alone (C-48). */
+const COVERED: Readonly<Record<string, Tolerable>> = {
+  "INTEL-SA-00233": "hyperthreading",
+  "INTEL-SA-00219": "insecure-igpu",
+  "INTEL-SA-00657": "aepic-leak",
+};
+
+/** What is judged: the platform's state, wherever it is known from. */
+export type PlatformState = Pick<Claims, "debug" | "tcb">;
+
+export interface PlatformAppraisal {
+  /** Why the platform is refused, each with what would admit it; empty when it is accepted. */
+  readonly problems: readonly string[];
+  /** Advisories that only the wildcard hid: each delivery that needed it is audited (SL-90). */
+  readonly hiddenAdvisories: readonly string[];
+  /** Exceptions without which it would be refused: audited, and shown with every delivery. */
+  readonly exceptions: readonly PlatformException[];
+}
+
+/** Step "debug and platform state, advisories" of C-37. Exceptions count up to and including their last instant. */
+export function appraisePlatform(state: PlatformState, rules: PlatformRules<never>, now: Date): PlatformAppraisal {
+  const strict = judge(state, rules);
+  const isOver = (exception: PlatformException) => exceptionState(exception, now).state === "ended";
+  const active = rules.exceptions.filter((exception) => !isOver(exception));
+  if (strict.problems.length === 0 || active.length === 0) {
+    return { ...strict, problems: [...strict.problems, ...endedReasons(state, rules, strict, isOver)], exceptions: [] };
+  }
+  const relaxed = judge(state, withExceptions(rules, active));
+  if (relaxed.problems.length > 0) {
+    return { ...relaxed, problems: [...relaxed.problems, ...endedReasons(state, rules, relaxed, isOver)], exceptions: [] };
+  }
+  const needed = active.filter((exception) => {
+    const others = active.filter((other) => other !== exception);
+    return judge(state, withExceptions(rules, others)).problems.length > 0;
+  });
+  return { ...relaxed, exceptions: needed.length === 0 ? active : needed }; // two that say the same: neither is needed alone
+}
+
+/** Names the exceptions that admitted the platform until they ended. */
+function endedReasons(
+  state: PlatformState,
+  rules: PlatformRules<never>,
+  { problems }: Judgement,
+  isOver: (exception: PlatformException) => boolean,
+): readonly string[] {
+  const ended = rules.exceptions.filter(isOver);
+  if (problems.length === 0 || ended.length === 0 || judge(state, withExceptions(rules, rules.exceptions)).problems.length > 0) return [];
+  return ended.map(({ until, because }) => `an exception that admitted it ended on ${until}: ${because}`);
+}
+
+type Judgement = Omit<PlatformAppraisal, "exceptions">;
+
+function withExceptions(rules: PlatformRules<never>, exceptions: readonly PlatformException[]): PlatformRules<never> {
+  const { ignoreAdvisories } = rules;
+  return {
+    ...rules,
+    tolerate: [...rules.tolerate, ...exceptions.flatMap(({ tolerate }) => tolerate)],
+    ignoreAdvisories: Array.isArray(ignoreAdvisories)
+      ? [...ignoreAdvisories, ...exceptions.flatMap((exception) => exception.ignoreAdvisories)]
+      : ignoreAdvisories,
+  };
+}
+
+function judge({ debug, tcb }: PlatformState, rules: PlatformRules<never>): Judgement {
+  const problems: string[] = [];
+  const tolerated = new Set<string>(rules.tolerate);
+  if (debug && !tolerated.has("debug-mode")) problems.push("the program runs in debug mode; tolerate: debug-mode would admit it");
+  const { status, advisories } = tcb;
+  const needed = NEEDED[status];
+  if (needed === "never") problems.push(`the platform's status is ${status}, which no session can tolerate`);
+  else {
+    const uncovered = advisories.filter((advisory) => !tolerated.has(COVERED[advisory] ?? ""));
+    // A status that comes only from advisories with a `tolerate` value of their own needs no category.
+    const isExplained = advisories.length > 0 && uncovered.length === 0;
+    const missing = isExplained ? [] : needed.filter((category) => !tolerated.has(category));
+    if (missing.length > 0) problems.push(`the platform's status is ${status}; tolerate: ${missing.join(", ")} would admit it`);
+    const listed = rules.ignoreAdvisories;
+    const hidden = uncovered.filter((advisory) => !(Array.isArray(listed) && listed.includes(advisory)));
+    if (listed === "*") return { problems, hiddenAdvisories: hidden };
+    if (hidden.length > 0) problems.push(`advisories apply to the platform; ignore_advisories: ${hidden.join(", ")} would admit it`);
+  }
+  return { problems, hiddenAdvisories: [] };
+}
