@@ -8,6 +8,30 @@ export {
   simulateSnpEvidence,
 } from "./simulated/simulated-platform.ts";
 export { cosignNote, formatVerifierKey, signNote } from "./tlog/sign-note.ts";
+export { certifyAttestationKey, createAttestationKeyAuthority } from "./tpm/certify-attestation-key.ts";
+export { type EndorsementTrust, endorsementKeyId, type VerifiedEndorsementKey, verifyEndorsementKey } from "./tpm/endorsement-key.ts";
 export { makeCredential, type TpmCredential } from "./tpm/make-credential.ts";
+export { encodePcrBank } from "./tpm/pcr-banks.ts";
+export { type TpmCommand, TpmError } from "./tpm/tpm-command.ts";
+export {
+  activateCredential,
+  createPrimary,
+  extendPcr,
+  flushContext,
+  policySecret,
+  quote,
+  readNv,
+  readNvSize,
+  readPcrs,
+  readPublic,
+  startPolicySession,
+  TPM_HANDLES,
+} from "./tpm/tpm-commands.ts";
+export {
+  ATTESTATION_KEY_TEMPLATE,
+  ENDORSEMENT_CERTIFICATE_INDEX,
+  ENDORSEMENT_KEY_HANDLE,
+  ENDORSEMENT_KEY_TEMPLATE,
+} from "./tpm/tpm-templates.ts";
 export { judgeCase, vectorFamilies } from "./vectors/judge-case.ts";
 export type { CaseVerdict, VectorCase } from "./vectors/vector-case.ts";

@@ -30,6 +30,7 @@ import { CasMetrics } from "./operation/metrics.ts";
 import { Snapshots } from "./operation/snapshots.ts";
 import { Provisioning } from "./provisioning/provisioning.ts";
 import { keyStorePath, openKeyStore, openPlatformKeyFile } from "./sealing/key-store.ts";
+import { AttestationKeyAuthority } from "./service/attestation-key-authority.ts";
 import type { AttestedInstance } from "./service/attested-instance.ts";
 import { CertificateRenewal } from "./service/certificate-renewal.ts";
 import { instanceHandlers } from "./service/instance-handlers.ts";
@@ -222,9 +223,12 @@ async function serve(
   const snapshots = startSnapshots(options, context, started);
   const renewal = new CertificateRenewal(context, instances);
   context.remote.onChanged = (name) => renewal.valuesChanged(name);
+  const anchors = options.trustAnchors ?? VENDOR_TRUST_ANCHORS;
+  const attestationKeys = new AttestationKeyAuthority(() => context.ownerConfig.tpm, now);
   const handlers = instanceHandlers(context, {
+    attestationKeys,
     trust: {
-      anchors: options.trustAnchors ?? VENDOR_TRUST_ANCHORS,
+      anchors: { ...anchors, tpm: [...(anchors.tpm ?? []), attestationKeys.root] },
       collateral: options.collateral ?? {},
       nodeKeys: () => nodeKeys.keys,
       now,

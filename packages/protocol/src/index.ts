@@ -32,17 +32,20 @@ export {
 } from "./client-api.ts";
 export { encodeFrame, FrameDecoder, MAX_FRAME_BYTES } from "./frames.ts";
 export {
+  type Activation,
   AgentReply,
   AgentRequest,
   ATTESTATION_STEPS,
   type AttestationStep,
   AttestRequest,
   CasMessage,
+  type CertifyKeyRequest,
   Configuration,
   EvidenceJson,
   FILE_SYSTEM_POLICIES,
   type FileConfiguration,
   InstanceMessage,
+  OpeningMessage,
   PROTOCOL_VERSION,
   REFUSAL_CODES,
   Refusal,
@@ -61,7 +64,9 @@ export {
   type AttestedService,
   type AttestServiceOptions,
   attestService,
+  type CertifyKey,
   generateInstanceKey,
+  type KeyToCertify,
   RefusedError,
 } from "./service-client.ts";
 export { ServiceConnection } from "./service-connection.ts";

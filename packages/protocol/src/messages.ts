@@ -44,6 +44,30 @@ export const AttestRequest = z.strictObject({
 });
 export type AttestRequest = z.infer<typeof AttestRequest>;
 
+/**
+ * Before the attest request, on the same connection and at most once: has the CAS certify the attestation key of a TPM. The CAS answers with a
+ * credential that only the TPM with this endorsement key, holding this attestation key, can open (TPM 2.0 Library, part 1, §24).
+ */
+export const CertifyKeyRequest = z.strictObject({
+  type: z.literal("certify-key"),
+  version: z.literal(PROTOCOL_VERSION),
+  /** TPMT_PUBLIC. */
+  endorsementKey: Base64(1024),
+  /** DER: the maker's certificate for that key, and intermediates; empty where the TPM has none. */
+  endorsementCertificates: z.array(Base64(8192)).max(8),
+  /** TPMT_PUBLIC. */
+  attestationKey: Base64(1024),
+});
+export type CertifyKeyRequest = z.infer<typeof CertifyKeyRequest>;
+
+/** What the TPM got out of the credential. */
+export const Activation = z.strictObject({ type: z.literal("activation"), secret: Base64(64) });
+export type Activation = z.infer<typeof Activation>;
+
+/** What a connection may begin with. */
+export const OpeningMessage = z.discriminatedUnion("type", [AttestRequest, CertifyKeyRequest, Activation]);
+export type OpeningMessage = z.infer<typeof OpeningMessage>;
+
 export const VOLUME_POLICIES = ["ephemeral", "rollback_protected", "no_rollback_protection"] as const;
 export const FILE_SYSTEM_POLICIES = ["rollback_protected_reinitializable", "no_rollback_protection"] as const;
 
@@ -186,8 +210,22 @@ export type InstanceMessage = z.infer<typeof InstanceMessage>;
 const RenewedFile = z.strictObject({ path: z.string().max(4095), content: z.base64() });
 export type RenewedFile = z.infer<typeof RenewedFile>;
 
+const Credential = z.strictObject({
+  type: z.literal("credential"),
+  /** TPM2B_ID_OBJECT and TPM2B_ENCRYPTED_SECRET. */
+  idObject: Base64(256),
+  encryptedSecret: Base64(1024),
+});
+const KeyCertified = z.strictObject({
+  type: z.literal("key-certified"),
+  /** DER, to be sent as `attestation-key-certificate` with the evidence. */
+  certificate: Base64(8192),
+});
+
 /** What the CAS says to a client. */
 export const CasMessage = z.discriminatedUnion("type", [
+  Credential,
+  KeyCertified,
   z.strictObject({
     type: z.literal("configuration"),
     configuration: Configuration,

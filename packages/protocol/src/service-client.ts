@@ -4,8 +4,14 @@ import type { CasAddress } from "./cas-address.ts";
 import type { CasIdentity } from "./cas-chain.ts";
 import { connectToCas } from "./cas-connection.ts";
 import { accessTokenProof, EXPORTER_BYTES, EXPORTER_LABEL, evidenceUserData, isEqualProof, signInstanceProof } from "./channel-binding.ts";
-import { encodeFrame } from "./frames.ts";
-import { type AttestRequest, type Configuration, PROTOCOL_VERSION, type Refusal, SERVICE_ALPN } from "./messages.ts";
+import {
+  type AttestRequest,
+  type CertifyKeyRequest,
+  type Configuration,
+  PROTOCOL_VERSION,
+  type Refusal,
+  SERVICE_ALPN,
+} from "./messages.ts";
 import { ProtocolError } from "./protocol-error.ts";
 import { ServiceConnection } from "./service-connection.ts";
 import { parseServiceId, serviceName } from "./service-id.ts";
@@ -16,7 +22,7 @@ export interface AttestServiceOptions extends CasAddress {
   /** `SESSION/SERVICE[@OTP]`. */
   readonly serviceId: string;
   /** Gathers Evidence that covers these 64 bytes; undefined where there is none to give (`mode: none`). */
-  readonly evidence: ((userData: Uint8Array) => Promise<Evidence>) | undefined;
+  readonly evidence: ((userData: Uint8Array, certifyKey: CertifyKey) => Promise<Evidence>) | undefined;
   /** Value of `SCONE_SERVICE_ACCESS_TOKEN`. */
   readonly accessToken?: string | undefined;
   /** The instance's own key, P-256 or Ed25519; a fresh P-256 one unless given. Keep it for a reconnection. */
@@ -28,6 +34,13 @@ export interface AttestServiceOptions extends CasAddress {
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** A TPM's attestation key that is to be certified, and how the TPM opens a credential for it. */
+export interface KeyToCertify extends Omit<CertifyKeyRequest, "type" | "version"> {
+  readonly activate: (idObject: Uint8Array, encryptedSecret: Uint8Array) => Promise<Uint8Array>;
+}
+/** Gets a certificate (DER) for an attestation key from the CAS, over the connection that is about to be attested. Throws SERVICE_REFUSED. */
+export type CertifyKey = (key: KeyToCertify) => Promise<Uint8Array>;
 
 export interface AttestedService {
   readonly configuration: Configuration;
@@ -80,7 +93,8 @@ export async function attestService(options: AttestServiceOptions): Promise<Atte
     const spki = publicKeyOf(instanceKey);
     const exporter = socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0));
     const userData = evidenceUserData({ exporter, casKey: identity.casKey, instanceKey: spki, service: serviceName(id) });
-    const evidence = options.evidence === undefined ? undefined : encodeEvidence(await options.evidence(userData));
+    const certifyKey: CertifyKey = (key) => certifyOver(connection, key, signal);
+    const evidence = options.evidence === undefined ? undefined : encodeEvidence(await options.evidence(userData, certifyKey));
     const token = options.accessToken;
     const request: AttestRequest = {
       type: "attest",
@@ -93,9 +107,9 @@ export async function attestService(options: AttestServiceOptions): Promise<Atte
       ...(options.reconnect ? { reconnect: true } : {}),
       runtimeVersion: options.runtimeVersion,
     };
-    socket.write(encodeFrame(request));
-    const answer = await connection.firstAnswer(signal);
+    const answer = await connection.open(request, signal);
     if (answer.type === "refusal") throw new RefusedError(answer);
+    if (answer.type !== "configuration") throw new ProtocolError("PROTOCOL_VIOLATION", `unexpected ${answer.type} from the CAS`);
     if (token !== undefined) assertCasKnowsToken(token, userData, answer.tokenProof);
     connection.keepAlive();
     return { configuration: answer.configuration, connection, cas: identity, instanceKey };
@@ -103,6 +117,17 @@ export async function attestService(options: AttestServiceOptions): Promise<Atte
     connection.close();
     throw error;
   }
+}
+
+async function certifyOver(connection: ServiceConnection, { activate, ...key }: KeyToCertify, signal: AbortSignal): Promise<Uint8Array> {
+  const credential = await connection.open({ type: "certify-key", version: PROTOCOL_VERSION, ...key }, signal);
+  if (credential.type === "refusal") throw new RefusedError(credential);
+  if (credential.type !== "credential") throw new ProtocolError("PROTOCOL_VIOLATION", `unexpected ${credential.type} from the CAS`);
+  const secret = await activate(Uint8Array.fromBase64(credential.idObject), Uint8Array.fromBase64(credential.encryptedSecret));
+  const answer = await connection.open({ type: "activation", secret: secret.toBase64() }, signal);
+  if (answer.type === "refusal") throw new RefusedError(answer);
+  if (answer.type !== "key-certified") throw new ProtocolError("PROTOCOL_VIOLATION", `unexpected ${answer.type} from the CAS`);
+  return Uint8Array.fromBase64(answer.certificate);
 }
 
 /** SL-95: whoever cannot prove the token is not the CAS this service was meant for; its configuration is not used. */

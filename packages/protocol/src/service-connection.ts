@@ -1,9 +1,10 @@
 import type { TLSSocket } from "node:tls";
 import { encodeFrame, FrameDecoder } from "./frames.ts";
-import { CasMessage, type InstanceMessage, type Renewal, type TagTarget } from "./messages.ts";
+import { CasMessage, type InstanceMessage, type OpeningMessage, type Renewal, type TagTarget } from "./messages.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
-type Answer = Extract<CasMessage, { type: "configuration" | "refusal" }>;
+/** Answers to what a connection begins with. */
+type Answer = Extract<CasMessage, { type: "configuration" | "refusal" | "credential" | "key-certified" }>;
 type Reply = Exclude<CasMessage, Answer | Renewal>;
 /** `Omit` that keeps the members of a union apart. */
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -20,10 +21,12 @@ export class ServiceConnection implements Disposable {
   readonly #socket: TLSSocket;
   readonly #decoder = new FrameDecoder(CasMessage);
   readonly #waiting = new Map<number, { resolve: (reply: Reply) => void; reject: (error: Error) => void; timer: NodeJS.Timeout }>();
-  readonly #first = Promise.withResolvers<Answer>();
+  #answer = Promise.withResolvers<Answer>();
   readonly #closed = Promise.withResolvers<ProtocolError | undefined>();
-  #hasAnswer = false;
+  /** An opening message was sent and not answered yet. */
+  #isAsking = false;
   #isClosing = false;
+  #isOver = false;
   #nextId = 1;
   #pinger: NodeJS.Timeout | undefined;
   #renewalListener: ((renewal: Renewal) => void) | undefined;
@@ -32,7 +35,6 @@ export class ServiceConnection implements Disposable {
   /** Takes over the socket. */
   constructor(socket: TLSSocket) {
     this.#socket = socket;
-    this.#first.promise.catch(() => {}); // awaited in `firstAnswer`, or the caller has failed before
     socket.on("data", (chunk: Buffer) => this.#receive(chunk));
     socket.on("error", (cause) =>
       this.#end(new ProtocolError("CONNECTION_LOST", `connection to the CAS failed: ${cause.message}`, { cause })),
@@ -45,12 +47,17 @@ export class ServiceConnection implements Disposable {
     return this.#closed.promise;
   }
 
-  /** The answer to the attest request; used once, by `attestService`. */
-  async firstAnswer(signal: AbortSignal): Promise<Answer> {
-    const onAbort = () => this.#first.reject(signal.reason);
+  /** Sends an opening message and waits for its answer; one at a time, by `attestService`. Throws CONNECTION_LOST and what aborted. */
+  async open(message: OpeningMessage, signal: AbortSignal): Promise<Answer> {
+    const answer = Promise.withResolvers<Answer>();
+    this.#answer = answer;
+    const onAbort = () => answer.reject(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
     try {
-      return await this.#first.promise;
+      if (this.#isOver) throw new ProtocolError("CONNECTION_LOST", "the connection to the CAS is closed");
+      this.#isAsking = true;
+      this.#socket.write(encodeFrame(message));
+      return await answer.promise;
     } finally {
       signal.removeEventListener("abort", onAbort);
     }
@@ -134,10 +141,10 @@ export class ServiceConnection implements Disposable {
   }
 
   #dispatch(message: CasMessage): void {
-    if (message.type === "configuration" || message.type === "refusal") {
-      if (this.#hasAnswer) throw new ProtocolError("PROTOCOL_VIOLATION", `second ${message.type} on one connection`);
-      this.#hasAnswer = true;
-      this.#first.resolve(message);
+    if (isAnswer(message)) {
+      if (!this.#isAsking) throw unexpected(message);
+      this.#isAsking = false;
+      this.#answer.resolve(message);
     } else if (message.type === "renewal") {
       if (this.#renewalListener === undefined) this.#pendingRenewals.push(message);
       else this.#renewalListener(message);
@@ -152,7 +159,9 @@ export class ServiceConnection implements Disposable {
 
   #end(reason: ProtocolError): void {
     clearInterval(this.#pinger);
-    this.#first.reject(reason);
+    this.#isOver = true;
+    this.#answer.promise.catch(() => {}); // awaited in `open`, or nobody asked
+    this.#answer.reject(reason);
     for (const { reject, timer } of this.#waiting.values()) {
       clearTimeout(timer);
       reject(reason);
@@ -162,6 +171,9 @@ export class ServiceConnection implements Disposable {
     this.#socket.destroy();
   }
 }
+
+const isAnswer = (message: CasMessage): message is Answer =>
+  message.type === "configuration" || message.type === "refusal" || message.type === "credential" || message.type === "key-certified";
 
 function unexpected(reply: { readonly type: string }): ProtocolError {
   return new ProtocolError("PROTOCOL_VIOLATION", `unexpected ${reply.type} from the CAS`);

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type AttestedService, attestService, ProtocolError, type RefusalCode, RefusedError } from "@vouchsafe/protocol";
-import { askAgent } from "./agent-evidence.ts";
+import type { GatherEvidence } from "./evidence/choose-source.ts";
 import { log } from "./report.ts";
 import type { RuntimeSettings } from "./settings.ts";
 
@@ -16,18 +16,22 @@ const mayPass = (error: unknown): boolean => {
 };
 
 export interface AttestOptions {
+  /** Undefined where the platform gives no evidence at all (`mode: none`). */
+  readonly evidence: GatherEvidence | undefined;
   readonly runtimeVersion: string;
   readonly reconnectWith?: KeyObject;
 }
 
 /** Attests once. Throws what `attestService` throws. */
-export function attestOnce(settings: RuntimeSettings, { runtimeVersion, reconnectWith }: AttestOptions): Promise<AttestedService> {
-  const { agent } = settings;
+export function attestOnce(
+  settings: RuntimeSettings,
+  { evidence, runtimeVersion, reconnectWith }: AttestOptions,
+): Promise<AttestedService> {
   return attestService({
     ...settings.cas,
     casKeyHash: settings.casKeyHash,
     serviceId: settings.serviceId,
-    evidence: agent === undefined ? undefined : (userData) => askAgent(agent, userData),
+    evidence,
     accessToken: settings.accessToken,
     runtimeVersion,
     ...(reconnectWith === undefined ? {} : { instanceKey: reconnectWith, reconnect: true }),

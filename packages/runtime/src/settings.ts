@@ -1,4 +1,6 @@
+import type { EvidenceKind } from "@vouchsafe/attestation";
 import { CAS_SERVICE_PORT, type CasAddress, parseCasAddress, parseServiceId } from "@vouchsafe/protocol";
+import { parseTpmAddress, type TpmAddress } from "./evidence/tpm-connection.ts";
 import { READY_FILE } from "./ready-file.ts";
 import { RuntimeError } from "./runtime-error.ts";
 
@@ -11,6 +13,12 @@ export interface RuntimeSettings {
   readonly casKeyHash: string | undefined;
   /** Where the node agent is: a Unix socket made for this service alone, or a port of the node; undefined where there is none. */
   readonly agent: AgentAddress | undefined;
+  /** Kinds of evidence to gather, those that the policy accepts; undefined: whatever the platform gives. */
+  readonly evidenceKinds: readonly EvidenceKind[] | undefined;
+  readonly tpm: TpmAddress;
+  /** Where the platform leaves what it measured of the program (`encodeWorkload`). */
+  readonly workloadFile: string;
+  readonly isDebugLogged: boolean;
   readonly accessToken: string | undefined;
   /** How long to wait for the CAS, the policy and the exporters of its imports (MF-125). */
   readonly waitMs: number;
@@ -22,6 +30,9 @@ export type AgentAddress = { readonly path: string } | { readonly host: string; 
 
 const WAIT_SECONDS = 120;
 const AGENT_PORT = 18_766;
+const TPM_DEVICE = "/dev/tpmrm0";
+const WORKLOAD_FILE = "/run/vouchsafe/workload";
+const EVIDENCE_KINDS: readonly EvidenceKind[] = ["sgx", "tdx", "snp", "nitro", "tpm", "node", "simulated"];
 
 /** Reads the container's environment. Throws R-SETTINGS. */
 export function readSettings(environment: Readonly<Record<string, string | undefined>>): RuntimeSettings {
@@ -50,10 +61,32 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     cas,
     casKeyHash: value("VOUCHSAFE_CAS_KEY"),
     agent: agentAddress(value("VOUCHSAFE_AGENT_SOCKET"), value("SCONE_LAS_ADDR")),
+    evidenceKinds: evidenceKinds(value("VOUCHSAFE_EVIDENCE")),
+    tpm: tpmAddress(value("VOUCHSAFE_TPM")),
+    workloadFile: value("VOUCHSAFE_WORKLOAD_FILE") ?? WORKLOAD_FILE,
+    isDebugLogged: environment["SCONE_LOG"] === "debug" || environment["SCONE_LOG"] === "trace",
     accessToken: value("SCONE_SERVICE_ACCESS_TOKEN"),
     waitMs: waitSeconds * 1000,
     readyFile: value("VOUCHSAFE_READY_FILE") ?? READY_FILE,
   };
+}
+
+function evidenceKinds(text: string | undefined): readonly EvidenceKind[] | undefined {
+  return text?.split(",").map((word) => {
+    const kind = EVIDENCE_KINDS.find((each) => each === word.trim());
+    if (kind !== undefined) return kind;
+    throw new RuntimeError("R-SETTINGS", `VOUCHSAFE_EVIDENCE names ${JSON.stringify(word)}; expected ${EVIDENCE_KINDS.join(", ")}`, {
+      remedy: "The chart or the engine sets it to what the policy accepts.",
+    });
+  });
+}
+
+function tpmAddress(text: string | undefined): TpmAddress {
+  const address = text === undefined ? { device: TPM_DEVICE } : parseTpmAddress(text);
+  if (address !== undefined) return address;
+  throw new RuntimeError("R-SETTINGS", `VOUCHSAFE_TPM is ${JSON.stringify(text)}; expected device:PATH, unix:PATH or tcp:HOST:PORT`, {
+    remedy: `Leave it out for ${TPM_DEVICE}.`,
+  });
 }
 
 function agentAddress(socket: string | undefined, host: string | undefined): AgentAddress | undefined {

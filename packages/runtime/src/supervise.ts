@@ -9,6 +9,7 @@ import { forbidCoreDumps, reapOrphans, setDumpable } from "@vouchsafe/linux";
 import type { AttestedService, FileConfiguration, RenewedFile, ServiceConnection } from "@vouchsafe/protocol";
 import { attestOnce, attestPatiently } from "./attest.ts";
 import { ORDER_FILE, OUTCOME_FILE, type ProgramOrder } from "./become-program.ts";
+import { chooseSource, describeSource, type GatherEvidence, gatherFrom } from "./evidence/choose-source.ts";
 import { readImageDescription } from "./image-description.ts";
 import { replaceRenewedFiles } from "./renewed-files.ts";
 import { explainFailure, log } from "./report.ts";
@@ -49,16 +50,16 @@ export async function supervise(
     settings = readSettings(environment);
     const image = readImageDescription();
     log(`runtime ${RUNTIME_VERSION}, image platform ${image.platformVersion}, ${image.mode} mode`);
-    log(
-      `service ${settings.serviceId.replace(/@.*/s, "@…")}, evidence ${settings.agent === undefined ? "none" : "node (measured by the node agent; proves nothing about hardware)"}`,
-    );
+    const source = chooseSource(settings);
+    log(`service ${settings.serviceId.replace(/@.*/s, "@…")}, evidence ${describeSource(source)}`);
+    const evidence = source && gatherFrom(source, settings);
     if (settings.casKeyHash === undefined && settings.accessToken === undefined)
       log("warning: neither a CAS key nor an access token is known: the CAS is not authenticated (C-36)");
     // Starts while this process attests: both need the time that Node needs.
     const { child: program, isReady } = startProgram();
     const signals = forwardSignals(program);
     try {
-      const attested = await attestPatiently(settings, { runtimeVersion: RUNTIME_VERSION });
+      const attested = await attestPatiently(settings, { evidence, runtimeVersion: RUNTIME_VERSION });
       for (const warning of attested.configuration.warnings) log(`warning: ${warning}`);
       if (!attested.configuration.attested) log("warning: this service is not attested (mode: none)");
       const host = Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
@@ -67,7 +68,7 @@ export async function supervise(
       log(`started after ${Math.round(performance.now())} ms, session version ${attested.configuration.sessionHash}`);
       markReady(settings.readyFile);
       signals.programRuns();
-      return await untilExit(program, attested, settings);
+      return await untilExit(program, attested, settings, evidence);
     } catch (error) {
       program.kill("SIGKILL");
       throw error;
@@ -142,11 +143,16 @@ function markReady(file: string): void {
   }
 }
 
-async function untilExit(program: ChildProcess, attested: AttestedService, settings: RuntimeSettings): Promise<number> {
+async function untilExit(
+  program: ChildProcess,
+  attested: AttestedService,
+  settings: RuntimeSettings,
+  evidence: GatherEvidence | undefined,
+): Promise<number> {
   const { promise: exited, resolve } = Promise.withResolvers<{ code: number | null; signal: NodeJS.Signals | null }>();
   if (program.exitCode !== null || program.signalCode !== null) resolve({ code: program.exitCode, signal: program.signalCode });
   program.once("exit", (code, signal) => resolve({ code, signal }));
-  const link = keepConnected(attested, settings, program);
+  const link = keepConnected(attested, settings, program, evidence);
   const { code, signal } = await exited;
   rmSync(settings.readyFile, { force: true });
   log(signal === null ? `program ended with status ${code}` : `program ended by ${signal}`);
@@ -166,6 +172,7 @@ function keepConnected(
   attested: AttestedService,
   settings: RuntimeSettings,
   program: ChildProcess,
+  evidence: GatherEvidence | undefined,
 ): { current: () => ServiceConnection; stop: () => void } {
   let connection = attested.connection;
   let isStopped = false;
@@ -185,7 +192,7 @@ function keepConnected(
       for (; !isStopped; delay = Math.min(delay * 2, RECONNECT_LONGEST_MS)) {
         await sleep(delay * (0.75 + Math.random() / 2), undefined, { ref: false });
         try {
-          const again = await attestOnce(settings, { runtimeVersion: RUNTIME_VERSION, reconnectWith: attested.instanceKey });
+          const again = await attestOnce(settings, { evidence, runtimeVersion: RUNTIME_VERSION, reconnectWith: attested.instanceKey });
           connection = again.connection;
           // What was renewed meanwhile; another version of the session is for the next start.
           if (again.configuration.sessionHash === sessionHash) replace(changedFiles(delivered, again.configuration.files));

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,14 +7,20 @@ import { setTimeout as delay } from "node:timers/promises";
 
 /** A real TPM 2.0 in software (swtpm), driven by tpm2-tools; its state lives in a directory that disposal removes. */
 export interface SoftwareTpm extends AsyncDisposable {
+  /** Where it takes commands, one connection at a time. */
+  readonly address: { readonly host: string; readonly port: number };
+  /** PEM: certificates of the maker that certified the endorsement key; empty unless manufactured. */
+  readonly makerCertificates: readonly string[];
   /** Runs a tpm2-tools command, for example `tool("quote", "-c", "ak.ctx")`; files are relative to the TPM's directory. */
   tool(name: string, ...args: readonly string[]): string;
   read(file: string): Uint8Array;
   write(file: string, bytes: Uint8Array): void;
 }
 
-export async function startSoftwareTpm(): Promise<SoftwareTpm> {
+/** `isManufactured`: with endorsement keys and certificates in it, made by a maker of its own (swtpm_setup, swtpm_localca). */
+export async function startSoftwareTpm({ isManufactured = false } = {}): Promise<SoftwareTpm> {
   const directory = mkdtempSync(join(tmpdir(), "vouchsafe-swtpm-"));
+  const makerCertificates = isManufactured ? manufacture(directory) : [];
   const port = await freePortPair();
   const server = spawn(
     "swtpm",
@@ -49,6 +55,8 @@ export async function startSoftwareTpm(): Promise<SoftwareTpm> {
     }
   }
   return {
+    address: { host: "127.0.0.1", port },
+    makerCertificates,
     tool,
     read: (file) => Uint8Array.from(readFileSync(join(directory, file))),
     write: (file, bytes) => writeFileSync(join(directory, file), bytes),
@@ -59,6 +67,32 @@ export async function startSoftwareTpm(): Promise<SoftwareTpm> {
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+function manufacture(directory: string): readonly string[] {
+  const authority = join(directory, "maker");
+  mkdirSync(authority);
+  const file = (name: string, lines: readonly string[]) => {
+    writeFileSync(join(directory, name), `${lines.join("\n")}\n`);
+    return join(directory, name);
+  };
+  const authorityFile = file("localca.conf", [
+    `statedir = ${authority}`,
+    `signingkey = ${authority}/signkey.pem`,
+    `issuercert = ${authority}/issuercert.pem`,
+    `certserial = ${authority}/certserial`,
+  ]);
+  const options = file("localca.options", ["--platform-manufacturer test", "--platform-version 1", "--platform-model software"]);
+  const config = file("setup.conf", [
+    "create_certs_tool = /usr/bin/swtpm_localca",
+    `create_certs_tool_config = ${authorityFile}`,
+    `create_certs_tool_options = ${options}`,
+  ]);
+  execFileSync("swtpm_setup", ["--tpm2", "--tpmstate", directory, "--create-ek-cert", "--config", config], {
+    stdio: "pipe",
+    timeout: 60_000,
+  });
+  return ["issuercert.pem", "swtpm-localca-rootca-cert.pem"].map((name) => readFileSync(join(authority, name), "utf8"));
 }
 
 /** tpm2-tools expect the control port right behind the command port. */

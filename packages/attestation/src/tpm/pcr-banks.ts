@@ -1,3 +1,4 @@
+import { encodeUtf8 } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import { TPM_HASHES, type TpmHash } from "./tpm-quote.ts";
 import type { PcrBanks } from "./verify-tpm-quote.ts";
@@ -15,6 +16,11 @@ export function parsePcrBanks(json: Uint8Array): PcrBanks {
     banks.set(name, new Map(Object.entries(asRecord(values, name)).map(([index, value]) => readPcr(index, value))));
   }
   return banks;
+}
+
+/** Writes the values of the SHA-256 bank as `parsePcrBanks` reads them. */
+export function encodePcrBank(values: ReadonlyMap<number, Uint8Array>): Uint8Array {
+  return encodeUtf8(JSON.stringify({ sha256: Object.fromEntries([...values].map(([index, value]) => [index, value.toHex()])) }));
 }
 
 function readPcr(index: string, value: unknown): [number, Uint8Array] {

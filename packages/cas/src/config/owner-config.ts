@@ -1,9 +1,18 @@
+import { X509Certificate } from "node:crypto";
 import { parse, TomlError } from "smol-toml";
 import { z } from "zod";
 import { CasError } from "../cas-error.ts";
 import { isNetwork } from "../imports/import-networks.ts";
 
 const Name = z.string().min(1).max(253);
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).subject !== "";
+  } catch {
+    return false;
+  }
+}
 
 const ApiIdentity = z.strictObject({
   common_name: z.string().min(1).max(64),
@@ -25,6 +34,13 @@ const OwnerConfigText = z.strictObject({
         .string()
         .regex(/^[0-9a-fA-F]{32}$/)
         .optional(),
+    })
+    .optional(),
+  /** Which TPMs are believed: certificates of makers (PEM), and endorsement keys known by the SHA-256 of their SubjectPublicKeyInfo. */
+  tpm: z
+    .strictObject({
+      endorsement_roots: z.array(z.string().refine(isCertificate, "no PEM certificate")).default([]),
+      endorsement_keys: z.array(z.string().regex(/^[0-9a-f]{64}$/, "no 64 hexadecimal digits in lower case")).default([]),
     })
     .optional(),
   /** EPID attestation no longer exists: accepted with a warning, ignored. */
@@ -56,6 +72,7 @@ export interface OwnerConfig {
   readonly allowAdvisoryWildcard: boolean;
   /** Where imports from other CAS may connect to, in CIDR form; undefined: anywhere but to this machine and to link-local addresses. */
   readonly importNetworks: readonly string[] | undefined;
+  readonly tpm: { readonly endorsementRoots: readonly string[]; readonly endorsementKeys: readonly string[] };
   readonly warnings: readonly string[];
 }
 
@@ -75,7 +92,7 @@ export function parseOwnerConfig(text: string, file: string): OwnerConfig {
   }
   const parsed = OwnerConfigText.safeParse(value);
   if (!parsed.success) throw new CasError("CONFIGURATION", describe(parsed.error.issues, text, file));
-  const { api_identity, api, audit_log, policy, imports, ias } = parsed.data;
+  const { api_identity, api, audit_log, policy, imports, tpm, ias } = parsed.data;
   const identity = api_identity ?? api?.identity;
   return {
     identity: { commonName: identity?.common_name ?? "cas", altNames: identity?.alt_names ?? ["cas", "localhost"] },
@@ -87,6 +104,7 @@ export function parseOwnerConfig(text: string, file: string): OwnerConfig {
     },
     allowAdvisoryWildcard: policy?.allow_advisory_wildcard ?? true,
     importNetworks: imports?.networks,
+    tpm: { endorsementRoots: tpm?.endorsement_roots ?? [], endorsementKeys: tpm?.endorsement_keys ?? [] },
     warnings: ias === undefined ? [] : ["ias: EPID attestation no longer exists, the section is ignored"],
   };
 }

@@ -34,7 +34,12 @@ export function verifyServiceEvidence(json: EvidenceJson, { anchors, nodeKeys, c
   try {
     return verifyEvidence(decodeEvidence(json), { now: now(), trustAnchors: { ...anchors, node: nodeKeys() }, collateral, cache });
   } catch (error) {
-    if (!(error instanceof EvidenceError)) throw error;
-    throw new Refused(CODES[error.code], "evidence", error.message, error.remedy === undefined ? [] : [error.remedy]);
+    throw asRefusal(error);
   }
+}
+
+/** Evidence, or an endorsement, that proves nothing: as a refusal at step "evidence". Everything else is passed on. */
+export function asRefusal(error: unknown): unknown {
+  if (!(error instanceof EvidenceError)) return error;
+  return new Refused(CODES[error.code], "evidence", error.message, error.remedy === undefined ? [] : [error.remedy]);
 }

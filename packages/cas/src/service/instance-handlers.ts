@@ -5,6 +5,7 @@ import { makeDeliveryValues } from "../values/delivery-values.ts";
 import { resolveSecrets } from "../values/resolve-secrets.ts";
 import { instanceIdOf, resolveInstanceSecrets } from "../values/service-values.ts";
 import { attestService } from "./attest-service.ts";
+import type { AttestationKeyAuthority } from "./attestation-key-authority.ts";
 import type { AttestedInstance } from "./attested-instance.ts";
 import { formatsOf } from "./build-configuration.ts";
 import type { CertificateRenewal } from "./certificate-renewal.ts";
@@ -15,6 +16,7 @@ import type { ServiceHandlers } from "./service-server.ts";
 
 export interface HandlerParts {
   readonly trust: EvidenceTrust;
+  readonly attestationKeys: AttestationKeyAuthority;
   /** Connected instances. */
   readonly instances: Set<AttestedInstance>;
   readonly renewal: CertificateRenewal;
@@ -28,6 +30,10 @@ export interface HandlerParts {
 export function instanceHandlers(context: CasContext, parts: HandlerParts): ServiceHandlers {
   const { instances, onAnswered } = parts;
   return {
+    certify: (request) => {
+      refuseWhileClosed(parts);
+      return parts.attestationKeys.begin(request);
+    },
     attest: async (request, exporter) => {
       try {
         const { instance, configuration, tokenProof } = await admit(context, parts, request, exporter);
@@ -52,10 +58,15 @@ export function instanceHandlers(context: CasContext, parts: HandlerParts): Serv
   };
 }
 
-/** Judges a request; certificates that are due are issued first (SL-134). */
-async function admit(context: CasContext, { trust, renewal, closedBecause }: HandlerParts, request: AttestRequest, exporter: Uint8Array) {
+function refuseWhileClosed({ closedBecause }: HandlerParts): void {
   const reason = closedBecause();
   if (reason !== undefined) throw new Refused("unavailable", undefined, `the CAS does not serve services: ${reason}`);
+}
+
+/** Judges a request; certificates that are due are issued first (SL-134). */
+async function admit(context: CasContext, parts: HandlerParts, request: AttestRequest, exporter: Uint8Array) {
+  refuseWhileClosed(parts);
+  const { trust, renewal } = parts;
   const id = parseServiceId(request.service);
   if (id !== undefined && context.database.ids("session-values").has(id.session)) await renewal.renew(id.session);
   return attestService(context, trust, request, exporter);

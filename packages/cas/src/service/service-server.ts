@@ -1,12 +1,14 @@
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import {
-  AttestRequest,
+  type AttestRequest,
+  type CertifyKeyRequest,
   EXPORTER_BYTES,
   EXPORTER_LABEL,
   encodeFrame,
   FrameDecoder,
   InstanceMessage,
   KEY_EXCHANGE_GROUPS,
+  OpeningMessage,
   ProtocolError,
   SERVICE_ALPN,
 } from "@vouchsafe/protocol";
@@ -16,10 +18,13 @@ import type { Log } from "../log-line.ts";
 import { stopOnBrokenRandomness } from "../operation/stop-on-broken-randomness.ts";
 import { listen } from "../tls/listen.ts";
 import { serverTlsOptions } from "../tls/server-tls-options.ts";
+import type { PendingCertification } from "./attestation-key-authority.ts";
 import type { AttestedInstance } from "./attested-instance.ts";
 import { Refused, refusalFrame } from "./refusal.ts";
 
 export interface ServiceHandlers {
+  /** Makes a credential for a TPM's attestation key, which is certified when the credential was opened. Throws Refused. */
+  certify(request: CertifyKeyRequest): PendingCertification;
   /** Judges the first request. Throws Refused. */
   attest(
     request: AttestRequest,
@@ -83,8 +88,9 @@ export async function startServiceServer(
 function serve(socket: TLSSocket, handlers: ServiceHandlers, log: Log): void {
   const peer = socket.remoteAddress ?? "unknown";
   let phase: "request" | "judging" | AttestedInstance = "request";
+  let certification: PendingCertification | "none" | "done" = "none";
   let inFlight = 0;
-  let decoder: FrameDecoder<AttestRequest> | FrameDecoder<InstanceMessage> = new FrameDecoder(AttestRequest);
+  let decoder: FrameDecoder<OpeningMessage> | FrameDecoder<InstanceMessage> = new FrameDecoder(OpeningMessage);
   const deadline = setTimeout(() => socket.destroy(), REQUEST_TIMEOUT_MS);
   socket.setNoDelay(true);
   socket.on("error", () => {}); // "close" follows and says all that is needed
@@ -126,14 +132,28 @@ function serve(socket: TLSSocket, handlers: ServiceHandlers, log: Log): void {
       inFlight -= 1;
     }
   };
+  /** One dialogue to certify a key at most, then the request. */
+  const begin = (message: OpeningMessage) => {
+    if (message.type === "attest") return void judge(message).catch(fail);
+    if (message.type === "certify-key" && certification === "none") {
+      certification = handlers.certify(message);
+      return send({ type: "credential", ...certification.credential });
+    }
+    if (message.type === "activation" && typeof certification === "object") {
+      const certificate = certification.finish(Buffer.from(message.secret, "base64"));
+      certification = "done";
+      return send({ type: "key-certified", certificate });
+    }
+    throw new Refused("protocol", undefined, `${message.type} has no place here`);
+  };
   const receive = (chunk: Buffer) => {
     if (phase === "judging") throw new Refused("protocol", undefined, "a second message before the answer to the first");
     if (phase === "request") {
-      const [request, second] = decoder.push(chunk) as AttestRequest[]; // the decoder changes together with the phase
-      if (second !== undefined || (request !== undefined && decoder.isMidFrame)) {
+      const [opening, second] = decoder.push(chunk) as OpeningMessage[]; // the decoder changes together with the phase
+      if (second !== undefined || (opening !== undefined && decoder.isMidFrame)) {
         throw new Refused("protocol", undefined, "a second message before the answer to the first");
       }
-      if (request !== undefined) judge(request).catch(fail);
+      if (opening !== undefined) begin(opening);
       return;
     }
     for (const message of decoder.push(chunk) as InstanceMessage[]) {

@@ -1,13 +1,19 @@
 import { connect } from "node:net";
 import { decodeEvidence, type Evidence } from "@vouchsafe/attestation";
 import { AgentReply, encodeFrame, FrameDecoder } from "@vouchsafe/protocol";
-import { RuntimeError } from "./runtime-error.ts";
-import type { AgentAddress } from "./settings.ts";
+import { RuntimeError } from "../runtime-error.ts";
+import type { AgentAddress } from "../settings.ts";
+import type { EvidenceSource } from "./evidence-source.ts";
 
 const ANSWER_TIMEOUT_MS = 20_000;
 
-/** Asks the node agent for evidence over this user data. The agent measures this container itself. Throws R-EVIDENCE. */
-export function askAgent(agent: AgentAddress, userData: Uint8Array): Promise<Evidence> {
+/** Evidence of the node agent, which measures this container itself; in development of the software platform, which imitates hardware. */
+export function nodeAgentSource(agent: AgentAddress): EvidenceSource {
+  const name = "path" in agent ? agent.path : `${agent.host}:${agent.port}`;
+  return { kinds: ["node", "simulated"], name, absence: () => undefined, gather: ({ userData }) => askAgent(agent, userData, name) };
+}
+
+function askAgent(agent: AgentAddress, userData: Uint8Array, name: string): Promise<Evidence> {
   const { promise, resolve, reject } = Promise.withResolvers<Evidence>();
   const refuse = (message: string, cause?: unknown) =>
     reject(new RuntimeError("R-EVIDENCE", message, { cause, remedy: "See the log of the node agent; `vouchsafe doctor` checks it." }));
@@ -18,9 +24,7 @@ export function askAgent(agent: AgentAddress, userData: Uint8Array): Promise<Evi
     refuse(`the node agent did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`);
   });
   socket.on("connect", () => socket.write(encodeFrame({ type: "evidence", userData: userData.toBase64() })));
-  socket.on("error", (cause) =>
-    refuse(`the node agent cannot be reached at ${"path" in agent ? agent.path : `${agent.host}:${agent.port}`}`, cause),
-  );
+  socket.on("error", (cause) => refuse(`the node agent cannot be reached at ${name}`, cause));
   socket.on("close", () => refuse("the node agent closed the connection without an answer"));
   socket.on("data", (chunk: Buffer) => {
     try {

@@ -1,0 +1,66 @@
+import { readFileSync } from "node:fs";
+import type { Evidence } from "@vouchsafe/attestation";
+import type { CertifyKey } from "@vouchsafe/protocol";
+import { log } from "../report.ts";
+import { RuntimeError } from "../runtime-error.ts";
+import type { RuntimeSettings } from "../settings.ts";
+import type { EvidenceSource } from "./evidence-source.ts";
+import { nodeAgentSource } from "./node-agent-source.ts";
+import { tpmSource } from "./tpm-source.ts";
+
+export type GatherEvidence = (userData: Uint8Array, certifyKey: CertifyKey) => Promise<Evidence>;
+
+const WORKLOAD_MAX_BYTES = 8192;
+
+/** Everything that may give evidence, in the order of what it proves. */
+function sources({ tpm, agent }: RuntimeSettings): EvidenceSource[] {
+  return [tpmSource(tpm), ...(agent === undefined ? [] : [nodeAgentSource(agent)])];
+}
+
+/**
+ * The first source that exists here and is asked for; undefined where nothing is asked for and nothing exists. What is absent is skipped with a line
+ * in the debug log. Throws R-EVIDENCE where nothing that is asked for exists.
+ */
+export function chooseSource(settings: RuntimeSettings, candidates = sources(settings)): EvidenceSource | undefined {
+  const { evidenceKinds, isDebugLogged } = settings;
+  const skipped: string[] = [];
+  for (const source of candidates) {
+    if (evidenceKinds !== undefined && !source.kinds.some((kind) => evidenceKinds.includes(kind))) continue;
+    const absence = source.absence();
+    if (absence === undefined) return source;
+    skipped.push(`${source.kinds[0]} evidence from ${source.name}: ${absence}`);
+    if (isDebugLogged) log(`skipped: ${skipped.at(-1)}`);
+  }
+  if (evidenceKinds === undefined) return undefined;
+  throw new RuntimeError(
+    "R-EVIDENCE",
+    `the policy wants evidence of kind ${evidenceKinds.join(" or ")}, and this container has no source of it`,
+    {
+      cause: skipped.length === 0 ? undefined : new Error(skipped.join("; ")),
+      remedy: "Give the container the platform's device, or apply the mesh with a kind of evidence that this machine has.",
+    },
+  );
+}
+
+/** How the launcher's log names it, with what it is worth where it proves nothing about hardware. */
+export function describeSource(source: EvidenceSource | undefined): string {
+  if (source === undefined) return "none";
+  const kind = source.kinds.includes("node") ? "node (measured by the node agent; proves nothing about hardware)" : source.kinds.join(", ");
+  return `${kind} from ${source.name}`;
+}
+
+export function gatherFrom(source: EvidenceSource, { workloadFile }: RuntimeSettings): GatherEvidence {
+  return (userData, certifyKey) => source.gather({ userData, workload: readWorkload(workloadFile), certifyKey });
+}
+
+/** What the platform left; a platform that measures the whole program leaves nothing. A lie here is found out: its hash was not measured. */
+function readWorkload(file: string): Uint8Array | undefined {
+  let bytes: Uint8Array;
+  try {
+    bytes = readFileSync(file);
+  } catch {
+    return undefined;
+  }
+  if (bytes.length <= WORKLOAD_MAX_BYTES) return bytes;
+  throw new RuntimeError("R-EVIDENCE", `${file} has ${bytes.length} bytes, at most ${WORKLOAD_MAX_BYTES} describe a workload`);
+}

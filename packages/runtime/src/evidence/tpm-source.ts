@@ -1,0 +1,149 @@
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import {
+  ATTESTATION_KEY_TEMPLATE,
+  activateCredential,
+  createPrimary,
+  ENDORSEMENT_CERTIFICATE_INDEX,
+  ENDORSEMENT_KEY_HANDLE,
+  ENDORSEMENT_KEY_TEMPLATE,
+  type Evidence,
+  encodePcrBank,
+  flushContext,
+  parseTpmQuote,
+  policySecret,
+  quote,
+  readNv,
+  readNvSize,
+  readPcrs,
+  readPublic,
+  startPolicySession,
+  TPM_HANDLES,
+  TpmError,
+} from "@vouchsafe/attestation";
+import type { CertifyKey } from "@vouchsafe/protocol";
+import { RuntimeError } from "../runtime-error.ts";
+import type { EvidenceRequest, EvidenceSource } from "./evidence-source.ts";
+import { describeTpm, openTpm, type TpmAddress, type TpmConnection } from "./tpm-connection.ts";
+
+/** Firmware and boot (0 to 9), kernel and system (11 to 14), workload (15). PCR 10 changes with every file that IMA sees. */
+const QUOTED_PCRS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15];
+const NV_CHUNK_BYTES = 512;
+const CERTIFICATE_MAX_BYTES = 8192;
+const QUOTE_ATTEMPTS = 3;
+const SESSION_NONCE_BYTES = 16;
+
+/** A loaded key; what was loaded for this is flushed at the end. */
+interface TpmKey {
+  readonly handle: number;
+  readonly publicArea: Uint8Array;
+}
+
+/** Evidence of kind `tpm`: a quote by an attestation key that the CAS certifies on the same connection. */
+export function tpmSource(address: TpmAddress): EvidenceSource {
+  const name = describeTpm(address);
+  return {
+    kinds: ["tpm"],
+    name,
+    absence: () => ("host" in address || existsSync(name) ? undefined : "there is no such file"),
+    gather: async (request) => {
+      await using tpm = await openTpm(address);
+      try {
+        return await gather(tpm, request);
+      } catch (cause) {
+        if (!(cause instanceof TpmError)) throw cause;
+        throw new RuntimeError("R-EVIDENCE", `the TPM ${name} gives no evidence`, {
+          cause,
+          ...(cause.remedy === undefined ? {} : { remedy: cause.remedy }),
+        });
+      }
+    },
+  };
+}
+
+async function gather(tpm: TpmConnection, { userData, workload, certifyKey }: EvidenceRequest): Promise<Evidence> {
+  await using loaded = new AsyncDisposableStack();
+  const key = await tpm.run(createPrimary(TPM_HANDLES.endorsement, ATTESTATION_KEY_TEMPLATE));
+  loaded.defer(() => tpm.run(flushContext(key.handle)));
+  const certificate = await certify(tpm, key, certifyKey);
+  const { message, signature, pcrs } = await quotePcrs(tpm, key.handle, userData);
+  return {
+    kind: "tpm",
+    bytes: message,
+    endorsements: new Map([
+      ["signature", signature],
+      ["attestation-key", key.publicArea],
+      ["attestation-key-certificate", certificate],
+      ["pcrs", encodePcrBank(pcrs)],
+      ...(workload === undefined ? [] : [["workload", workload] as const]),
+    ]),
+  };
+}
+
+/** Quote and values of one moment: when a register was extended in between, once more. */
+async function quotePcrs(tpm: TpmConnection, key: number, userData: Uint8Array) {
+  for (let attempt = 1; ; attempt++) {
+    const pcrs = new Map<number, Uint8Array>();
+    while (pcrs.size < QUOTED_PCRS.length) {
+      const read = await tpm.run(readPcrs(QUOTED_PCRS.filter((pcr) => !pcrs.has(pcr))));
+      if (read.size === 0) throw new TpmError("the TPM has no PCRs of the SHA-256 bank");
+      for (const [pcr, value] of read) pcrs.set(pcr, value);
+    }
+    const { message, signature } = await tpm.run(quote(key, userData, QUOTED_PCRS));
+    const digest = createHash("sha256");
+    for (const pcr of QUOTED_PCRS) digest.update(pcrs.get(pcr) ?? new Uint8Array(0));
+    if (attempt === QUOTE_ATTEMPTS || Buffer.compare(digest.digest(), parseTpmQuote(message).pcrDigest) === 0)
+      return { message, signature, pcrs };
+  }
+}
+
+/** Shows the CAS that attestation key and endorsement key live in one TPM, and gets a certificate for it. */
+async function certify(tpm: TpmConnection, { handle, publicArea }: TpmKey, certifyKey: CertifyKey): Promise<Uint8Array> {
+  await using loaded = new AsyncDisposableStack();
+  const endorsementKey = await loadEndorsementKey(tpm, loaded);
+  const certificate = await readEndorsementCertificate(tpm);
+  return certifyKey({
+    endorsementKey: endorsementKey.publicArea.toBase64(),
+    endorsementCertificates: certificate === undefined ? [] : [certificate.toBase64()],
+    attestationKey: publicArea.toBase64(),
+    activate: async (idObject, encryptedSecret) => {
+      const session = await tpm.run(startPolicySession(randomBytes(SESSION_NONCE_BYTES)));
+      try {
+        await tpm.run(policySecret(TPM_HANDLES.endorsement, session));
+        return await tpm.run(activateCredential(handle, endorsementKey.handle, session, { idObject, encryptedSecret }));
+      } finally {
+        await tpm.run(flushContext(session));
+      }
+    },
+  });
+}
+
+/** The one that the platform keeps; made anew, which takes long but gives the same key, where it keeps none. */
+async function loadEndorsementKey(tpm: TpmConnection, loaded: AsyncDisposableStack): Promise<TpmKey> {
+  try {
+    return { handle: ENDORSEMENT_KEY_HANDLE, publicArea: await tpm.run(readPublic(ENDORSEMENT_KEY_HANDLE)) };
+  } catch (error) {
+    if (!(error instanceof TpmError && error.responseCode !== undefined)) throw error;
+  }
+  const key = await tpm.run(createPrimary(TPM_HANDLES.endorsement, ENDORSEMENT_KEY_TEMPLATE));
+  loaded.defer(() => tpm.run(flushContext(key.handle)));
+  return key;
+}
+
+/** DER, without what may stand behind it in the index; undefined where the maker left none. */
+async function readEndorsementCertificate(tpm: TpmConnection): Promise<Uint8Array | undefined> {
+  let size: number;
+  try {
+    size = await tpm.run(readNvSize(ENDORSEMENT_CERTIFICATE_INDEX));
+  } catch (error) {
+    if (error instanceof TpmError && error.responseCode !== undefined) return undefined; // no such index
+    throw error;
+  }
+  const parts: Uint8Array[] = [];
+  for (let offset = 0; offset < Math.min(size, CERTIFICATE_MAX_BYTES); offset += NV_CHUNK_BYTES)
+    parts.push(await tpm.run(readNv(ENDORSEMENT_CERTIFICATE_INDEX, Math.min(NV_CHUNK_BYTES, size - offset), offset)));
+  const bytes = Buffer.concat(parts);
+  // SEQUENCE with a length of two bytes, as every certificate of this size has.
+  const isDer = bytes.length > 4 && bytes[0] === 0x30 && bytes[1] === 0x82;
+  return isDer ? bytes.subarray(0, 4 + bytes.readUInt16BE(2)) : undefined;
+}
