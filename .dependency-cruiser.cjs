@@ -12,7 +12,7 @@ const rooms = {
   image: ["fileshield"],
   mesh: ["policy", "attestation", "image"],
   kubernetes: ["mesh", "protocol", "attestation", "linux"],
-  local: ["mesh", "protocol", "attestation", "linux", "image", "cas"],
+  local: ["mesh", "protocol", "attestation", "linux", "image", "cas", "runtime"],
   cli: ["policy", "secrets", "attestation", "collateral", "linux", "fileshield", "protocol", "cas", "runtime", "image", "mesh", "kubernetes", "local", "console"],
   console: ["protocol"],
 };

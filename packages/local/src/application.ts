@@ -27,6 +27,8 @@ export interface UpOptions {
   readonly timeoutMs?: number | undefined;
   /** The owner of the machine's CAS: enrols the node agent. Not needed where `startEmbeddedCas` started the CAS. */
   readonly owner?: { readonly certificate: string; readonly privateKey: string } | undefined;
+  /** Where the TPM is (`device:PATH`, `unix:PATH`, `tcp:HOST:PORT`), if not at `/dev/tpmrm0`. */
+  readonly tpm?: string | undefined;
   /** Told in words what happens. */
   readonly progress?: ((line: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -120,7 +122,7 @@ async function startEngine(
   release: string,
   targetDir: string,
   cas: EmbeddedCas,
-  { stateDir, timeoutMs = READY_MS, progress = () => {}, signal }: UpOptions,
+  { stateDir, timeoutMs = READY_MS, progress = () => {}, signal, tpm }: UpOptions,
 ): Promise<Application> {
   const paths = applicationPaths(stateDir, release);
   mkdirSync(paths.directory, { recursive: true, mode: 0o700 });
@@ -128,6 +130,7 @@ async function startEngine(
     ...{ release, targetDir, stateDir, record },
     cas: { host: cas.service.host, servicePort: cas.service.port, clientPort: cas.client.port },
     environment: { VOUCHSAFE_CAS_KEY: cas.casKeyHash },
+    tpm,
   };
   writeFileSync(paths.order, JSON.stringify(order), { mode: 0o600 });
   const engine = startDetached(fileURLToPath(import.meta.resolve("./engine-main.ts")), [paths.order], paths.engineLog);

@@ -24,6 +24,8 @@ export interface ContainerPlan {
 /** What the container may see of the exchange directory. */
 export const EXCHANGE_DIRECTORY = "/run/vouchsafe";
 export const AGENT_SOCKET = `${EXCHANGE_DIRECTORY}/agent.sock`;
+export const TPM_SOCKET = `${EXCHANGE_DIRECTORY}/tpm.sock`;
+export const WORKLOAD_FILE = `${EXCHANGE_DIRECTORY}/workload`;
 export const READY_FILE = `${EXCHANGE_DIRECTORY}/ready`;
 
 /**

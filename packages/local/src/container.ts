@@ -2,21 +2,23 @@ import type { ChildProcess } from "node:child_process";
 import type { KeyObject } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { encodeWorkload } from "@vouchsafe/attestation";
 import { LAUNCHER_PATH } from "@vouchsafe/image";
 import { readStatus } from "@vouchsafe/linux";
 import type { ServiceRecord } from "@vouchsafe/mesh";
-import { AGENT_SOCKET, containerSteps, READY_FILE } from "./container-steps.ts";
-import type { HostOrder } from "./engine-order.ts";
+import { AGENT_SOCKET, containerSteps, READY_FILE, TPM_SOCKET, WORKLOAD_FILE } from "./container-steps.ts";
+import { type HostOrder, socketPaths } from "./engine-order.ts";
 import type { InstanceStatus } from "./engine-status.ts";
-import { assertUntouched, type ImageRoot } from "./image-root.ts";
+import { assertUntouched, type ImageRoot, workloadOf } from "./image-root.ts";
 import { LocalError } from "./local-error.ts";
 import type { LogFile } from "./log-file.ts";
 import type { Instance, MeshLayout } from "./mesh-layout.ts";
 import { connectContainer } from "./mesh-network.ts";
 import { serveEvidence } from "./node-agent.ts";
+import { relay } from "./relay.ts";
 import { startProgram } from "./start-program.ts";
 
 const POLL_MS = 100;
@@ -145,7 +147,11 @@ export class Container {
       program: LAUNCHER_PATH,
       instanceCounter,
     };
+    using sources = new DisposableStack();
     const agent = await serveEvidence(join(exchange, "agent.sock"), order.ids.rootId, () => workload, agentKey);
+    sources.defer(() => agent.close());
+    const tpm = order.usesTpm ? await this.#relayTpm(join(exchange, "tpm.sock")) : undefined;
+    sources.defer(() => tpm?.close());
     try {
       const child = await startProgram(
         containerSteps({
@@ -158,7 +164,10 @@ export class Container {
           environment: {
             ...order.environment,
             ...service.containerEnvironment,
+            VOUCHSAFE_EVIDENCE: order.record.evidence.join(","),
+            VOUCHSAFE_WORKLOAD_FILE: WORKLOAD_FILE,
             VOUCHSAFE_AGENT_SOCKET: AGENT_SOCKET,
+            ...(order.usesTpm ? { VOUCHSAFE_TPM: `unix:${TPM_SOCKET}` } : {}),
             VOUCHSAFE_READY_FILE: READY_FILE,
           },
         }),
@@ -175,17 +184,26 @@ export class Container {
       return child.exitCode ?? 255;
     } finally {
       this.#child = undefined;
-      agent.close();
     }
   }
 
+  /** The engine's way to the TPM, for process 1 of this container alone. */
+  async #relayTpm(path: string): Promise<Server> {
+    const { runDir, ids } = this.#context.order;
+    const server = await relay({ path }, () => ({ path: socketPaths(runDir).tpm }));
+    chmodSync(path, 0o600);
+    chownSync(path, ids.rootId, ids.rootId);
+    return server;
+  }
+
   #prepareFiles(): { exchange: string; nameFiles: string } {
-    const { order, layout, instance } = this.#context;
+    const { order, layout, instance, root } = this.#context;
     const exchange = join(this.#directory, "exchange");
     const nameFiles = join(this.#directory, "names");
     rmSync(this.#directory, { recursive: true, force: true });
     for (const directory of [exchange, nameFiles]) mkdirSync(directory, { recursive: true });
     chownSync(exchange, order.ids.rootId, order.ids.rootId);
+    writeFileSync(join(exchange, "workload"), encodeWorkload(workloadOf(root)), { mode: 0o644 });
     const { nameServer, searchDomains } = layout;
     const files = {
       "resolv.conf": `nameserver ${nameServer}\nsearch ${searchDomains.join(" ")}\noptions ndots:5 timeout:2\n`,

@@ -11,6 +11,8 @@ export interface EngineOrder {
   readonly cas: { readonly host: string; readonly servicePort: number; readonly clientPort: number };
   /** Environment that every container gets beside what the record says. */
   readonly environment: Readonly<Record<string, string>>;
+  /** `VOUCHSAFE_TPM`: where the TPM is, if not at its usual device. */
+  readonly tpm?: string | undefined;
 }
 
 /** Ids as the mesh host sees them. */
@@ -33,11 +35,14 @@ export interface HostOrder {
   /** Ports to be carried from the engine's sockets to the service's instances. */
   readonly published: readonly { readonly service: string; readonly port: number }[];
   readonly environment: Readonly<Record<string, string>>;
+  /** Whether the containers get evidence of the TPM, through the engine's socket. */
+  readonly usesTpm: boolean;
 }
 
 /** Sockets in the run directory by which mesh host and engine reach each other across network namespaces. */
 export const socketPaths = (runDir: string) => ({
   casService: `${runDir}/cas-service.sock`,
   casClient: `${runDir}/cas-client.sock`,
+  tpm: `${runDir}/tpm.sock`,
   published: (service: string, port: number) => `${runDir}/${service}-${port}.sock`,
 });

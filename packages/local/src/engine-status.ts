@@ -29,6 +29,8 @@ export const EngineStatus = z.strictObject({
   release: z.string(),
   namespace: z.string(),
   targetDir: z.string(),
+  /** Kinds of evidence that its policies accept, in words. */
+  evidence: z.string(),
   engine: ProcessIdentity,
   /** Process 1 of the mesh, once it is there. */
   meshHost: ProcessIdentity.optional(),

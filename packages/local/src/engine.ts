@@ -6,12 +6,13 @@ import type { Server } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { encodeWorkload } from "@vouchsafe/attestation";
 import type { ServiceRecord } from "@vouchsafe/mesh";
 import { meshNamespaceSteps } from "./container-steps.ts";
 import { findEmbeddedCas } from "./embedded-cas.ts";
 import { type EngineOrder, type HostOrder, socketPaths } from "./engine-order.ts";
 import { type EngineStatus, type PublishedPort, writeEngineStatus } from "./engine-status.ts";
-import { type ImageRoot, unpackRoot } from "./image-root.ts";
+import { type ImageRoot, unpackRoot, workloadOf } from "./image-root.ts";
 import { LocalError } from "./local-error.ts";
 import type { HostEvent } from "./mesh-host.ts";
 import { readAgentKey } from "./node-agent.ts";
@@ -21,6 +22,7 @@ import { relay } from "./relay.ts";
 import { TOOL_PATH } from "./run-command.ts";
 import { startProgram } from "./start-program.ts";
 import { agentKeyFile, applicationPaths } from "./state-paths.ts";
+import { findTpm, measureWorkload, serveTpm } from "./tpm-access.ts";
 import { mapSubordinateIds, planIds } from "./user-mapping.ts";
 
 const STOP_MS = 30_000;
@@ -44,7 +46,14 @@ export class Engine {
     this.#order = order;
     this.#paths = applicationPaths(order.stateDir, order.release);
     this.#status = {
-      ...{ format: 1, release: order.release, namespace: order.record.namespace, targetDir: order.targetDir, engine },
+      ...{
+        format: 1,
+        release: order.release,
+        namespace: order.record.namespace,
+        targetDir: order.targetDir,
+        engine,
+        evidence: order.record.evidence.join(", "),
+      },
       ...{ startedAt: new Date().toISOString(), phase: "unpacking", published: [], instances: [] },
     };
   }
@@ -96,6 +105,7 @@ export class Engine {
     this.#servers.push(
       await relay({ path: sockets.casClient }, () => findEmbeddedCas(stateDir)?.client ?? { host: cas.host, port: cas.clientPort }),
     );
+    const usesTpm = await this.#offerTpm(roots, sockets.tpm);
     const wanted = record.services.flatMap(({ name, ports }) =>
       ports.filter(({ publish }) => publish).map(({ port }) => ({ service: name, port })),
     );
@@ -109,13 +119,30 @@ export class Engine {
     readAgentKey(agentKeyFile(stateDir)); // made here if need be: inside, the directory could not be written
     const hostOrder: HostOrder = {
       ...{ release, record, roots, ids, runDir },
-      ...{ logDir: this.#paths.logs, agentKeyFile: agentKeyFile(stateDir), published: wanted, environment },
+      ...{ logDir: this.#paths.logs, agentKeyFile: agentKeyFile(stateDir), published: wanted, environment, usesTpm },
     };
     const host = await this.#startHost(isRootless);
     this.#host = host;
     this.#listen(host);
     host.stdin?.write(`${JSON.stringify(hostOrder)}\n`);
     return host;
+  }
+
+  /** Where the policies accept evidence of a TPM and there is one: measures the image, and lets containers ask for quotes. */
+  async #offerTpm(roots: Readonly<Record<string, ImageRoot>>, socket: string): Promise<boolean> {
+    const { record, tpm } = this.#order;
+    const address = record.evidence.includes("tpm") ? findTpm(tpm) : undefined;
+    if (address === undefined) return false;
+    const workloads = [...new Map(Object.values(roots).map((root) => [root.digest, encodeWorkload(workloadOf(root))])).values()];
+    const [workload, second] = workloads;
+    if (second !== undefined) {
+      throw new LocalError("L-APPLICATION", `a TPM describes one image, this application has ${workloads.length}`, {
+        remedy: "Apply the mesh with another kind of evidence (--evidence node), or give each image a machine of its own.",
+      });
+    }
+    if (workload !== undefined) await measureWorkload(address, workload);
+    this.#servers.push(await serveTpm(socket, address));
+    return true;
   }
 
   async #unpack(owner: number | undefined): Promise<Record<string, ImageRoot>> {

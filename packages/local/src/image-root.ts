@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, lchownSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { Workload } from "@vouchsafe/attestation";
 import { formatImageReference, METADATA_DIRECTORY, parseImageReference, ServiceMetadata, unpackImage } from "@vouchsafe/image";
 import { LocalError } from "./local-error.ts";
 
@@ -16,6 +17,9 @@ export interface ImageRoot {
   /** Seal over the tree as it was when unpacking ended, see {@link sealTree}. */
   readonly seal: string;
 }
+
+/** What the platform measures of the program where it has room for one digest: image and protected files. */
+export const workloadOf = ({ digest, fileSystemTag }: ImageRoot): Workload => ({ imageDigest: digest, fileSystemTag });
 
 /** Over these the container mounts something; an image need not have them. */
 const MOUNT_DIRECTORIES = ["proc", "dev", "tmp", "run", "etc", "sys"];

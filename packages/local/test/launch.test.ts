@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,18 +7,16 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { codeIdentity, NODE_AGENT_MEASUREMENT } from "@vouchsafe/attestation";
 import { CasClient } from "@vouchsafe/protocol";
-import { RUNTIME, renderLauncher } from "../../image/src/launcher.ts";
 import { startDetached, waitWhileAlive } from "../src/detached-process.ts";
 import { type EngineStatus, readEngineStatus } from "../src/engine-status.ts";
 import { startEmbeddedCas, stopApplication, stopEmbeddedCas } from "../src/index.ts";
 import { applicationPaths } from "../src/state-paths.ts";
-import { makeImage, makeRecord } from "./test-mesh.ts";
+import { makeIdentity, makeRecord, makeRuntimeImage } from "./test-mesh.ts";
 
 /*
  * The real launcher, runtime, node agent and CAS; only the programs are small. One application, a service for each question.
  */
 const CANARY = "c4n4ry-7f3a9d-s3cr3t";
-const USER = { uid: 65_532, gid: 65_532 };
 const LOOK = `
 echo "args $# $1 $2"; env | sort | sed 's/^/env /'; id -u; pwd; umask; ulimit -c; cat /tls/deep/secret; ls -ln /tls/deep
 grep -E '^(NoNewPrivs|CapEff|CapPrm|CapBnd|SigIgn|Groups)' /proc/self/status; ls /run/vouchsafe 2>&1
@@ -32,31 +30,20 @@ let status: EngineStatus;
 let logs: (service: string) => string;
 
 before(async () => {
-  const root = fileURLToPath(new URL("../../..", import.meta.url));
-  const bundle = join(scratch, "main.js");
-  execFileSync(process.execPath, [join(root, "scripts/bundle-runtime.ts"), bundle]);
-  const image = await makeImage(join(scratch, "images"), "vouchsafe.local/launch:1", {
-    launcher: renderLauncher(),
-    programs: [
-      { source: process.execPath, target: RUNTIME.node },
-      "/usr/bin/env",
-      "/usr/bin/sort",
-      "/bin/sed",
-      "/usr/bin/id",
-      "/bin/cat",
-      "/bin/ls",
-      "/bin/grep",
-      "/usr/bin/tr",
-      "/bin/sleep",
-    ],
-    files: new Map<string, Uint8Array | { source: string }>([
-      [RUNTIME.main, { source: bundle }],
-      ["/vouchsafe/mesh/service.json", Buffer.from(JSON.stringify(describeImage()))],
-    ]),
-  });
+  const image = await makeRuntimeImage(scratch, "vouchsafe.local/launch:1", [
+    "/usr/bin/env",
+    "/usr/bin/sort",
+    "/bin/sed",
+    "/usr/bin/id",
+    "/bin/cat",
+    "/bin/ls",
+    "/bin/grep",
+    "/usr/bin/tr",
+    "/bin/sleep",
+  ]);
   const cas = await startEmbeddedCas(stateDir);
   const code = codeIdentity("node", NODE_AGENT_MEASUREMENT, { imageDigest: image.digest, fileSystemTag: "" });
-  const client = new CasClient({ ...cas.client, pin: { casKeyHash: cas.casKeyHash }, clientIdentity: makeIdentity() });
+  const client = new CasClient({ ...cas.client, pin: { casKeyHash: cas.casKeyHash }, clientIdentity: makeIdentity(scratch) });
   await client.uploadSession(JSON.stringify(policy(code)));
   client.close();
   const names = ["status", "signal", "look", "refused", "missing"];
@@ -119,30 +106,6 @@ after(async () => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-function describeImage() {
-  return {
-    ...{
-      format: 1,
-      platformVersion: "test",
-      name: "launch",
-      kind: "sconify_image",
-      mode: "production",
-      command: ["/bin/sh"],
-      workingDirectory: "/tmp",
-    },
-    ...{
-      user: USER,
-      environment: { FROM_IMAGE: "1" },
-      searchPath: ["/usr/bin", "/bin"],
-      diversions: [],
-      runtimeSettings: {},
-      regions: [],
-      volumes: [],
-    },
-    ...{ aliases: [], packages: [], lock: [], files: {} },
-  };
-}
-
 function policy(code: string) {
   const service = (name: string, command: string[], more: object = {}) => ({
     name,
@@ -172,29 +135,6 @@ function policy(code: string) {
       service("missing", ["no-such-program"]),
     ],
   };
-}
-
-function makeIdentity(): { certificate: string; privateKey: string } {
-  const [key, certificate] = [join(scratch, "key.pem"), join(scratch, "certificate.pem")];
-  const make = [
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-nodes",
-    "-keyout",
-    key,
-    "-out",
-    certificate,
-    "-subj",
-    "/CN=tester",
-    "-days",
-    "2",
-  ];
-  execFileSync("openssl", make, { stdio: "ignore" });
-  return { certificate: readFileSync(certificate, "utf8"), privateKey: readFileSync(key, "utf8") };
 }
 
 const endOf = (name: string) => status.instances.find((instance) => instance.name === name)?.lastExit;

@@ -1,9 +1,14 @@
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { openLocalRepository } from "@vouchsafe/image";
 import { type MeshRecord, MeshRecordSchema, type ServiceRecord } from "@vouchsafe/mesh";
+import { RUNTIME, renderLauncher } from "../../image/src/launcher.ts";
+
+/** Who runs programs in images of ours. */
+const USER = { uid: 65_532, gid: 65_532 };
 
 export interface ImageContent {
   /** Body of a shell script, or a program. */
@@ -75,10 +80,72 @@ function copyWithLibraries(source: string, target: string, tree: string): void {
   for (const path of libraries) copy(path, path, /\/ld-[^/]*$/.test(path) ? 0o711 : 0o644);
 }
 
+/** An image with the real launcher and runtime, for programs of this machine. */
+export function makeRuntimeImage(scratch: string, reference: string, programs: readonly string[]) {
+  const bundle = join(scratch, "main.js");
+  execFileSync(process.execPath, [fileURLToPath(new URL("../../../scripts/bundle-runtime.ts", import.meta.url)), bundle]);
+  return makeImage(join(scratch, "images"), reference, {
+    launcher: renderLauncher(),
+    programs: [{ source: process.execPath, target: RUNTIME.node }, ...programs],
+    files: new Map<string, Uint8Array | { source: string }>([
+      [RUNTIME.main, { source: bundle }],
+      ["/vouchsafe/mesh/service.json", Buffer.from(JSON.stringify(describeImage()))],
+    ]),
+  });
+}
+
+function describeImage() {
+  return {
+    ...{
+      format: 1,
+      platformVersion: "test",
+      name: "launch",
+      kind: "sconify_image",
+      mode: "production",
+      command: ["/bin/sh"],
+      workingDirectory: "/tmp",
+    },
+    ...{
+      user: USER,
+      environment: { FROM_IMAGE: "1" },
+      searchPath: ["/usr/bin", "/bin"],
+      diversions: [],
+      runtimeSettings: {},
+      regions: [],
+      volumes: [],
+    },
+    ...{ aliases: [], packages: [], lock: [], files: {} },
+  };
+}
+
+/** A self-signed client identity. */
+export function makeIdentity(scratch: string): { certificate: string; privateKey: string } {
+  const [key, certificate] = [join(scratch, "key.pem"), join(scratch, "certificate.pem")];
+  const make = [
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:P-256",
+    "-nodes",
+    "-keyout",
+    key,
+    "-out",
+    certificate,
+    "-subj",
+    "/CN=tester",
+    "-days",
+    "2",
+  ];
+  execFileSync("openssl", make, { stdio: "ignore" });
+  return { certificate: readFileSync(certificate, "utf8"), privateKey: readFileSync(key, "utf8") };
+}
+
 /** A record of a mesh with the given services; everything a test does not name has a plain value. */
 export function makeRecord(
   services: readonly (Pick<ServiceRecord, "name" | "image"> & Partial<ServiceRecord>)[],
-  namespace = "test-ns",
+  { namespace = "test-ns", evidence = ["node"] }: { readonly namespace?: string; readonly evidence?: readonly string[] } = {},
 ): MeshRecord {
   return MeshRecordSchema.parse({
     format: 1,
@@ -86,7 +153,7 @@ export function makeRecord(
     namespace,
     release: null,
     mode: "production",
-    evidence: ["node"],
+    evidence,
     cas: { name: "cas", host: "cas.scone-system", clientPort: 8081, key: null, mode: "EncryptedManifest" },
     nameService: { address: "10.96.0.10", namespace: "" },
     policies: [],

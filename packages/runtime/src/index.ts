@@ -1,3 +1,4 @@
+export { openTpm, parseTpmAddress, type TpmAddress, type TpmConnection } from "./evidence/tpm-connection.ts";
 export { type ImageDescription, parseImageDescription } from "./image-description.ts";
 export { READY_FILE } from "./ready-file.ts";
 export { RuntimeError, type RuntimeErrorCode } from "./runtime-error.ts";

@@ -8,7 +8,7 @@ export function describeApplication({ status, state }: Application) {
     namespace: status.namespace,
     state,
     startedAt: status.startedAt,
-    evidence: "node",
+    evidence: status.evidence,
     services: services.map((name) => ({
       name,
       published: status.published.filter(({ service }) => service === name).map(({ port, address }) => ({ port, address })),
@@ -23,19 +23,20 @@ export function describeApplication({ status, state }: Application) {
 export function renderApplications(applications: readonly Application[]): string {
   const rows = applications
     .map(describeApplication)
-    .flatMap(({ release, state, services }) =>
+    .flatMap(({ release, state, evidence, services }) =>
       services.flatMap(({ name, published, instances }) =>
         instances.map((instance) => [
           release,
           instance.name,
           state === "running" ? instance.state : state,
           String(instance.restarts),
+          evidence,
           published.map(({ port, address }) => `${address}->${port}`).join(", ") || "-",
           instance.reason ?? (instance.name === name ? "" : `replica of ${name}`),
         ]),
       ),
     );
-  const table = [["RELEASE", "SERVICE", "STATE", "RESTARTS", "PUBLISHED", ""], ...rows];
+  const table = [["RELEASE", "SERVICE", "STATE", "RESTARTS", "EVIDENCE", "PUBLISHED", ""], ...rows];
   const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
   return table
     .map((row) =>

@@ -19,11 +19,14 @@ export async function up(options: ParsedOptions, shell: Shell): Promise<number> 
     release: givenValue(options, "release"),
     stateDir: defaultStateDir(shell.environment),
     owner,
+    tpm: shell.environment["VOUCHSAFE_TPM"],
     timeoutMs: seconds === undefined ? undefined : Number(seconds) * 1000,
     progress: (line) => shell.note(`[${((Date.now() - startedAt) / 1000).toFixed(1)} s] ${line}`),
     signal: shell.signal,
   });
-  shell.note("warning: services are attested with evidence of the kind node: it proves nothing about hardware");
+  const weak = application.status.evidence.split(", ").filter((kind) => /^(?:node|simulated)/.test(kind));
+  if (weak.length > 0)
+    shell.note(`warning: services are attested with evidence of the kind ${weak.join(", ")}: it proves nothing about hardware`);
   shell.out(hasFlag(options, "json") ? JSON.stringify(describeApplication(application), null, 2) : renderApplications([application]));
   return ExitCode.ok;
 }
