@@ -12,12 +12,23 @@ import {
   parseImageReference,
   planCuratedImage,
   pullImage,
+  pushImage,
   readImageMetadata,
+  relocateImage,
   targetKey,
 } from "@vouchsafe/image";
-import { Findings, MANIFEST_CODES, type MeshImage, type MeshManifest, type MeshService, readNamedFile } from "@vouchsafe/mesh";
+import {
+  Findings,
+  MANIFEST_CODES,
+  type MeshImage,
+  type MeshManifest,
+  type MeshService,
+  readNamedFile,
+  relocatedReference,
+} from "@vouchsafe/mesh";
 import type { ClientIdentity } from "./client-identity.ts";
 import { unwrapCodeKey } from "./code-key-wrap.ts";
+import { hasFlag } from "./command-spec.ts";
 import type { ApplyContext } from "./commands/apply-context.ts";
 import type { Progress } from "./progress.ts";
 import { obtainRuntimeBundle } from "./runtime-bundle.ts";
@@ -44,8 +55,7 @@ export async function obtainMeshImages(mesh: MeshManifest, sources: ImageSources
       const metadata = await obtainImageMetadata(service.image.text, sources);
       const codeKey = await findCodeKey(metadata, sources);
       images.set(service.name, {
-        reference: service.image.text,
-        digest: metadata.digest,
+        ...(await relocate(service.image.text, metadata, mesh, sources)),
         layoutDir: repositoryDirectory(context),
         service: metadata.service,
         files: metadata.files,
@@ -60,6 +70,26 @@ export async function obtainMeshImages(mesh: MeshManifest, sources: ImageSources
   }
   context.report.add(findings.list());
   return images;
+}
+
+/** The image that the chart names: the one of the mesh, or its copy where `repo` asks for one (MF-68a). A dry run pushes nothing. */
+async function relocate(
+  reference: string,
+  { digest }: ImageMetadata,
+  { repo }: MeshManifest,
+  { target, context, progress }: ImageSources,
+): Promise<{ reference: string; digest: string }> {
+  if (repo === undefined || repo.configId !== undefined || hasFlag(context.options, "print-defaults")) return { reference, digest };
+  const { shell } = context;
+  const copy = relocatedReference(repo.destination, reference);
+  const repository = openLocalRepository(repositoryDirectory(context));
+  const signingKeyFile = repo.keyFile === undefined ? target.file("identity.pem") : resolve(shell.directory, repo.keyFile.text);
+  const copied = await progress.run(`Copy as ${copy}`, () =>
+    relocateImage(repository, reference, { target: copy, strip: repo.strip, squash: repo.squash, signingKeyFile }),
+  );
+  const isPushed = repo.push && !hasFlag(context.options, "dry-run") && parseImageReference(copy).registry !== LOCAL_REGISTRY;
+  if (isPushed) await progress.run(`Push to ${copy}`, () => pushImage(repository, copy));
+  return { reference: copy, digest: copied };
 }
 
 const repositoryDirectory = ({ shell }: ApplyContext): string => defaultRepositoryDir(shell.environment as NodeJS.ProcessEnv); // the same mapping, read only

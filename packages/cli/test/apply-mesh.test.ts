@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { parseMeshRecord } from "@vouchsafe/mesh";
+import { REGISTRY_PASSWORD, startRegistry } from "../../image/src/testing/start-registry.ts";
 import { CliWorkplace } from "../src/testing/run-cli.ts";
 import { CODE_KEY, storeServiceImage } from "../src/testing/store-service-image.ts";
 
@@ -190,6 +191,41 @@ describe("apply on a mesh", () => {
     const { code, err } = await place.run("sconectl", ["apply", "-f", "mesh.yaml", "--evidence", "node", "-t", "other"]);
     assert.equal(code, 1);
     assert.match(err, /error\[E-META-SIGNATURE\].*not accepted/);
+  });
+
+  test("manifests section 5.6, MF-68a: repo copies the images, pushes the copies, and the chart names them", async () => {
+    using registry = await startRegistry();
+    mkdirSync(place.path(".docker"), { recursive: true });
+    const auth = Buffer.from(`builder:${REGISTRY_PASSWORD}`).toString("base64");
+    place.write(".docker/config.json", JSON.stringify({ auths: { [registry.host]: { auth } } }));
+    place.write("copied.yaml", `${mesh("EncryptedManifest")}repo: {destination: "${registry.host}/team"}\n`);
+    const argv = ["apply", "-f", "copied.yaml", "--evidence", "node", "--release", "fair", "--no-pull", "-t", "target"];
+    const dry = await place.run("sconectl", [...argv, "--dry-run"]);
+    assert.equal(dry.code, 0, dry.err);
+    const tags = () =>
+      fetch(`http://${registry.host}/v2/team/shop/tags/list`, { headers: { authorization: `Basic ${auth}` } }).then(({ status }) => status);
+    assert.equal(await tags(), 404, "hazard H6: a dry run pushes nothing");
+    const { code, err } = await place.run("sconectl", argv);
+    assert.equal(code, 0, err);
+    assert.equal(await tags(), 200);
+    const { image, codeIdentities } = parseMeshRecord(readFileSync(place.path("target/mesh.json"), "utf8")).services[0] ?? assert.fail();
+    assert.equal(image.reference, `${registry.host}/team/shop:1`);
+    assert.match(
+      readFileSync(place.path("target/helm/charts/shop/values.yaml"), "utf8"),
+      new RegExp(`${registry.host}/team/shop:1@${image.digest}`),
+    );
+    const earlier = await apply();
+    assert.equal(earlier.code, 0, earlier.err);
+    const original = parseMeshRecord(readFileSync(place.path("target/mesh.json"), "utf8")).services[0] ?? assert.fail();
+    assert.notEqual(original.image.digest, image.digest, "stripped");
+    assert.notDeepEqual(original.codeIdentities, codeIdentities);
+  });
+
+  test("manifests section 5.6: confidential signing is refused by name", async () => {
+    place.write("signed.yaml", `${mesh("EncryptedManifest")}repo: {destination: vouchsafe.local/team, config_id: signer/one}\n`);
+    const { code, err } = await place.run("sconectl", ["apply", "-f", "signed.yaml", "--evidence", "node", "--no-pull"]);
+    assert.equal(code, 1);
+    assert.match(err, /^signed\.yaml:8:\d+: error\[E-MODE-UNSUPPORTED\].*confidential signing/m);
   });
 
   test("CL-24, MF-111: -p prints variables and imports of all images", async () => {

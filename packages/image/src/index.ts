@@ -32,4 +32,5 @@ export type { ProtectionRule } from "./protection.ts";
 export { readImageMetadata } from "./read-metadata.ts";
 export { formatImageReference, type ImageReference, parseImageReference, targetKey } from "./reference.ts";
 export { type PullOptions, pullImage, pushImage, type RegistryOptions } from "./registry.ts";
+export { type Relocation, relocateImage } from "./relocate-image.ts";
 export { type UnpackedImage, unpackImage } from "./unpack.ts";

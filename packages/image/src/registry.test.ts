@@ -1,65 +1,26 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { digestOf } from "./blob-store.ts";
 import { LocalRepository } from "./local-repository.ts";
 import { pullImage, pushImage } from "./registry.ts";
 import { findCredentials } from "./registry-credentials.ts";
 import { packArchive, storeImage, temporaryDirectory } from "./testing/small-image.ts";
+import { freePort, REGISTRY_PASSWORD, startRegistry, type TestRegistry } from "./testing/start-registry.ts";
 
 const environment = { ...process.env };
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo; // a TCP server's address is no text
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-/** Debian's docker-registry with a password file. */
-const registryDirectory = mkdtempSync(join(tmpdir(), "vouchsafe-registry-"));
-let registry: { readonly host: string; readonly server: ChildProcess } | undefined;
+let registry: TestRegistry | undefined;
 before(async () => {
-  const port = await freePort();
-  writeFileSync(join(registryDirectory, "htpasswd"), execFileSync("htpasswd", ["-nbB", "builder", "correct horse"]));
-  const settings = {
-    version: 0.1,
-    log: { level: "error" },
-    storage: { filesystem: { rootdirectory: join(registryDirectory, "data") } },
-    http: { addr: `127.0.0.1:${port}` },
-    auth: { htpasswd: { realm: "test", path: join(registryDirectory, "htpasswd") } },
-  };
-  writeFileSync(join(registryDirectory, "config.yml"), JSON.stringify(settings));
-  const server = spawn("docker-registry", ["serve", join(registryDirectory, "config.yml")], { stdio: "ignore" });
-  registry = { host: `127.0.0.1:${port}`, server };
-  await Promise.race([
-    once(server, "spawn"),
-    once(server, "error").then(([cause]) =>
-      Promise.reject(new Error("docker-registry is missing: scripts/setup.sh test installs it", { cause })),
-    ),
-  ]);
-  const isUp = () =>
-    fetch(`http://127.0.0.1:${port}/v2/`).then(
-      ({ status }) => status === 401,
-      () => false,
-    );
-  for (let attempt = 0; !(await isUp()); attempt++) {
-    assert(attempt < 200 && server.exitCode === null, "docker-registry does not start");
-    await sleep(50);
-  }
+  registry = await startRegistry();
 });
 after(() => {
-  registry?.server.kill();
-  rmSync(registryDirectory, { recursive: true, force: true });
+  registry?.[Symbol.dispose]();
   process.env["PATH"] = environment["PATH"];
   delete process.env["DOCKER_CONFIG"];
 });
@@ -72,7 +33,7 @@ function login(context: TestContext, config: object): string {
   process.env["DOCKER_CONFIG"] = directory;
   return directory;
 }
-const basic = (host: string, password = "correct horse") => ({
+const basic = (host: string, password = REGISTRY_PASSWORD) => ({
   auths: { [host]: { auth: Buffer.from(`builder:${password}`).toString("base64") } },
 });
 

@@ -27,6 +27,6 @@ export { isPlainMapping, mergeValues, type PlainMapping, type PlainValue } from 
 export type { ChartPlan } from "./plan-chart.ts";
 export { type MeshPlan, type PlannedPolicy, type PlannedService, planMesh } from "./plan-mesh.ts";
 export { type BuildFiles, planService, type ServicePlanOptions } from "./plan-service.ts";
-export { objectName, pinnedReference, policyFileName, policyResourceName } from "./resource-name.ts";
+export { objectName, pinnedReference, policyFileName, policyResourceName, relocatedReference } from "./resource-name.ts";
 export { type ReadResult, readServiceManifest, type ServiceManifest, type ServiceReadOptions } from "./service-manifest.ts";
 export { policyText, readablePolicy } from "./service-policy.ts";

@@ -135,9 +135,9 @@ function buildPlan(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): 
 
 /** What this release reads but does not carry out is refused, so that nobody relies on it. */
 function refuseUnsupported(mesh: MeshManifest, findings: Findings): void {
-  if (mesh.repo !== undefined)
-    findings.add(mesh.repo.at, "E-MODE-UNSUPPORTED", "this release does not copy images to another repository", {
-      expected: "a mesh without repo; push the images where they are to be used",
+  if (mesh.repo?.configId !== undefined)
+    findings.add(mesh.repo.at, "E-MODE-UNSUPPORTED", "this release has no confidential signing of images", {
+      expected: "repo without config_id; key_file names a key of this machine",
     });
 }
 

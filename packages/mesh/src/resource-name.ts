@@ -28,3 +28,10 @@ export const objectName = (release: string | undefined, service: string): string
 
 /** `repository:tag@digest` (MF-117). */
 export const pinnedReference = (reference: string, digest: string): string => `${reference.split("@")[0]}@${digest}`;
+
+/** Name of the copy of an image in the repository that `repo.destination` names: `<destination>/<last component>:<tag>` (manifests section 5.6). */
+export function relocatedReference(destination: string, reference: string): string {
+  const last = (reference.split("@")[0] ?? "").split("/").at(-1) ?? "";
+  const [name = "", tag = "latest"] = last.split(":");
+  return `${destination.replace(/\/+$/, "")}/${name}:${tag}`;
+}
