@@ -21,7 +21,7 @@ fi
 # Debian packages, by the command that shows they are there.
 declare -A package_of=([curl]=curl [openssl]=openssl [xz]=xz-utils [zstd]=zstd [ip]=iproute2 [dpkg-deb]=dpkg [unshare]=util-linux [newuidmap]=uidmap [python3]=python3 [envsubst]=gettext-base [dpkg-query]=dpkg)
 if [ "$purpose" = test ]; then
-  package_of+=([redis-server]=redis-server [redis-cli]=redis-tools [swtpm]=swtpm [swtpm_setup]=swtpm-tools [tpm2_quote]=tpm2-tools [psql]=postgresql [docker-registry]=docker-registry [skopeo]=skopeo [htpasswd]=apache2-utils [strace]=strace [gcc]=gcc [gpg]=gnupg)
+  package_of+=([redis-server]=redis-server [redis-cli]=redis-tools [swtpm]=swtpm [swtpm_setup]=swtpm-tools [tpm2_quote]=tpm2-tools [psql]=postgresql [docker-registry]=docker-registry [skopeo]=skopeo [htpasswd]=apache2-utils [strace]=strace [gcc]=gcc [gpg]=gnupg [chromium]=chromium)
 fi
 missing=()
 for command in "${!package_of[@]}"; do

@@ -5,10 +5,10 @@ import type { CryptoProvider, PublicKey, SignatureQuestion } from "./crypto-prov
 export const platformProvider: CryptoProvider = {
   hash(algorithm, parts) {
     const [first] = parts;
-    if (first !== undefined && parts.length === 1) return hash(algorithm, first, "buffer");
+    if (first !== undefined && parts.length === 1) return plain(hash(algorithm, first, "buffer"));
     const digest = createHash(algorithm);
     for (const part of parts) digest.update(part);
-    return digest.digest();
+    return plain(digest.digest());
   },
   isUsableKey: (key) => importKey(key) !== undefined,
   isSigned(question) {
@@ -16,6 +16,9 @@ export const platformProvider: CryptoProvider = {
     return key !== undefined && isSignedByKey(question, key);
   },
 };
+
+/** The same bytes on every platform: a Buffer prints and serialises in its own way. */
+const plain = ({ buffer, byteOffset, length }: Buffer): Uint8Array => new Uint8Array(buffer, byteOffset, length);
 
 /** What `verifyAsync` asks unless it is given another provider. */
 export const answerOnPlatform = (question: SignatureQuestion): boolean | Promise<boolean> => platformProvider.isSigned(question);

@@ -2,12 +2,12 @@ import { judgeAzureCase } from "./judge-azure.ts";
 import { judgeDstackCase } from "./judge-dstack.ts";
 import { judgeEventLogCase } from "./judge-eventlog.ts";
 import { judgeIntelCase } from "./judge-intel.ts";
+import { judgeLimboCase } from "./judge-limbo.ts";
 import { judgeNitroCase } from "./judge-nitro.ts";
 import { judgeSnpCase } from "./judge-snp.ts";
 import { judgeLogCase } from "./judge-tlog.ts";
 import { judgeTpmCase } from "./judge-tpm.ts";
 import { judgeWycheproofCase } from "./judge-wycheproof.ts";
-import { judgeLimboCase } from "./limbo-case.ts";
 import type { CaseVerdict, VectorCase } from "./vector-case.ts";
 
 /** `now` stands in where a case has no time of its own; nothing else of the present matters. */

@@ -1,3 +1,4 @@
+import { isSameBytes } from "../core/bytes.ts";
 import { assertLogExplainsPcrs, assertLogExplainsRtmrs } from "../eventlog/compare.ts";
 import { type DigestAlgorithm, type EventLog, parseEventLog } from "../eventlog/event-log.ts";
 import { replayPcrs, replayRtmrs } from "../eventlog/replay.ts";
@@ -61,7 +62,7 @@ function guestFields({ files }: VectorCase, guest: GuestRegisters | undefined): 
     mrtd: guest.mrTd.toHex(),
     quoteRtmr2: guest.rtmrs[2]?.toHex(),
     quoteRtmr3: guest.rtmrs[3]?.toHex(),
-    ...(nonce === undefined ? {} : { reportDataEqualsNonce: Buffer.compare(guest.reportData.subarray(0, nonce.length), nonce) === 0 }),
+    ...(nonce === undefined ? {} : { reportDataEqualsNonce: isSameBytes(guest.reportData.subarray(0, nonce.length), nonce) }),
   };
 }
 

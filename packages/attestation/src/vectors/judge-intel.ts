@@ -1,4 +1,5 @@
 import type { IntelCollateral } from "../collateral/intel-documents.ts";
+import { concat, decodeAscii, encodeUtf8 } from "../core/bytes.ts";
 import type { Claims } from "../core/claims.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { readPckIdentity } from "../sgx/pck-certificate.ts";
@@ -61,7 +62,7 @@ export function verifyIntelEvidence(vectorCase: VectorCase, quote: Uint8Array): 
 /** Some cases have the PCK certificate beside the chain of its CAs. */
 function pckChain(files: ReadonlyMap<string, Uint8Array>, chain: Uint8Array): Uint8Array {
   const leaf = files.get("pck-cert.pem");
-  return leaf === undefined ? chain : Buffer.concat([leaf, Buffer.from("\n"), chain]);
+  return leaf === undefined ? chain : concat(leaf, encodeUtf8("\n"), chain);
 }
 
 function vendorRoot({ roots }: VectorCase): Uint8Array {
@@ -91,13 +92,13 @@ function collateralOf(files: ReadonlyMap<string, Uint8Array>): IntelCollateral {
 function findPolicyFault(vectorCase: VectorCase, claims: Claims, isDebugAllowed: boolean): string | undefined {
   if (claims.debug && !isDebugAllowed) return "debug-enabled";
   const reportData = inputOf(vectorCase, "reportData");
-  if (typeof reportData === "string" && reportData !== Buffer.from(claims.userData).toString("hex")) return "report-data-mismatch";
+  if (typeof reportData === "string" && reportData !== claims.userData.toHex()) return "report-data-mismatch";
   // Where only the signatures are established, attributes are not judged: Azure's paravisor lets its guests run without SEPT_VE_DISABLE.
   const isJudged = vectorCase.expected["collateral"] !== "none" && !isDebugAllowed;
   return isJudged && claims.details["septVeDisabled"] === false ? "td-attributes" : undefined;
 }
 
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+const hex = (bytes: Uint8Array): string => bytes.toHex();
 
 function quoteFields(quote: Quote): Record<string, unknown> {
   return {
@@ -116,7 +117,7 @@ function quoteFields(quote: Quote): Record<string, unknown> {
 
 /** Nothing where the quote has something else in place of the chain, which then came beside it. */
 function pckFields(pem: Uint8Array): Record<string, unknown> {
-  if (!Buffer.from(pem).toString("latin1").startsWith("-----BEGIN")) return {};
+  if (!decodeAscii(pem).startsWith("-----BEGIN")) return {};
   const [leaf] = parsePemCertificates(pem);
   if (leaf === undefined) return {};
   return {
@@ -131,7 +132,7 @@ function bodyFields(body: QuoteBody): Record<string, unknown> {
     const { report } = body;
     return {
       cpusvn: hex(report.cpuSvn),
-      miscselect: Buffer.from(report.miscSelect).readUInt32LE(),
+      miscselect: new DataView(Uint8Array.from(report.miscSelect).buffer).getUint32(0, true),
       attributes: hex(report.attributes),
       mrenclave: hex(report.mrEnclave),
       mrsigner: hex(report.mrSigner),

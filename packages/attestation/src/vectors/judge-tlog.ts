@@ -71,7 +71,7 @@ function parseCases(json: Uint8Array): readonly LogCase[] {
   const keepIntegers = (_: string, value: unknown, { source }: { source?: string } = {}) =>
     typeof value === "number" && source !== undefined && /^-?[0-9]+$/.test(source) ? BigInt(source) : value;
   const parse: (text: string, reviver: typeof keepIntegers) => unknown = JSON.parse; // its type does not know the third argument yet
-  return parse(Buffer.from(json).toString("utf8"), keepIntegers) as readonly LogCase[]; // the collection is the caller's own
+  return parse(new TextDecoder().decode(json), keepIntegers) as readonly LogCase[]; // the collection is the caller's own
 }
 
 const position = (value: unknown): Position => (typeof value === "bigint" ? value : -1);

@@ -1,4 +1,4 @@
-import { gunzipSync } from "node:zlib";
+import { encodeUtf8 } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import { type Certificate, parsePemCertificates } from "../x509/certificate.ts";
 import type { CertificateProfile } from "../x509/certificate-profile.ts";
@@ -7,7 +7,6 @@ import type { KeyUsage } from "../x509/extensions.ts";
 import { findCertificationPath } from "../x509/find-certification-path.ts";
 import { parseRevocationList } from "../x509/revocation-list.ts";
 import type { SubjectName } from "../x509/subject-name.ts";
-import type { CaseVerdict, VectorCase } from "./vector-case.ts";
 
 /** A test case of x509-limbo, as far as validation depends on it. */
 export interface LimboTest {
@@ -28,30 +27,10 @@ export interface LimboTest {
 
 const PURPOSES = { SERVER: "1.3.6.1.5.5.7.3.1", CLIENT: "1.3.6.1.5.5.7.3.2" } as const;
 
-/** Runs every test of a limbo file; `now` stands in where a test has no time of its own. */
-export function judgeLimboCase({ files }: VectorCase, now: Date): CaseVerdict {
-  const tests = readLimboTests(files.get("limbo.json.gz") ?? new Uint8Array(0));
-  const wrong = tests.flatMap((test) => {
-    const fault = findPathFault(test, now);
-    return (fault === undefined) === (test.expected_result === "SUCCESS") ? [] : [`${test.id}: ${fault ?? "accepted"}`];
-  });
-  return {
-    isRight: wrong.length === 0,
-    expected: `${tests.length} tests right`,
-    found: `${tests.length - wrong.length} tests right`,
-    ...(wrong.length > 0 ? { reason: wrong.join("; ") } : {}),
-  };
-}
-
-export function readLimboTests(compressed: Uint8Array): readonly LimboTest[] {
-  // The collection is the caller's own; a file of another shape fails in the tests that read it.
-  return (JSON.parse(gunzipSync(compressed).toString("utf8")) as { readonly testcases: readonly LimboTest[] }).testcases;
-}
-
 /** Why the path of a test is refused; undefined when it is accepted. Throws what is no EvidenceError. */
 export function findPathFault(test: LimboTest, now: Date): string | undefined {
   const read = (pem: string): Certificate => {
-    const [certificate] = parsePemCertificates(Buffer.from(pem));
+    const [certificate] = parsePemCertificates(encodeUtf8(pem));
     if (certificate === undefined) throw new TypeError(`${test.id} has an empty PEM`);
     return certificate;
   };

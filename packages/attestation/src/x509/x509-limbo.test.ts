@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
-import { findPathFault, readLimboTests } from "../vectors/limbo-case.ts";
+import { readLimboTests } from "../vectors/judge-limbo.ts";
+import { findPathFault } from "../vectors/limbo-case.ts";
 
 const vectors = process.env["VOUCHSAFE_VECTORS"] ?? join(import.meta.dirname, "../../../../../shared/vectors");
 const files = globSync(join(vectors, "x509-limbo/*/limbo.json.gz"));

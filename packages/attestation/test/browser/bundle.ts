@@ -1,0 +1,39 @@
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+
+export interface Bundle {
+  readonly text: string;
+  readonly minifiedBytes: number;
+  readonly gzippedBytes: number;
+  /** Modules in it, by path. */
+  readonly inputs: readonly string[];
+  /** Globals of Node that its code names. */
+  readonly nodeGlobals: readonly string[];
+}
+
+const NODE_GLOBALS = ["Buffer", "process", "global", "require", "__dirname", "__filename", "setImmediate"];
+
+/** Bundles a module for browsers. A `node:` import anywhere below it is an error of the bundler, a global of Node is listed. */
+export async function bundleForBrowser(source: { readonly contents: string } | { readonly file: string }): Promise<Bundle> {
+  const { outputFiles, metafile } = await build({
+    ...("file" in source ? { entryPoints: [source.file] } : { stdin: { contents: source.contents, resolveDir: import.meta.dirname } }),
+    bundle: true,
+    write: false,
+    platform: "browser",
+    format: "esm",
+    target: "es2024",
+    minify: true,
+    legalComments: "none",
+    metafile: true,
+    logLevel: "silent",
+    define: Object.fromEntries(NODE_GLOBALS.map((name) => [name, `nodeGlobal_${name}`])),
+  });
+  const text = outputFiles[0]?.text ?? "";
+  return {
+    text,
+    minifiedBytes: Buffer.byteLength(text),
+    gzippedBytes: gzipSync(text, { level: 9 }).length,
+    inputs: Object.keys(metafile.inputs),
+    nodeGlobals: [...new Set(text.match(/nodeGlobal_\w+/g))],
+  };
+}
