@@ -13,6 +13,7 @@ import { DEFAULT_OWNER_CONFIG, type OwnerConfig } from "./config/owner-config.ts
 import { Database } from "./database/database.ts";
 import { AnchorFile } from "./freshness/anchor-file.ts";
 import { Freshness } from "./freshness/freshness.ts";
+import { activationRoutes } from "./http/activation-routes.ts";
 import { requireClientCertificate } from "./http/client-certificate.ts";
 import { createClientServer, listenClientServer, replaceClientIdentity } from "./http/client-server.ts";
 import { exportRoutes } from "./http/export-routes.ts";
@@ -30,6 +31,7 @@ import { CasMetrics } from "./operation/metrics.ts";
 import { Snapshots } from "./operation/snapshots.ts";
 import { Provisioning } from "./provisioning/provisioning.ts";
 import { keyStorePath, openKeyStore, openPlatformKeyFile } from "./sealing/key-store.ts";
+import { Activations } from "./service/activations.ts";
 import { AttestationKeyAuthority } from "./service/attestation-key-authority.ts";
 import type { AttestedInstance } from "./service/attested-instance.ts";
 import { CertificateRenewal } from "./service/certificate-renewal.ts";
@@ -200,6 +202,8 @@ async function serve(
   };
   applyIdentity(context.ownerConfig);
   const instances = new Set<AttestedInstance>();
+  const activations = new Activations(now);
+  let isStopping = false;
   const signer = new LogSigner(identity);
   const auditPath = options.auditLogPath ?? join(dirname(options.databasePath), "audit", "cas_audit.log");
   const auditService = started.use(new AuditService(context, signer, auditPath));
@@ -235,6 +239,8 @@ async function serve(
     },
     instances,
     renewal,
+    activations,
+    isStopping: () => isStopping,
     onAnswered: (outcome) => metrics.countAttestation(outcome),
     closedBecause: () => (state() === "provisioned" ? undefined : `it is ${state()}`),
   });
@@ -247,6 +253,7 @@ async function serve(
       if (provisioning.state !== "provisioned") throw new ApiError("unprovisioned", "the CAS is not provisioned yet");
     });
     sessionRoutes(guarded, context, uploads, (name) => renewal.forget(name));
+    activationRoutes(guarded, context, activations);
     exportRoutes(guarded, context, (name) => renewal.renew(name));
     secretRoutes(guarded, context, uploads, (name) => renewal.valuesChanged(name));
   });
@@ -293,6 +300,7 @@ async function serve(
     provisioningToken,
     sessionEncryptionKey,
     [Symbol.asyncDispose]: async () => {
+      isStopping = true;
       for (const instance of instances) instance.disconnect();
       await context.audit.record("cas_exited", {}).catch((error: Error) => log.warn(`audit log: ${error.message}`));
       if (context.audit.mode === "signed")

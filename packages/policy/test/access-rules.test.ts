@@ -278,8 +278,6 @@ test("extension: roles and proposals name members, services and secrets that exi
 
 test("SL-12 an extension that nobody carries out is refused, not ignored", () => {
   const bodies = [
-    `services: [{${SERVICE}, max_activations: 3}]`,
-    `services: [{${SERVICE}, max_running: 1}]`,
     "update_proposals: {enabled: true}",
     `services: [{${SERVICE}}]\nroles: [{name: r, members: [${KEY}], may: [{raise_isvsvn: [s]}]}]`,
   ];

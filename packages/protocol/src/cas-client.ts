@@ -6,6 +6,7 @@ import { type CasAddress, formatCasAddress } from "./cas-address.ts";
 import type { CasIdentity, CasPin } from "./cas-chain.ts";
 import { connectToCas } from "./cas-connection.ts";
 import {
+  ActivationList,
   AuditCheckpoints,
   CasAttestation,
   CasVersion,
@@ -130,6 +131,11 @@ export class CasClient implements Disposable {
   /** Which secrets people supply or read, and which have a value. */
   listSecrets(session: string): Promise<SecretList> {
     return this.#json(SecretList, { method: "GET", path: `/v1/secrets/session=${encodeName(session)}` });
+  }
+
+  /** How often the services of a session were started, and how many instances run; for readers of the session. */
+  activations(session: string): Promise<ActivationList> {
+    return this.#json(ActivationList, { method: "GET", path: `/v1/activations/${encodeName(session)}` });
   }
 
   /** What the CAS says and proves about itself. `nonce` is base64url text of the caller's choice. */

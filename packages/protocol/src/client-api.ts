@@ -54,6 +54,20 @@ export const SecretList = z.object({
 });
 export type SecretList = z.infer<typeof SecretList>;
 
+/** Starts are counted for services with a limit only; `running` are the instances whose connection is open or may come back. */
+export const ActivationList = z.object({
+  services: z.array(
+    z.object({
+      name: z.string(),
+      activations: z.int(),
+      maxActivations: z.int().nullable(),
+      running: z.int(),
+      maxRunning: z.int().nullable(),
+    }),
+  ),
+});
+export type ActivationList = z.infer<typeof ActivationList>;
+
 export const CAS_STATES = ["unprovisioned", "provisioned", "rollback-suspected", "upgrading"] as const;
 
 export const CasVersion = z.object({

@@ -14,6 +14,7 @@ export {
   verifyInstanceProof,
 } from "./channel-binding.ts";
 export {
+  ActivationList,
   AuditCheckpoints,
   CAS_STATES,
   CasAttestation,

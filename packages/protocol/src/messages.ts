@@ -139,6 +139,7 @@ export const ATTESTATION_STEPS = [
   "singleton",
   "access-token",
   "values",
+  "activation",
   "audit",
 ] as const;
 export type AttestationStep = (typeof ATTESTATION_STEPS)[number];
@@ -158,6 +159,8 @@ export const REFUSAL_CODES = [
   "token_missing",
   "token_wrong",
   "values_unresolved",
+  "activation_limit",
+  "running_limit",
   "audit_unavailable",
   "protocol",
   "unavailable",

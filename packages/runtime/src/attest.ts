@@ -6,7 +6,13 @@ import { log } from "./report.ts";
 import type { RuntimeSettings } from "./settings.ts";
 
 /** Answers that time may change: the policy or an exporter is not there yet, or the CAS is busy (MF-125). Everything else is final. */
-const MAY_PASS: ReadonlySet<RefusalCode> = new Set(["service_unknown", "values_unresolved", "audit_unavailable", "unavailable"]);
+const MAY_PASS: ReadonlySet<RefusalCode> = new Set([
+  "service_unknown",
+  "values_unresolved",
+  "running_limit",
+  "audit_unavailable",
+  "unavailable",
+]);
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 5_000;
 

@@ -1,4 +1,5 @@
 import {
+  ActivationList,
   AuditCheckpoints,
   CasAttestation,
   CasVersion,
@@ -114,6 +115,13 @@ const OPERATIONS: readonly Operation[] = [
     summary: "Secrets that people supply or read, without values",
     needs: "client certificate",
     answers: [json(SecretList)],
+  },
+  {
+    method: "get",
+    path: "/v1/activations/{name}",
+    summary: "Starts and running instances of the services of a session",
+    needs: "client certificate",
+    answers: [json(ActivationList)],
   },
   {
     method: "get",

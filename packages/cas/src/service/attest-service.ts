@@ -19,11 +19,13 @@ import { type DeliveryClaims, makeDeliveryValues } from "../values/delivery-valu
 import { resolveSecrets } from "../values/resolve-secrets.ts";
 import { type SecretSource, ValueError } from "../values/secret-source.ts";
 import { instanceIdOf, resolveInstanceSecrets } from "../values/service-values.ts";
+import type { Activations } from "./activations.ts";
 import { appraisePlatformId, appraiseVariants } from "./appraise.ts";
 import { appraisePlatform, type PlatformAppraisal } from "./appraise-platform.ts";
 import { AttestedInstance, type Delivery } from "./attested-instance.ts";
 import { buildConfiguration } from "./build-configuration.ts";
 import { type EvidenceTrust, verifyServiceEvidence } from "./evidence-verifier.ts";
+import { recordDelivery, recordOrRefuse } from "./record-delivery.ts";
 import { Refused } from "./refusal.ts";
 import { readServiceRules, type ServiceRules } from "./service-rules.ts";
 
@@ -48,11 +50,12 @@ interface Target {
 export async function attestService(
   context: CasContext,
   trust: EvidenceTrust,
+  activations: Activations,
   request: AttestRequest,
   exporter: Uint8Array,
 ): Promise<Granted> {
   try {
-    return await judge(context, trust, request, exporter);
+    return await judge(context, trust, activations, request, exporter);
   } catch (error) {
     if (error instanceof Refused) {
       const kind = request.evidence?.kind ?? null;
@@ -63,7 +66,13 @@ export async function attestService(
   }
 }
 
-async function judge(context: CasContext, trust: EvidenceTrust, request: AttestRequest, exporter: Uint8Array): Promise<Granted> {
+async function judge(
+  context: CasContext,
+  trust: EvidenceTrust,
+  activations: Activations,
+  request: AttestRequest,
+  exporter: Uint8Array,
+): Promise<Granted> {
   const id = parseServiceId(request.service);
   if (id === undefined) throw new Refused("service_unknown", "service", "the service id is not SESSION/SERVICE[@PASSWORD]");
   const target = await findService(context, id.session, id.service);
@@ -92,7 +101,8 @@ async function judge(context: CasContext, trust: EvidenceTrust, request: AttestR
     instanceKeyId,
     claims,
   };
-  await recordOrRefuse(context, "service_attested", {
+  const instance = { instanceKeyId, isReconnection: request.reconnect === true };
+  await recordDelivery(context, activations, target, instance, {
     service: target.name,
     ...(target.version.isHashPublic ? { session_hash: target.version.hash } : {}),
     attested: claims !== undefined,
@@ -303,15 +313,6 @@ export async function redeliver(
 
 function asRefusal(error: unknown): unknown {
   return error instanceof ValueError ? new Refused("values_unresolved", "values", error.message) : error;
-}
-
-async function recordOrRefuse(context: CasContext, event: "service_attested" | "attestation_refused", data: object): Promise<void> {
-  try {
-    await context.audit.record(event, data);
-  } catch (error) {
-    context.log.error(`audit log: ${error instanceof Error ? error.message : "unknown failure"}`);
-    throw new Refused("audit_unavailable", "audit", "the audit log cannot be written, so no service is served");
-  }
 }
 
 const keyId = (spki: Uint8Array): string => createHash("sha256").update(spki).digest("hex");

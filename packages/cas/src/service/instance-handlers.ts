@@ -4,6 +4,7 @@ import { currentKey, type SessionVersion } from "../sessions/session-records.ts"
 import { makeDeliveryValues } from "../values/delivery-values.ts";
 import { resolveSecrets } from "../values/resolve-secrets.ts";
 import { instanceIdOf, resolveInstanceSecrets } from "../values/service-values.ts";
+import type { Activations } from "./activations.ts";
 import { attestService } from "./attest-service.ts";
 import type { AttestationKeyAuthority } from "./attestation-key-authority.ts";
 import type { AttestedInstance } from "./attested-instance.ts";
@@ -20,6 +21,9 @@ export interface HandlerParts {
   /** Connected instances. */
   readonly instances: Set<AttestedInstance>;
   readonly renewal: CertificateRenewal;
+  readonly activations: Activations;
+  /** The CAS itself closes the connections: its instances may come back. */
+  readonly isStopping: () => boolean;
   /** Told how each request ended: `granted` or the code of the refusal. */
   readonly onAnswered: (outcome: string) => void;
   /** Why services are not served now; undefined while they are. */
@@ -46,13 +50,17 @@ export function instanceHandlers(context: CasContext, parts: HandlerParts): Serv
         throw error;
       }
     },
-    handle: (instance, message) => handle(context, instance, message),
-    closed: (instance) => {
+    handle: (instance, message) => handle(context, parts, instance, message),
+    closed: (instance, how) => {
       instances.delete(instance);
-      if (instance.hasExited) return;
+      const isLast = parts.activations.disconnected(instance.facts);
+      if (instance.hasExited || parts.isStopping()) return;
       const { session, service } = instance.facts;
-      context.audit
-        .record("service_exited", { service: `${session}/${service}`, exit: "unknown" })
+      context.database
+        .transact(async (tx) => {
+          if (isLast) await parts.activations.lost(tx, instance.facts, how);
+          context.audit.append(tx, "service_exited", { service: `${session}/${service}`, exit: "unknown" });
+        })
         .catch((error: Error) => context.log.warn(`audit log: ${error.message}`));
     },
   };
@@ -69,10 +77,15 @@ async function admit(context: CasContext, parts: HandlerParts, request: AttestRe
   const { trust, renewal } = parts;
   const id = parseServiceId(request.service);
   if (id !== undefined && context.database.ids("session-values").has(id.session)) await renewal.renew(id.session);
-  return attestService(context, trust, request, exporter);
+  return attestService(context, trust, parts.activations, request, exporter);
 }
 
-async function handle(context: CasContext, instance: AttestedInstance, message: InstanceMessage): Promise<object> {
+async function handle(
+  context: CasContext,
+  { activations }: HandlerParts,
+  instance: AttestedInstance,
+  message: InstanceMessage,
+): Promise<object> {
   const { id } = message;
   switch (message.type) {
     case "ping":
@@ -81,7 +94,10 @@ async function handle(context: CasContext, instance: AttestedInstance, message: 
       return { type: "tag-result", id, ...(await reportTag(context, instance, message)) };
     case "exit": {
       const { session, service } = instance.facts;
-      await context.audit.record("service_exited", { service: `${session}/${service}`, code: message.code, signal: message.signal });
+      await context.database.transact(async (tx) => {
+        await activations.exited(tx, instance.facts);
+        context.audit.append(tx, "service_exited", { service: `${session}/${service}`, code: message.code, signal: message.signal });
+      });
       instance.hasExited = true;
       return { type: "exit-recorded", id };
     }

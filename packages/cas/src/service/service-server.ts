@@ -33,8 +33,8 @@ export interface ServiceHandlers {
   ): Promise<{ readonly instance: AttestedInstance; readonly answer: object }>;
   /** Answers what an attested instance says. */
   handle(instance: AttestedInstance, message: InstanceMessage): Promise<object>;
-  /** The connection of an attested instance is over, with or without a reported exit. */
-  closed(instance: AttestedInstance): void;
+  /** The connection of an attested instance is over: ended by its side or by its silence, or broken on the way. */
+  closed(instance: AttestedInstance, how: "ended" | "broken"): void;
 }
 
 export interface ServiceServer extends AsyncDisposable {
@@ -93,10 +93,13 @@ function serve(socket: TLSSocket, handlers: ServiceHandlers, log: Log): void {
   let decoder: FrameDecoder<OpeningMessage> | FrameDecoder<InstanceMessage> = new FrameDecoder(OpeningMessage);
   const deadline = setTimeout(() => socket.destroy(), REQUEST_TIMEOUT_MS);
   socket.setNoDelay(true);
-  socket.on("error", () => {}); // "close" follows and says all that is needed
+  let how: "ended" | "broken" = "ended";
+  socket.on("error", () => {
+    how = "broken"; // "close" follows
+  });
   socket.once("close", () => {
     clearTimeout(deadline);
-    if (typeof phase === "object") handlers.closed(phase);
+    if (typeof phase === "object") handlers.closed(phase, how);
   });
   const send = (message: object) => {
     if (!socket.destroyed) socket.write(encodeFrame(message));
@@ -117,7 +120,7 @@ function serve(socket: TLSSocket, handlers: ServiceHandlers, log: Log): void {
     const exporter = socket.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0));
     const { instance, answer } = await handlers.attest(request, exporter, peer);
     clearTimeout(deadline);
-    if (socket.destroyed) return handlers.closed(instance);
+    if (socket.destroyed) return handlers.closed(instance, how);
     phase = instance;
     decoder = new FrameDecoder(InstanceMessage, 64 * 1024);
     instance.attach(send, () => socket.destroy());

@@ -195,9 +195,8 @@ const serviceFields = {
   max_activations: {
     reader: integer("SL-12", 1, 1_000_000_000),
     doc: "Extension: how often the service may be started.",
-    extension: "max_activations",
   },
-  max_running: { reader: integer("SL-12", 1, 1_000_000), doc: "Extension: how many instances may run at once.", extension: "max_running" },
+  max_running: { reader: integer("SL-12", 1, 1_000_000), doc: "Extension: how many instances may run at once." },
 } as const;
 
 export const service: Reader<Service> = mapping(

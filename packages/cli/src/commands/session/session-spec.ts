@@ -108,4 +108,15 @@ export const SESSION_COMMANDS: readonly CommandSpec[] = [
     examples: ["session secret list shop", "session secret list shop --json"],
     load: async () => (await import("./session-secret.ts")).sessionSecretList,
   },
+  {
+    name: "session activations",
+    summary: "Tells how often the services of a session were started, and how many instances run.",
+    operands: "SESSION",
+    minOperands: 1,
+    maxOperands: 1,
+    options: [...CAS_OPTIONS, ...OUTPUT_OPTIONS],
+    examples: ["session activations shop", "session activations shop --json"],
+    notes: "Starts are counted for services with `max_activations` or `max_running`.",
+    load: async () => (await import("./session-activations.ts")).sessionActivations,
+  },
 ];
