@@ -30,15 +30,11 @@ export function planChart(services: readonly PreparedService[], context: ChartCo
   const extras = extraValuesByService(services, context, findings);
   const first = services.map((service) => ownValues(service, context, extras.get(service.name) ?? {}, findings));
   const ports = new Map(services.map(({ name }, index) => [name, servicePort(first[index]?.effective ?? {})]));
-  return first.map((chart, index) => {
+  return first.map((own, index) => {
     const service = services[index];
-    if (
-      service === undefined ||
-      chart.source.kind === "custom" ||
-      service.scope.has("INIT_CONTAINER1_ENABLE") ||
-      hasInitContainer(chart.values)
-    )
-      return chart;
+    if (service === undefined || own.source.kind === "custom") return own;
+    const chart = withAddition(own, { networkPolicy: { clients: clientsOf(service, context) } });
+    if (service.scope.has("INIT_CONTAINER1_ENABLE") || hasInitContainer(chart.values)) return chart;
     return withWaits(chart, waitsFor(service, services, context, ports));
   });
 }
@@ -64,10 +60,16 @@ function waitsFor(
   });
 }
 
-function withWaits(chart: ChartPlan, waitFor: readonly PlainValue[]): ChartPlan {
-  if (waitFor.length === 0) return chart;
-  const addition: PlainMapping = { initContainers: { waitFor } };
-  return { ...chart, values: mergeValues(chart.values, addition), effective: mergeValues(chart.effective, addition) };
+/** Who connects to a service: those that import a secret from it. Without any, it serves whoever comes. */
+const clientsOf = ({ name }: PreparedService, { sharing }: ChartContext): string[] =>
+  [...new Set(sharing.imports.filter(({ from, to }) => from === name && to !== name).map(({ to }) => to))].sort();
+
+const withWaits = (chart: ChartPlan, waitFor: readonly PlainValue[]): ChartPlan =>
+  waitFor.length === 0 ? chart : withAddition(chart, { initContainers: { waitFor } });
+
+function withAddition(chart: ChartPlan, addition: PlainMapping): ChartPlan {
+  const values = mergeValues(chart.values, addition);
+  return { ...chart, values, effective: mergeValues(values, chart.extra) };
 }
 
 const hasInitContainer = (values: PlainMapping): boolean => valueAt(values, "initContainers", "container1", "enabled") === true;

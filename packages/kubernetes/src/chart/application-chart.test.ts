@@ -114,6 +114,72 @@ test("MF-117, 12.2: the container has the pinned image, the first word of the co
   assert.ok(!names.includes("T"));
 });
 
+test("only those who import a service's secrets may connect to it, and what has no port accepts nothing", async (context) => {
+  const policyOf = async (service: string, parts: Record<string, string> = {}) =>
+    named(await render(context, chartOf(parts)), "NetworkPolicy", `fair-${service}`).spec as {
+      policyTypes: string[];
+      ingress: { from?: { podSelector: { matchExpressions?: { values: string[] }[] } }[]; ports: { port: string }[] }[];
+      egress?: { ports?: { port: number }[]; to?: object[] }[];
+    };
+  const store = await policyOf("store");
+  assert.deepEqual(store.policyTypes, ["Ingress"]);
+  assert.deepEqual(store.ingress[0]?.from?.[0]?.podSelector.matchExpressions?.[0]?.values, ["shop"]);
+  assert.deepEqual(store.ingress[0]?.ports, [{ port: "api", protocol: "TCP" }]);
+  assert.equal((await policyOf("shop")).ingress[0]?.from, undefined);
+  assert.deepEqual((await policyOf("store", { env: "env: []" })).ingress, []);
+  const published = await policyOf("store", { extra: "helm_extra_values:\n  store: {service: {type: NodePort}}" });
+  assert.equal(published.ingress[0]?.from, undefined);
+  const shut = await policyOf("shop", { extra: "helm_extra_values:\n  shop: {networkPolicy: {restrictEgress: true}}" });
+  assert.deepEqual(shut.policyTypes, ["Ingress", "Egress"]);
+  assert.deepEqual(
+    shut.egress?.[0]?.ports?.map(({ port }) => port),
+    [53, 53, 8081, 18765, 18766],
+  );
+});
+
+test("each service runs under an account without rights, unless one is named", async (context) => {
+  const account = named(await render(context, chartOf()), "ServiceAccount", "fair-shop") as unknown as {
+    automountServiceAccountToken: boolean;
+  };
+  assert.equal(account.automountServiceAccountToken, false);
+  const objects = await render(context, chartOf({ extra: "helm_extra_values:\n  shop: {serviceAccount: {name: theirs}}" }));
+  assert.ok(!objects.some(({ kind, metadata }) => kind === "ServiceAccount" && metadata.name === "fair-shop"));
+  const { spec } = named(objects, "Deployment", "fair-shop").spec["template"] as { spec: Record<string, unknown> };
+  assert.equal(spec["serviceAccountName"], "theirs");
+  assert.equal(spec["automountServiceAccountToken"], false);
+});
+
+test("values.schema.json refuses values of a wrong type by name, and lets unknown ones pass", async (context) => {
+  const directory = await writeChart(context, chartOf());
+  const refused = [
+    { set: "shop.workloadKind=daemon", says: /workloadKind/ },
+    { set: "shop.replicaCount=-1", says: /replicaCount/ },
+    { set: "shop.service.port=70000", says: /port/ },
+    { set: "store.enabled=maybe", says: /enabled/ },
+    { set: "shop.networkPolicy.enabled=perhaps", says: /networkPolicy/ },
+  ];
+  for (const { set, says } of refused) await assert.rejects(helm("template", "fair", directory, "--set", set), says, set);
+  await helm("template", "fair", directory, "--set", "shop.somethingElse=1");
+  const objects = await render(context, chartOf(), "fair", "--set", "store.enabled=false");
+  assert.ok(!objects.some(({ metadata }) => metadata.name === "fair-store"));
+});
+
+test("helm test has a pod for each Service, which no script takes for one of the service's", async (context) => {
+  const pod = named(await render(context, chartOf()), "Pod", "fair-shop-test") as KubernetesObject & {
+    spec: { containers: { args: string[] }[]; securityContext: { runAsNonRoot: boolean } };
+  };
+  assert.deepEqual(pod.spec.containers[0]?.args, ["fair-shop", "8080"]);
+  assert.equal(pod.spec.securityContext.runAsNonRoot, true);
+  assert.equal(pod.metadata.labels?.["app.kubernetes.io/name"], "shop-test");
+  assert.equal(pod.metadata.annotations?.["helm.sh/hook"], "test");
+});
+
+test("values.yaml says what each value is for", () => {
+  const values = chartOf().get("charts/shop/values.yaml") ?? "";
+  for (const key of ["networkPolicy", "podSecurityContext", "resources", "volumes"])
+    assert.match(values, new RegExp(`^# .+\n${key}:`, "m"), key);
+});
+
 test("MF-118: installed as another release, names keep the release of the apply", async (context) => {
   named(await render(context, chartOf({}, { release: "fair" }), "other"), "Deployment", "fair-shop");
 });

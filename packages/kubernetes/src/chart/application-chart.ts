@@ -1,5 +1,6 @@
 import { type MeshPlan, mergeValues, type PlainMapping, type PlainValue, toYaml } from "@vouchsafe/mesh";
 import { SERVICE_CHART_TEMPLATES } from "./service-chart-templates.ts";
+import { applicationValuesSchema, serviceValuesFile, serviceValuesSchema } from "./service-values.ts";
 
 /** A policy as a resource of the cluster, in upload order. */
 export interface PolicyResource {
@@ -50,7 +51,14 @@ export function planApplicationChart(plan: MeshPlan, policies: readonly PolicyRe
   };
   const files = new Map<string, string>([
     ["Chart.yaml", toYaml(umbrella)],
-    ["values.yaml", toYaml(values)],
+    [
+      "values.yaml",
+      toYaml(
+        values,
+        "Values of the whole application; each service has its own in charts/SERVICE/values.yaml. A service with enabled: false is left out.",
+      ),
+    ],
+    ["values.schema.json", applicationValuesSchema(names)],
     ["templates/NOTES.txt", notes(plan)],
   ]);
   if (policies.length > 0) {
@@ -79,7 +87,11 @@ function serviceChart({ prepared, chart }: MeshPlan["services"][number], version
   const casKey: PlainMapping = plan.cas.key === undefined ? {} : { scone: { cas_key: plan.cas.key } };
   return new Map([
     ["Chart.yaml", toYaml(description)],
-    ["values.yaml", toYaml(mergeValues({ ...chart.values, global: { vouchsafe: { platformImage: plan.platformImage } } }, casKey))],
+    [
+      "values.yaml",
+      serviceValuesFile(mergeValues({ ...chart.values, global: { vouchsafe: { platformImage: plan.platformImage } } }, casKey)),
+    ],
+    ["values.schema.json", serviceValuesSchema()],
     ...SERVICE_CHART_TEMPLATES,
   ]);
 }
@@ -113,10 +125,16 @@ Host names were fixed for the release ${plan.release} when the mesh was applied;
 Apply the mesh again with --release {{ .Release.Name }} to have hosts named after it.
 {{- end }}
 `;
-  return `The confidential application of the policy namespace ${plan.namespace} is being started.
+  return `The confidential application of the policy namespace ${plan.namespace} is being started. A service becomes ready when the CAS has attested it.
 {{ "" }}
   kubectl get pods --namespace {{ .Release.Namespace }} -l app.kubernetes.io/instance={{ .Release.Name }}
+  helm test {{ .Release.Name }} --namespace {{ .Release.Namespace }}
 {{ "" }}
-A service becomes ready when the CAS has attested it.
+Why a pod does not start stands in its events and in its log:
+{{ "" }}
+  kubectl describe pods --namespace {{ .Release.Namespace }} -l app.kubernetes.io/instance={{ .Release.Name }}
+  kubectl logs --namespace {{ .Release.Namespace }} -l app.kubernetes.io/instance={{ .Release.Name }} --all-containers --prefix
+{{ "" }}
+An uninstall keeps the policies in the CAS, and with them the keys that the services were given.
 ${fixed}`;
 }

@@ -26,6 +26,16 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
 {{- end -}}
 
+{{- define "vouchsafe.account" -}}
+{{- if .Values.serviceAccount.name -}}
+{{- .Values.serviceAccount.name -}}
+{{- else if .Values.serviceAccount.create -}}
+{{- include "vouchsafe.fullname" . -}}
+{{- else -}}
+default
+{{- end -}}
+{{- end -}}
+
 {{- define "vouchsafe.wait" -}}
 image: {{ .platformImage | quote }}
 imagePullPolicy: IfNotPresent
@@ -46,6 +56,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
+  serviceAccountName: {{ include "vouchsafe.account" . | quote }}
   automountServiceAccountToken: false
   {{- with .Values.imagePullSecrets }}
   imagePullSecrets:
@@ -111,12 +122,19 @@ spec:
         periodSeconds: 2
         failureThreshold: 3
       {{- else if eq .Values.readiness.mode "launcher" }}
-      readinessProbe:
+      {{- /* Asked often until the program runs, rarely afterwards: each question starts a process. The launcher itself gives up sooner. */}}
+      startupProbe:
         exec:
           command: ["/vouchsafe/bin/launcher", "--probe"]
         periodSeconds: 2
-        timeoutSeconds: 5
-        failureThreshold: 3
+        timeoutSeconds: 10
+        failureThreshold: 150
+      readinessProbe:
+        exec:
+          command: ["/vouchsafe/bin/launcher", "--probe"]
+        periodSeconds: 15
+        timeoutSeconds: 10
+        failureThreshold: 2
       {{- end }}
       {{- with .Values.resources }}
       resources:
@@ -273,6 +291,114 @@ spec:
 {{- end }}
 `;
 
+const ACCOUNT = `{{- if and .Values.serviceAccount.create (not .Values.serviceAccount.name) }}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ include "vouchsafe.account" . | quote }}
+  labels:
+    {{- include "vouchsafe.labels" . | nindent 4 }}
+  {{- with .Values.serviceAccount.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+automountServiceAccountToken: false
+{{- end }}
+`;
+
+const NETWORK = `{{- if .Values.networkPolicy.enabled }}
+{{- $isOpen := or (not .Values.networkPolicy.clients) (ne .Values.service.type "ClusterIP") .Values.ingress.enabled }}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "vouchsafe.fullname" . | quote }}
+  labels:
+    {{- include "vouchsafe.labels" . | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "vouchsafe.selector" . | nindent 6 }}
+  policyTypes:
+    - Ingress
+    {{- if .Values.networkPolicy.restrictEgress }}
+    - Egress
+    {{- end }}
+  {{- if .Values.service.port }}
+  ingress:
+    - ports:
+        - {port: api, protocol: TCP}
+      {{- if not $isOpen }}
+      from:
+        - podSelector:
+            matchLabels:
+              app.kubernetes.io/instance: {{ .Release.Name | quote }}
+            matchExpressions:
+              - key: app.kubernetes.io/name
+                operator: In
+                values:
+                  {{- toYaml .Values.networkPolicy.clients | nindent 18 }}
+        - podSelector:
+            matchLabels:
+              app.kubernetes.io/instance: {{ .Release.Name | quote }}
+              vouchsafe.dev/test: connection
+        {{- with .Values.networkPolicy.from }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- end }}
+  {{- else }}
+  ingress: []
+  {{- end }}
+  {{- if .Values.networkPolicy.restrictEgress }}
+  egress:
+    - ports:
+        - {port: 53, protocol: UDP}
+        - {port: 53, protocol: TCP}
+        # CAS and node agent, wherever they are.
+        - {port: 8081, protocol: TCP}
+        - {port: 18765, protocol: TCP}
+        - {port: 18766, protocol: TCP}
+    - to:
+        - podSelector:
+            matchLabels:
+              app.kubernetes.io/instance: {{ .Release.Name | quote }}
+        {{- with .Values.networkPolicy.to }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+  {{- end }}
+{{- end }}
+`;
+
+const TEST = `{{- if and .Values.tests.enabled .Values.service.port }}
+apiVersion: v1
+kind: Pod
+metadata:
+  name: {{ printf "%s-test" (include "vouchsafe.fullname" . | trunc 58 | trimSuffix "-") | quote }}
+  labels:
+    app.kubernetes.io/name: {{ printf "%s-test" (include "vouchsafe.name" . | trunc 58 | trimSuffix "-") | quote }}
+    app.kubernetes.io/instance: {{ .Release.Name | quote }}
+    vouchsafe.dev/test: connection
+  annotations:
+    helm.sh/hook: test
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+spec:
+  restartPolicy: Never
+  activeDeadlineSeconds: 120
+  automountServiceAccountToken: false
+  {{- with .Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    runAsGroup: 65532
+    seccompProfile: {type: RuntimeDefault}
+  containers:
+    - name: connect
+      {{- include "vouchsafe.wait" (dict "platformImage" .Values.global.vouchsafe.platformImage "host" (include "vouchsafe.fullname" .) "port" .Values.service.port) | nindent 6 }}
+{{- end }}
+`;
+
 /** Templates by path relative to the chart. */
 export const SERVICE_CHART_TEMPLATES: ReadonlyMap<string, string> = new Map([
   ["templates/_names.tpl", NAMES],
@@ -281,4 +407,7 @@ export const SERVICE_CHART_TEMPLATES: ReadonlyMap<string, string> = new Map([
   ["templates/service.yaml", SERVICE],
   ["templates/ingress.yaml", INGRESS],
   ["templates/claims.yaml", CLAIMS],
+  ["templates/account.yaml", ACCOUNT],
+  ["templates/network.yaml", NETWORK],
+  ["templates/tests/connection.yaml", TEST],
 ]);
