@@ -246,7 +246,8 @@ async function writeManifest(repository: LocalRepository, plan: BuildPlan, layer
     os: "linux",
     config: {
       Env: [`PATH=${SEARCH_PATH.join(":")}`],
-      Entrypoint: [LAUNCHER_PATH],
+      Entrypoint: plan.startsWith?.entrypoint ?? [LAUNCHER_PATH],
+      ...(plan.startsWith === undefined ? {} : { Cmd: plan.startsWith.command }),
       WorkingDir: plan.workingDirectory,
       Labels: { [METADATA_LABEL]: label, "org.opencontainers.image.title": plan.name },
     },

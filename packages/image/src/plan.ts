@@ -72,6 +72,8 @@ export interface BuildPlan {
   /** Names under which `helm_extra_values` finds the chart (MF-108). */
   readonly aliases: readonly string[];
   readonly metadata: MetadataFiles;
+  /** What a container starts, instead of the launcher: for images of tools, which hold no secret. */
+  readonly startsWith?: { readonly entrypoint: readonly string[]; readonly command: readonly string[] };
 }
 
 /** What a build needs beside the plan. */

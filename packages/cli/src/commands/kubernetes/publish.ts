@@ -9,26 +9,25 @@ import { Progress } from "../../progress.ts";
 import { obtainRuntimeBundle } from "../../runtime-bundle.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
 import { VERSION } from "../../version.ts";
-import { CURATED_IMAGES, PLATFORM_PROGRAMS, publishImages } from "./platform-images.ts";
+import { PUBLISHED_IMAGES, publishImages } from "./platform-images.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..", "..", "..", "..");
 
 /** `vouchsafe publish REPOSITORY [IMAGE...]`: builds and pushes the platform's images under `latest` and the version. */
 export async function publish(options: ParsedOptions, shell: Shell): Promise<number> {
   const [repository = "", ...chosen] = options.operands;
-  const known: readonly string[] = [...PLATFORM_PROGRAMS, ...CURATED_IMAGES];
-  const unknown = chosen.find((name) => !known.includes(name));
+  const unknown = chosen.find((name) => !PUBLISHED_IMAGES.includes(name));
   if (unknown !== undefined) {
     throw new CliError("E-ARGUMENT", `no platform image is called ${JSON.stringify(unknown)}`, {
       isUsage: true,
-      remedy: `There are: ${known.join(", ")}.`,
+      remedy: `There are: ${PUBLISHED_IMAGES.join(", ")}.`,
     });
   }
   const version = givenValue(options, "version") ?? shell.environment["VERSION"] ?? VERSION;
   const repositoryDir = defaultRepositoryDir(shell.environment);
   const progress = new Progress(shell, countOf(options, "verbose"));
   const programs = await progress.run("bundling the platform's programs", () => obtainPrograms(shell));
-  const published = await publishImages(chosen.length === 0 ? known : chosen, {
+  const published = await publishImages(chosen.length === 0 ? PUBLISHED_IMAGES : chosen, {
     programs,
     runtimeBundle: await obtainRuntimeBundle(shell.environment),
     repository: repository.replace(/\/+$/, ""),
