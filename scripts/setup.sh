@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the project needs and is missing: the npm packages (with Node 26 among them) and Debian packages.
-# usage: scripts/setup.sh [run|test]     run: what ./run.sh needs; test: also what only the tests need
+# usage: scripts/setup.sh [run|test|cluster]     run: what ./run.sh needs; test: also what only the tests need; cluster: also what the
+#                                                tests on a real Kubernetes need
 set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:-run}
@@ -20,12 +21,17 @@ fi
 
 # Debian packages, by the command that shows they are there.
 declare -A package_of=([curl]=curl [openssl]=openssl [xz]=xz-utils [zstd]=zstd [ip]=iproute2 [dpkg-deb]=dpkg [unshare]=util-linux [newuidmap]=uidmap [python3]=python3 [envsubst]=gettext-base [dpkg-query]=dpkg)
-if [ "$purpose" = test ]; then
-  package_of+=([redis-server]=redis-server [redis-cli]=redis-tools [swtpm]=swtpm [swtpm_setup]=swtpm-tools [tpm2_quote]=tpm2-tools [psql]=postgresql [docker-registry]=docker-registry [skopeo]=skopeo [htpasswd]=apache2-utils [strace]=strace [gcc]=gcc [gpg]=gnupg [chromium]=chromium)
+if [ "$purpose" != run ]; then
+  package_of+=([redis-server]=redis-server [redis-cli]=redis-tools [swtpm]=swtpm [swtpm_setup]=swtpm-tools [tpm2_quote]=tpm2-tools [psql]=postgresql [docker-registry]=docker-registry [skopeo]=skopeo [htpasswd]=apache2-utils [strace]=strace [jq]=jq [gcc]=gcc [gpg]=gnupg [chromium]=chromium)
+fi
+# By the command as well: a containerd from elsewhere serves, and Debian's package would conflict with it.
+if [ "$purpose" = cluster ]; then
+  package_of+=([etcd]=etcd-server [containerd]=containerd [runc]=runc [iptables]=iptables [conntrack]=conntrack
+    [podman]=podman [/usr/lib/cni/bridge]=containernetworking-plugins [/usr/include/stdlib.h]=libc6-dev)
 fi
 missing=()
 for command in "${!package_of[@]}"; do
-  command -v "$command" >/dev/null 2>&1 || [ -x "/usr/sbin/$command" ] || [ -x "/sbin/$command" ] || missing+=("${package_of[$command]}")
+  [[ $command == /* && -e $command ]] || command -v "$command" >/dev/null 2>&1 || [ -x "/usr/sbin/$command" ] || [ -x "/sbin/$command" ] || missing+=("${package_of[$command]}")
 done
 if [ ${#missing[@]} -gt 0 ]; then
   readarray -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)

@@ -2,12 +2,14 @@
 # Compiles the programs of the test cluster from their published Go modules, once: 20 to 40 minutes on two cores, 2 GB of Go cache.
 # What is already there is kept, so an interrupted build goes on where it stopped.
 #
-# usage: build.sh [DIRECTORY]    default: ${XDG_CACHE_HOME:-~/.cache}/vouchsafe-cluster/bin
+# They go to VOUCHSAFE_CLUSTER_BIN, by default ${XDG_CACHE_HOME:-~/.cache}/vouchsafe-cluster/bin.
 set -euo pipefail
 recipe=$(cd "$(dirname "$0")" && pwd)
-target=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/vouchsafe-cluster/bin}
 # shellcheck source=versions.env
 . "$recipe/versions.env"
+# shellcheck source=settings.env
+. "$recipe/settings.env"
+target=$bin
 command -v go >/dev/null || { echo "error: the cluster is compiled with Go, which is not installed" >&2; echo "help: install Go 1.26 or newer, or set KUBECONFIG to a cluster of your own" >&2; exit 1; }
 mkdir -p "$target"
 
@@ -30,12 +32,11 @@ component() { # one of Kubernetes' own commands
   finish "$1"
 }
 
-# In the order in which they become useful: chart tests need Helm, operator tests the API server; only the whole cluster needs the rest.
-tool helm "helm.sh/helm/v3/cmd/helm@$HELM_VERSION"
-component kube-apiserver
-component kubelet
-component kube-controller-manager
-component kube-scheduler
-component kube-proxy
-tool coredns "github.com/coredns/coredns@$COREDNS_VERSION"
+for program in "${compiled[@]}"; do
+  case $program in
+    helm) tool helm "helm.sh/helm/v3/cmd/helm@$HELM_VERSION" ;;
+    coredns) tool coredns "github.com/coredns/coredns@$COREDNS_VERSION" ;;
+    *) component "$program" ;;
+  esac
+done
 rmdir "$target/.building"

@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
@@ -7,52 +7,66 @@ import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
-const ROOT = join(import.meta.dirname, "..", "..");
-const PROGRAMS = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "vouchsafe-cluster", "bin");
-const REGISTRY = "127.0.0.1:5000";
-const STATE = process.env["VOUCHSAFE_CLUSTER_STATE"] ?? "/var/tmp/vouchsafe-test-cluster";
+export const ROOT = join(import.meta.dirname, "..", "..");
+/** Where `up.sh` keeps the state of the test cluster. */
+export const CLUSTER_STATE = process.env["VOUCHSAFE_CLUSTER_STATE"] ?? "/var/tmp/vouchsafe-test-cluster";
+const PROGRAMS =
+  process.env["VOUCHSAFE_CLUSTER_BIN"] ?? join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "vouchsafe-cluster", "bin");
+const REGISTRY = process.env["VOUCHSAFE_CLUSTER_REGISTRY"] ?? "127.0.0.1:5000";
+const USER = process.env["VOUCHSAFE_CLUSTER_REGISTRY_USER"] ?? "developer";
+const PASSWORD = process.env["VOUCHSAFE_CLUSTER_REGISTRY_PASSWORD"] ?? "development-only";
+const VERSION = "0.1.0";
 const OUTPUT_MAX_BYTES = 32 * 1024 * 1024;
 const RUN_TIMEOUT_MS = 15 * 60_000;
 
-/**
- * Why the tests on a real cluster do not run; undefined when they do. They take minutes and most of the machine, so they run on request only:
- * VOUCHSAFE_CLUSTER=run, or =build to compile the cluster's programs first (20 to 40 minutes, once).
- */
+/** Whether the tests run on a cluster of the user's, that of `KUBECONFIG`. Its nodes are not ours to touch. */
+export const isOwnCluster = (): boolean => process.env["VOUCHSAFE_CLUSTER"] === "kubeconfig";
+
+/** Why the tests on a real cluster do not run, as `suite.sh` says it; undefined when they do. */
 export function reasonNotToRun(): string | undefined {
-  const wanted = process.env["VOUCHSAFE_CLUSTER"];
-  if (wanted === "build") return undefined;
-  if (wanted !== "run") return "tests on a real Kubernetes run on request: VOUCHSAFE_CLUSTER=run (or =build, which compiles it first)";
-  return existsSync(join(PROGRAMS, "coredns"))
-    ? undefined
-    : `${PROGRAMS} is not complete: run test/cluster/build.sh, or set VOUCHSAFE_CLUSTER=build`;
+  try {
+    return execFileSync(join(ROOT, "test/cluster/suite.sh"), ["why-not"], { encoding: "utf8" }).trim();
+  } catch {
+    // None: the command fails then.
+  }
+  if (isOwnCluster() || existsSync(join(PROGRAMS, "coredns"))) return undefined;
+  return `${PROGRAMS} is not complete: run test/cluster/build.sh`;
 }
 
 /** A namespace of a real cluster with Pod Security "restricted", and the command line of a fresh client in a directory of its own. */
 export interface TestCluster {
   readonly namespace: string;
   readonly directory: string;
+  /** Prefix of the repositories to push to. */
   readonly repository: string;
+  readonly environment: NodeJS.ProcessEnv;
   /** Runs a program; its standard output. Throws with everything it wrote. */
   readonly run: (program: string, ...args: readonly string[]) => Promise<string>;
   /** As `run`, in a shell with the given variables. */
   readonly shell: (script: string, variables?: Readonly<Record<string, string>>) => Promise<string>;
+  /** What `sconectl init` must know about the nodes of the test cluster. */
+  readonly nodeSettings: readonly string[];
+  /** Makes another namespace that ends with the test. */
+  readonly addNamespace: (name: string) => Promise<void>;
+  /** Gives a namespace that is there already the registry's login, until the test ends. */
+  readonly addPullSecret: (namespace: string) => Promise<void>;
 }
 
 /** Starts the cluster unless it runs, and makes a namespace in it; all of it ends with the test. */
 export async function openCluster(t: TestContext): Promise<TestCluster> {
   const directory = await mkdtemp(join(tmpdir(), "vouchsafe-cluster-"));
   const namespace = `test-${process.pid}`;
-  const login = Buffer.from("developer:development-only").toString("base64");
+  const login = Buffer.from(`${USER}:${PASSWORD}`).toString("base64");
   await mkdir(join(directory, "docker"));
   await writeFile(join(directory, "docker", "config.json"), JSON.stringify({ auths: { [REGISTRY]: { auth: login } } }));
   const environment = {
     ...process.env,
     PATH: `${join(ROOT, "packages/cli/bin")}:${PROGRAMS}:${process.env["PATH"]}:/usr/sbin:/sbin`,
-    KUBECONFIG: join(STATE, "admin.conf"),
+    KUBECONFIG: isOwnCluster() ? process.env["KUBECONFIG"] : join(CLUSTER_STATE, "admin.conf"),
     DOCKER_CONFIG: join(directory, "docker"),
     SCONECTL_CAS_CONFIG: join(directory, "client"),
-    SCONECTL_REPO: `${REGISTRY}/platform`,
-    VERSION: "0.1.0",
+    SCONECTL_REPO: process.env["VOUCHSAFE_CLUSTER_PLATFORM"] ?? `${REGISTRY}/platform`,
+    VERSION,
     VOUCHSAFE_EVIDENCE: "node",
   };
   const run = async (program: string, ...args: readonly string[]): Promise<string> => {
@@ -74,23 +88,47 @@ export async function openCluster(t: TestContext): Promise<TestCluster> {
         .map(([name, value]) => `export ${name}='${value}'`)
         .join("\n")}\n${script}`,
     );
-  const wasRunning = existsSync(join(STATE, "run", "kubelet"));
-  if (process.env["VOUCHSAFE_CLUSTER"] === "build") await run(join(ROOT, "test/cluster/build.sh"));
-  await run(join(ROOT, "test/cluster/up.sh"));
-  await shell(
-    `for ns in scone-system ${namespace}; do
-       kubectl get namespace $ns >/dev/null 2>&1 || kubectl create namespace $ns
-       kubectl -n $ns get secret sconeapps >/dev/null 2>&1 ||
-         kubectl -n $ns create secret docker-registry sconeapps --docker-server=${REGISTRY} --docker-username=developer --docker-password=development-only
-     done
-     kubectl label namespace ${namespace} pod-security.kubernetes.io/enforce=restricted`,
-  );
+  const hasStarted = !isOwnCluster() && !existsSync(join(CLUSTER_STATE, "run", "kubelet"));
+  if (hasStarted) await run(join(ROOT, "test/cluster/up.sh"));
+  const pullSecret = (name: string) =>
+    `kubectl get namespace ${name} >/dev/null 2>&1 || kubectl create namespace ${name}
+     kubectl -n ${name} get secret sconeapps >/dev/null 2>&1 ||
+       kubectl -n ${name} create secret docker-registry sconeapps --docker-server=${REGISTRY} --docker-username=${USER} --docker-password=${PASSWORD}\n`;
+  const added: string[] = [];
+  const addNamespace = async (name: string) => {
+    added.push(name);
+    await shell(`${pullSecret(name)} kubectl label --overwrite namespace ${name} pod-security.kubernetes.io/enforce=restricted`);
+  };
   t.after(async () => {
-    await shell(`kubectl delete namespace ${namespace} --wait=false`).catch(() => undefined); // the cluster may be gone already
-    if (!wasRunning) await run(join(ROOT, "test/cluster/down.sh"));
+    if (added.length > 0) await run("kubectl", "delete", "namespace", ...added, "--wait=false").catch(() => undefined); // the cluster may be gone already
+    if (hasStarted) await run(join(ROOT, "test/cluster/down.sh"), "--wipe");
     await rm(directory, { recursive: true, force: true });
   });
-  return { namespace, directory, repository: REGISTRY, run, shell };
+  const addPullSecret = async (name: string) => {
+    const hadOne = (await run("kubectl", "-n", name, "get", "secret", "sconeapps", "--ignore-not-found", "-o", "name")).trim() !== "";
+    await shell(pullSecret(name));
+    if (!hadOne) t.after(() => run("kubectl", "-n", name, "delete", "secret", "sconeapps").catch(() => undefined)); // as above
+  };
+  const nodeSettings = isOwnCluster()
+    ? []
+    : ["--container-runtime", `${CLUSTER_STATE}/containerd/containerd.sock`, "--kubelet-root", `${CLUSTER_STATE}/kubelet`];
+  await shell(pullSecret("scone-system"));
+  await addNamespace(namespace);
+  const repository = `${REGISTRY}/${namespace}`;
+  return { namespace, directory, repository, environment, run, shell, nodeSettings, addNamespace, addPullSecret };
+}
+
+/**
+ * Prepares the cluster as a platform team does, once: publishes the platform's images and installs the cluster side. Then a CAS in
+ * `scone-system` is provisioned, whose owner is a client that lives as long as the cluster; other clients use it without owning it.
+ */
+export async function preparePlatform({ run, shell, nodeSettings }: TestCluster): Promise<void> {
+  await run("vouchsafe", "publish", process.env["VOUCHSAFE_CLUSTER_PLATFORM"] ?? `${REGISTRY}/platform`);
+  await run("sconectl", "init", ...nodeSettings);
+  await shell(
+    `kubectl provision cas cas -n scone-system --is-provisioned >/dev/null || kubectl provision cas cas -n scone-system`,
+    isOwnCluster() ? {} : { SCONECTL_CAS_CONFIG: join(CLUSTER_STATE, "owner") },
+  );
 }
 
 /** Looks every second until `look` gives something. */

@@ -15,6 +15,6 @@ upstream=$(go env GOMODCACHE)/k8s.io/kubernetes@$KUBERNETES_VERSION/go.mod
 go mod edit -json "$upstream" | sed -n 's/.*"Path": "\(k8s\.io\/[a-z-]*\)".*/\1/p' | sort -u | while read -r library; do
   if grep -q "$library => ./staging/" "$upstream"; then go mod edit -replace "$library=$library@$libraries"; fi
 done
-for command in kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy; do
+for command in kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl; do
   go get -tool "k8s.io/kubernetes/cmd/$command@$KUBERNETES_VERSION"
 done

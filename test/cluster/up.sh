@@ -9,11 +9,12 @@ set -euo pipefail
 
 fail() { printf 'error: %s\nhelp: %s\n' "$1" "$2" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || fail "the test cluster needs root" "run it as root, or set KUBECONFIG to a cluster of your own"
-for program in kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy coredns; do
+export PATH="$bin:$PATH"
+for program in "${compiled[@]}"; do
   [ -x "$bin/$program" ] || fail "$bin/$program is missing" "run test/cluster/build.sh first (20 to 40 minutes, once)"
 done
 packages=(etcd:etcd-server containerd:containerd runc:runc iptables:iptables conntrack:conntrack docker-registry:docker-registry
-  htpasswd:apache2-utils cc:gcc openssl:openssl kubectl:kubernetes-client /usr/lib/cni/bridge:containernetworking-plugins)
+  htpasswd:apache2-utils cc:gcc openssl:openssl /usr/lib/cni/bridge:containernetworking-plugins)
 missing=()
 for package in "${packages[@]}"; do command -v "${package%%:*}" >/dev/null || missing+=("${package##*:}"); done
 [ ${#missing[@]} -eq 0 ] || fail "missing programs" "apt-get install --no-install-recommends ${missing[*]} libc6-dev"
@@ -26,7 +27,8 @@ sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.route_localnet=1 2>/dev/null 
 launch() { # name program argument…: in its own session, so that it outlives this script
   local name=$1; shift
   if [ -f "$state/run/$name" ] && kill -0 "$(cat "$state/run/$name")" 2>/dev/null; then return; fi
-  setsid "$@" </dev/null >>"$state/log/$name" 2>&1 &
+  # Files that the caller has open, a lock among them, must not stay open for as long as the cluster runs.
+  (exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec setsid "$@") </dev/null >>"$state/log/$name" 2>&1 &
   echo $! >"$state/run/$name"
 }
 await() { # what, program argument…: up to two minutes
