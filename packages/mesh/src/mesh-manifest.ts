@@ -115,9 +115,9 @@ function readService(node: ManifestNode, options: MeshReadOptions, findings: Fin
   if (refuseShellVariables(name, findings)) return undefined;
   if (name.text === "global" || name.text === "helm") {
     findings.add(name.at, "E-SERVICE-NAME", `${name.text} is reserved`, { expected: "another name; global and helm are reserved" });
-  } else if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,52}$/.test(name.text)) {
+  } else if (!/^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,51}[A-Za-z0-9])?$/.test(name.text)) {
     findings.add(name.at, "E-SERVICE-NAME", `${shortText(name.text)} is no name of a service`, {
-      expected: "the allowed characters are letters, digits, '_' and '-', at most 53",
+      expected: "the allowed characters are letters, digits, '_' and '-', at most 53, a letter or digit first and last",
     });
   }
   return {

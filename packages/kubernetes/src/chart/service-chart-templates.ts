@@ -36,6 +36,11 @@ default
 {{- end -}}
 {{- end -}}
 
+{{- /* Name of a volume as an object's name: the context is the volume's name. */}}
+{{- define "vouchsafe.volume" -}}
+{{- . | lower | replace "_" "-" | replace "." "-" | trunc 50 | trimAll "-" -}}
+{{- end -}}
+
 {{- define "vouchsafe.wait" -}}
 image: {{ .platformImage | quote }}
 imagePullPolicy: IfNotPresent
@@ -143,7 +148,7 @@ spec:
       volumeMounts:
         - {name: vouchsafe-state, mountPath: /run/vouchsafe}
         {{- range $name, $volume := .Values.volumes }}
-        - {name: {{ printf "volume-%s" $name | lower | replace "_" "-" | quote }}, mountPath: {{ $volume.mountPath | quote }}}
+        - {name: {{ printf "volume-%s" (include "vouchsafe.volume" $name) | quote }}, mountPath: {{ $volume.mountPath | quote }}}
         {{- end }}
         {{- with .Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
@@ -151,10 +156,10 @@ spec:
   volumes:
     - {name: vouchsafe-state, emptyDir: {medium: Memory, sizeLimit: 1Mi}}
     {{- range $name, $volume := .Values.volumes }}
-    - name: {{ printf "volume-%s" $name | lower | replace "_" "-" | quote }}
+    - name: {{ printf "volume-%s" (include "vouchsafe.volume" $name) | quote }}
       {{- if or $volume.existingClaim $volume.size }}
       persistentVolumeClaim:
-        claimName: {{ $volume.existingClaim | default (printf "%s-%s" (include "vouchsafe.fullname" $root) ($name | lower | replace "_" "-")) | quote }}
+        claimName: {{ $volume.existingClaim | default (printf "%s-%s" (include "vouchsafe.fullname" $root) (include "vouchsafe.volume" $name)) | quote }}
       {{- else }}
       emptyDir: {}
       {{- end }}
@@ -275,7 +280,7 @@ const CLAIMS = `{{- $root := . }}
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
-  name: {{ printf "%s-%s" (include "vouchsafe.fullname" $root) ($name | lower | replace "_" "-") | quote }}
+  name: {{ printf "%s-%s" (include "vouchsafe.fullname" $root) (include "vouchsafe.volume" $name) | quote }}
   labels:
     {{- include "vouchsafe.labels" $root | nindent 4 }}
 spec:
