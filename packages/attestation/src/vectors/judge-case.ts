@@ -7,8 +7,8 @@ import { judgeNitroCase } from "./judge-nitro.ts";
 import { judgeSnpCase } from "./judge-snp.ts";
 import { judgeLogCase } from "./judge-tlog.ts";
 import { judgeTpmCase } from "./judge-tpm.ts";
-import { judgeWycheproofCase } from "./judge-wycheproof.ts";
 import type { CaseVerdict, VectorCase } from "./vector-case.ts";
+import { judgeWycheproofCase } from "./wycheproof/judge-wycheproof.ts";
 
 /** `now` stands in where a case has no time of its own; nothing else of the present matters. */
 type CaseJudge = (vectorCase: VectorCase, now: Date) => CaseVerdict | Promise<CaseVerdict>;

@@ -1,6 +1,6 @@
 import { compactDecrypt, compactVerify, type JWK } from "jose";
-import { isRocaModulus } from "../x509/rsa-modulus.ts";
-import { StricterRule } from "./stricter-rule.ts";
+import { isRocaModulus } from "../../x509/rsa-modulus.ts";
+import { StricterRule } from "./refusals.ts";
 import type { WycheproofGroup, WycheproofTest } from "./wycheproof-test.ts";
 
 /** Whether a compact JWS or JWE is accepted under the rules that this product sets for keys: one key, made for this algorithm and use. */
