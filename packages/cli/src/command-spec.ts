@@ -24,8 +24,14 @@ export interface CommandSpec {
   readonly minOperands?: number;
   readonly options: readonly OptionSpec[];
   readonly examples: readonly string[];
+  /** What its arguments name, for completion; files unless said otherwise. */
+  readonly completes?: "session" | "session or file" | "cas" | "field";
+  /** Serves programs, not people: absent from help and completion. */
+  readonly isHidden?: boolean;
   /** The command parses its own arguments: it gets them all as operands. */
   readonly parsesItself?: boolean;
+  /** Has `-o FILE`: the result goes there, once the command has succeeded. */
+  readonly redirectsOutput?: boolean;
   /** Further text of the help. */
   readonly notes?: string;
   readonly load: () => Promise<CommandFunction>;

@@ -4,18 +4,33 @@ import { CAS_COMMANDS } from "./commands/cas/cas-spec.ts";
 import { ENGINE_COMMANDS } from "./commands/engine/engine-spec.ts";
 import { EVIDENCE_COMMANDS } from "./commands/evidence/evidence-spec.ts";
 import { KUBERNETES_COMMANDS } from "./commands/kubernetes/kubernetes-spec.ts";
+import { SELF_COMMANDS } from "./commands/self/self-spec.ts";
 import { SESSION_COMMANDS } from "./commands/session/session-spec.ts";
 
 /** All commands, in the order of the general help. */
 export const COMMAND_GROUPS: readonly { readonly title: string; readonly commands: readonly CommandSpec[] }[] = [
   { title: "build and protect", commands: [APPLY, GENSERVICE, MESH, verifySpec()] },
   { title: "run on this machine", commands: ENGINE_COMMANDS },
-  { title: "policies and their CAS", commands: [...CAS_COMMANDS, ...SESSION_COMMANDS] },
+  { title: "policies and their CAS", commands: [...CAS_COMMANDS, ...SESSION_COMMANDS, ...SELF_COMMANDS] },
   { title: "run on a cluster", commands: KUBERNETES_COMMANDS },
   { title: "evidence", commands: EVIDENCE_COMMANDS },
   { title: "other", commands: [completionSpec()] },
 ];
-export const COMMANDS: readonly CommandSpec[] = COMMAND_GROUPS.flatMap(({ commands }) => commands);
+export const COMMANDS: readonly CommandSpec[] = [...COMMAND_GROUPS.flatMap(({ commands }) => commands), completeWordsSpec()];
+
+function completeWordsSpec(): CommandSpec {
+  return {
+    name: "complete-words",
+    summary: "Prints names for completion scripts.",
+    operands: "session|cas|field [WORD]",
+    minOperands: 1,
+    maxOperands: 2,
+    options: [],
+    examples: ["complete-words session team/"],
+    isHidden: true,
+    load: async () => (await import("./commands/complete-words.ts")).completeWords,
+  };
+}
 
 function verifySpec(): CommandSpec {
   return {
@@ -42,7 +57,12 @@ function completionSpec(): CommandSpec {
     examples: ["completion bash > ~/.local/share/bash-completion/completions/vouchsafe", "completion fish | source"],
     load: async () => {
       const { completion } = await import("./commands/completion.ts");
-      return (options, shell) => completion(options, shell, COMMANDS);
+      return (options, shell) =>
+        completion(
+          options,
+          shell,
+          COMMANDS.filter(({ isHidden }) => isHidden !== true),
+        );
     },
   };
 }

@@ -54,6 +54,8 @@ export function renderGeneralHelp(
     "",
     ...list,
     "global options:",
+    "  @FILE             arguments from a file, one a line",
+    "  -c FILE           file of the client's state, before the command (not for sconectl; also: SCONE_CLI_CONFIG)",
     "  --cas-config DIR  directory of the client's keys and known CAS instances (default: $HOME/.cas)",
     "  --help            this text",
     "  --no-color        no colours (also: NO_COLOR)",

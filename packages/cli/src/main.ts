@@ -2,11 +2,13 @@ import { existsSync, mkdirSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { dirname, isAbsolute, join } from "node:path";
 import { CliError } from "./cli-error.ts";
-import type { CommandSpec } from "./command-spec.ts";
+import { type CommandSpec, givenValue } from "./command-spec.ts";
 import { COMMAND_GROUPS, COMMANDS } from "./command-table.ts";
+import { expandArguments } from "./expand-arguments.ts";
 import { renderCommandHelp, renderGeneralHelp } from "./help.ts";
 import { findNearestWord } from "./nearest-word.ts";
 import { parseOptions, usage } from "./parse-options.ts";
+import { resultFile } from "./result-file.ts";
 import { ExitCode, type Shell } from "./shell.ts";
 import { VERSION } from "./version.ts";
 
@@ -30,6 +32,15 @@ function takeGlobalOptions(argv: readonly string[]): Call {
     } else rest.push(word);
   }
   return { argv: rest, casConfig, noColour };
+}
+
+/** `-c FILE` before the sub-command names the file of the client's state (C-56), like SCONE_CLI_CONFIG; `sconectl` has no such option. */
+function takeStateFile(program: Shell["program"], argv: readonly string[], environment: NodeJS.ProcessEnv): readonly string[] {
+  if (program === "sconectl" || argv[0] !== "-c") return argv;
+  const [, file, ...rest] = argv;
+  if (file === undefined) throw usage("E-OPTION-VALUE", "-c needs a value: FILE");
+  environment["SCONE_CLI_CONFIG"] = file;
+  return rest;
 }
 
 /** Directory of the client's CAS state; created when its parent exists (CL-8). */
@@ -63,7 +74,7 @@ const programName = (environment: NodeJS.ProcessEnv): Shell["program"] => {
 
 async function run(program: Shell["program"], raw: readonly string[]): Promise<number> {
   const environment = process.env;
-  const { argv, casConfig, noColour } = takeGlobalOptions(raw);
+  const { argv, casConfig, noColour } = takeGlobalOptions(takeStateFile(program, expandArguments(raw), environment));
   const general = renderGeneralHelp(program, VERSION, COMMAND_GROUPS);
   const [first] = argv;
   if (first === "--help") {
@@ -89,11 +100,14 @@ async function run(program: Shell["program"], raw: readonly string[]): Promise<n
       group.length > 0 ? words.slice(0, 2).join(" ") : word,
       group.length > 0 ? group : [...COMMANDS.map(({ name }) => name.split(" ")[0] ?? name), "help"],
     );
-    if (group.length > 0 && words.includes("--help")) {
-      process.stdout.write(
-        `${group.map((name) => `${program} ${name.padEnd(28)}${COMMANDS.find((each) => each.name === name)?.summary ?? ""}`).join("\n")}\n`,
-      );
-      return ExitCode.ok;
+    if (group.length > 0 && (words.includes("--help") || words.length === 1)) {
+      const isAsked = words.includes("--help");
+      const text = group
+        .map((name) => `${program} ${name.padEnd(30)}${COMMANDS.find((each) => each.name === name)?.summary ?? ""}\n`)
+        .join("");
+      (isAsked ? process.stdout : process.stderr).write(text);
+      if (isAsked) return ExitCode.ok;
+      throw usage("E-COMMAND-UNKNOWN", `${word} needs a sub-command`, `One of those above; ${program} help ${word} explains them.`);
     }
     throw usage(
       "E-COMMAND-UNKNOWN",
@@ -109,12 +123,19 @@ async function run(program: Shell["program"], raw: readonly string[]): Promise<n
   const options = parseOptions(command.options, rest, {
     ...(minOperands === undefined ? {} : { minOperands }),
     ...(maxOperands === undefined ? {} : { maxOperands }),
+    ...(command.operands === undefined ? {} : { operands: command.operands }),
   });
   if ((options.flags.get("help") ?? 0) > 0) {
     process.stdout.write(`${renderCommandHelp(program, command)}\n`);
     return ExitCode.ok;
   }
-  return (await command.load())(options, shell());
+  const run = await command.load();
+  const file = command.redirectsOutput === true ? givenValue(options, "output") : undefined;
+  if (file === undefined) return run(options, shell());
+  const result = resultFile(shell(), file);
+  const code = await run(options, result.shell);
+  if (code === ExitCode.ok) result.write();
+  return code;
 }
 
 /** The command with the longest name that the words start with. */
@@ -159,6 +180,7 @@ function makeShell(program: Shell["program"], casConfig: string, isTerminal: boo
   return {
     program,
     out: (text) => void process.stdout.write(`${text}\n`),
+    outBytes: (bytes) => void process.stdout.write(bytes),
     note: (text) => void process.stderr.write(`${text}\n`),
     environment: process.env,
     directory: process.cwd(),
@@ -170,6 +192,7 @@ function makeShell(program: Shell["program"], casConfig: string, isTerminal: boo
     },
     colour: process.stderr.isTTY === true && !noColour && (process.env["NO_COLOR"] ?? "") === "",
     isTerminal,
+    isOutTerminal: process.stdout.isTTY === true,
     signal: ending.signal,
   };
 }
@@ -205,6 +228,11 @@ function keepCompiledCode({ XDG_CACHE_HOME, HOME, NODE_COMPILE_CACHE }: NodeJS.P
   if (cache !== undefined && NODE_COMPILE_CACHE === undefined) enableCompileCache(join(cache, "vouchsafe", "compiled"));
 }
 
+/** Whoever reads our output may stop early, as `head` does: that is no failure. */
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
 keepCompiledCode(process.env);
 const program = programName(process.env);
 try {

@@ -5,6 +5,8 @@ import { findNearestWord } from "./nearest-word.ts";
 export interface ParseRules {
   readonly minOperands?: number;
   readonly maxOperands?: number;
+  /** Names of the arguments, for messages. */
+  readonly operands?: string;
   /** Says that an unknown option belongs elsewhere; throws, or returns nothing. */
   readonly misplaced?: (name: string) => void;
 }
@@ -64,7 +66,11 @@ export function parseOptions(specs: readonly OptionSpec[], argv: readonly string
   const { minOperands = 0, maxOperands = 0 } = rules;
   const extra = operands[maxOperands];
   if (extra !== undefined) throw usage("E-ARGUMENT", `the argument ${JSON.stringify(extra)} is not expected`);
-  if (operands.length < minOperands && (flags.get("help") ?? 0) === 0) throw usage("E-ARGUMENT", "an argument is missing");
+  if (operands.length < minOperands && (flags.get("help") ?? 0) === 0)
+    throw usage(
+      "E-ARGUMENT",
+      rules.operands === undefined ? "an argument is missing" : `an argument is missing; expected ${rules.operands}`,
+    );
   return { values, flags, operands };
 }
 

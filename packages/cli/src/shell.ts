@@ -4,6 +4,8 @@ export interface Shell {
   readonly program: "vouchsafe" | "sconectl" | "scone";
   /** Writes one piece of the result to standard output; a line end is added. */
   readonly out: (text: string) => void;
+  /** Writes bytes to standard output, as they are. */
+  readonly outBytes: (bytes: Uint8Array) => void;
   /** Writes progress, warnings and errors to standard error; a line end is added. */
   readonly note: (text: string) => void;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -16,6 +18,8 @@ export interface Shell {
   readonly colour: boolean;
   /** Whether standard error is a terminal. */
   readonly isTerminal: boolean;
+  /** Whether standard output is a terminal. */
+  readonly isOutTerminal: boolean;
   /** Ends with the process: SIGINT, SIGTERM. */
   readonly signal: AbortSignal;
 }

@@ -9,8 +9,10 @@ export {
   sessionEncryptionKeyText,
 } from "./encrypted-session.ts";
 export { explainAttestation } from "./explain-attestation.ts";
+export { explainField, type FieldExplanation, renderExplanation, type UnknownField } from "./explain-field.ts";
 export { formatIpAddress, parseIpAddress } from "./ip-address.ts";
 export { sessionJsonSchema } from "./json-schema.ts";
+export { keepsValue } from "./keeps-value.ts";
 export { KEY_HASH_CHARACTERS, type KeyHashReading, keyHash, keyHashOf, parseKeyHash } from "./key-hash.ts";
 export { dnsProblem } from "./language/certificates.ts";
 export { DEFAULT_PLATFORM_RULES } from "./language/security.ts";
@@ -119,6 +121,7 @@ export {
   readSessionFile,
   type SessionFile,
   signSessionFile,
+  textToSign,
 } from "./session-commands.ts";
 export { diffSessions, renderSessionDifference, type SessionDifference } from "./session-difference.ts";
 export { hashIsPublic, sessionHash } from "./session-hash.ts";

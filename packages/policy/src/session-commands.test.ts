@@ -103,6 +103,90 @@ test("a difference says what is allowed now and what no longer, and never a secr
   assert.doesNotMatch(text + JSON.stringify(difference), /canary/);
 });
 
+const changes = (before: string, after: string) => {
+  const head = 'version: "0.3.12"\nname: s\n';
+  const { difference, diagnostics } = diffSessionFiles({ text: head + before }, { text: head + after });
+  assert(difference !== undefined, JSON.stringify(diagnostics));
+  return difference.changes;
+};
+const service = (more: string) => `services: [{name: api, command: x, pwd: /, attestation: {mrenclave: ${"ab".repeat(32)}}${more}}]\n`;
+const pki = (more: string) => `secrets:\n  - {name: k, kind: private-key${more}}\n  - {name: ca, kind: x509-ca, private_key: k}\n`;
+const changeCases = [
+  {
+    what: "another command",
+    before: service(""),
+    after: service("").replace("command: x", 'command: [y, "a b"]'),
+    says: ['service api is started as: y "a b"'],
+  },
+  {
+    what: "variables",
+    before: service(", environment: {A: canary-1, B: b}"),
+    after: service(", environment: {A: canary-2, C: c}"),
+    says: ["service api: variable A has another value", "service api: variable C is new", "service api: variable B is gone"],
+  },
+  {
+    what: "another size",
+    before: "secrets: [{name: a, kind: ascii}]\n",
+    after: "secrets: [{name: a, kind: ascii, size: 30}]\n",
+    says: ["secret a gets a new value"],
+  },
+  {
+    what: "the same secret",
+    before: "secrets: [{name: a, kind: ascii}]\n",
+    after: "secrets: [{name: a, kind: ascii, size: 20}]\n",
+    says: [],
+  },
+  {
+    what: "an explicit value",
+    before: "secrets: [{name: a, kind: ascii, value: canary-1}]\n",
+    after: "secrets: [{name: a, kind: ascii, value: canary-2}]\n",
+    says: ["secret a has another value"],
+  },
+  {
+    what: "another origin",
+    before: "secrets: [{name: a, kind: ascii, value: canary-1}]\n",
+    after: "secrets: [{name: a, kind: ascii}]\n",
+    says: ["secret a becomes ascii, made by the CAS"],
+  },
+  {
+    what: "a CA whose key does not migrate (SL-135)",
+    before: pki(""),
+    after: pki(""),
+    says: ["secret k gets a new value", "CA ca gets a new key: whoever trusts its present certificate no longer trusts what it issues"],
+  },
+  { what: "a CA whose key migrates", before: pki(", migrate: true"), after: pki(", migrate: true"), says: [] },
+  {
+    what: "another name in a certificate",
+    before: pki(", migrate: true"),
+    after: pki(", migrate: true").replace("private_key: k}", "private_key: k, common_name: R}"),
+    says: ["certificate ca has other contents"],
+  },
+  {
+    what: "files of an image",
+    before: "images: [{name: i, injection_files: [{path: /a, content: canary-1}]}]\n",
+    after: "images: [{name: i, injection_files: [{path: /a, content: canary-2}, {path: /b, content: x}]}]\n",
+    says: ["image i: file /a changes", "image i: file /b is new"],
+  },
+  {
+    what: "a volume with explicit key",
+    before: "volumes: [{name: v}]\n",
+    after: "volumes: [{name: v, files: authenticated-only}]\n",
+    says: ["volume v starts empty, or with another key"],
+  },
+  {
+    what: "what comes and goes",
+    before: "volumes: [{name: v}]\n",
+    after: "secrets: [{name: a, kind: ascii}]\n",
+    says: ["secret a is new", "volume v is gone"],
+  },
+];
+for (const { what, before, after, says } of changeCases) {
+  test(`a difference tells of ${what}, and shows no value`, () => {
+    assert.deepEqual(changes(before, after), says);
+    assert.doesNotMatch(changes(before, after).join(), /canary/);
+  });
+}
+
 test("cert show-key-hash gives one hash for a key and its public half", () => {
   const pem = signer.export({ type: "pkcs8", format: "pem" }).toString();
   assert.equal(keyHashOfPem(pem), keyHashOf(signer));

@@ -6,11 +6,14 @@ import { scanPlaceholders } from "./placeholder-syntax.ts";
 import { placeholderMeaning } from "./render-placeholders.ts";
 import { accessRule } from "./resolve-sections.ts";
 import { type AccessEntry, OPERATIONS, type Secret, type Session } from "./session.ts";
+import { sessionChanges } from "./session-changes.ts";
 import { type Difference, structuralDifference } from "./structural-difference.ts";
 
 export interface SessionDifference {
   readonly allows: readonly string[];
   readonly takesAway: readonly string[];
+  /** What happens to what both versions have: other arguments, fresh values, new keys. */
+  readonly changes: readonly string[];
   /** Every difference of the normal forms, secrets masked. */
   readonly details: readonly Difference[];
 }
@@ -25,6 +28,7 @@ export function diffSessions(before: Session, after: Session): SessionDifference
   return {
     allows: [...now].filter(([key]) => !old.has(key)).map(([, text]) => text),
     takesAway: [...old].filter(([key]) => !now.has(key)).map(([, text]) => text),
+    changes: sessionChanges(before, after),
     details: structuralDifference(
       normaliseSession(before, { unknownCreator: "omit" }),
       normaliseSession(after, { unknownCreator: "omit" }),
@@ -159,9 +163,9 @@ function sharingFacts(secret: Secret, add: Add): void {
 }
 
 /** The difference as text for people. */
-export function renderSessionDifference({ allows, takesAway }: SessionDifference): string {
+export function renderSessionDifference({ allows, takesAway, changes }: SessionDifference): string {
   const section = (title: string, lines: readonly string[]) =>
     lines.length === 0 ? "" : `${title}\n${lines.map((line) => `  ${line}\n`).join("")}`;
-  const text = section("The change allows:", allows) + section("The change takes away:", takesAway);
+  const text = section("The change allows:", allows) + section("The change takes away:", takesAway) + section("Besides:", changes);
   return text === "" ? "The change neither allows nor takes away anything.\n" : text;
 }

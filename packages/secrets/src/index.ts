@@ -13,7 +13,6 @@ export {
   certificatesToRenew,
   completeCertificates,
   generateValue,
-  keepsValue,
   type Materialised,
   type MaterialiseOptions,
   materialise,

@@ -5,6 +5,7 @@ import {
   encodePem,
   type GeneratedSecret,
   type JsonValue,
+  keepsValue,
   type Secret,
   type Session,
   type SuppliedValue,
@@ -217,16 +218,6 @@ function finish(
       maker.make(secret.name);
   }
   return { values, pending: maker.pending, warnings: maker.warnings };
-}
-
-/** §15: may the stored value of the earlier definition serve the later one? Certificates and public keys never; they are derived. */
-export function keepsValue(earlier: Secret, later: Secret): boolean {
-  if (earlier.origin === "supplied" && later.origin === "supplied") return earlier.kind === later.kind;
-  if (earlier.origin !== "generated" || later.origin !== "generated") return false;
-  if ((earlier.kind === "ascii" || earlier.kind === "binary") && earlier.kind === later.kind) return earlier.size === later.size;
-  if (earlier.kind === "private-key" && later.kind === "private-key")
-    return earlier.keyType === later.keyType && earlier.migrate && later.migrate;
-  return earlier.kind === "pgp-key" && later.kind === "pgp-key";
 }
 
 /** Undefined for what is not stored, or derived afterwards. */

@@ -45,20 +45,23 @@ export async function listSessions(
   credential: Credential,
 ): Promise<{ sessions: { name: string; updated: string }[]; next?: string }> {
   const parent = await currentVersion(context, namespace);
-  if (parent === undefined || !(await isPermitted(committedValues(context), parent, "list_sessions", credential))) {
-    throw await hiddenOrForbidden(context, namespace, parent !== undefined, credential);
-  }
+  const mayList = parent !== undefined && (await isPermitted(committedValues(context), parent, "list_sessions", credential));
+  // The root that nobody owns tells everybody about their own sessions, and nobody about those of others.
+  const isOwnOnly = !mayList && parent !== undefined && parent.hash === DEFAULT_ROOT.hash && credential.certificateKeyHash !== undefined;
+  if (!mayList && !isOwnOnly) throw await hiddenOrForbidden(context, namespace, parent !== undefined, credential);
   const names = [...context.database.ids("session")].filter((name) => name !== ROOT_NAME && parentOf(name) === namespace).sort();
-  const from = after === undefined ? 0 : names.findIndex((name) => name > after);
   const size = Math.min(limit, PAGE_MAX);
-  const page = from < 0 ? [] : names.slice(from, from + size);
   const sessions: { name: string; updated: string }[] = [];
-  for (const name of page) {
+  for (const name of names) {
+    if (after !== undefined && name <= after) continue;
     const version = await context.database.get<SessionVersion>(currentKey(name));
-    if (version !== undefined) sessions.push({ name, updated: version.uploadedAt });
+    if (version === undefined) continue;
+    if (isOwnOnly && !(await isPermitted(committedValues(context), version, "read", credential))) continue;
+    const last = sessions.at(-1);
+    if (sessions.length === size && last !== undefined) return { sessions, next: last.name };
+    sessions.push({ name, updated: version.uploadedAt });
   }
-  const last = page.at(-1);
-  return from >= 0 && from + size < names.length && last !== undefined ? { sessions, next: last } : { sessions };
+  return { sessions };
 }
 
 /** Public secrets of a session (SL-150, C-21). Throws `not_found`, alike for every reason (C-22). */

@@ -61,6 +61,21 @@ test("SL-41: the root session can be claimed before any other session exists", a
   await cas.client(ann).uploadSession(`${HEAD}name: s\n`);
 });
 
+test("C-22 the root that nobody owns lists to each client the sessions that it may read, page by page, and nothing to strangers", async (t) => {
+  const cas = await startTestCas(t);
+  const [ann, bob] = [cas.client(createTestClient()), cas.client(createTestClient())];
+  for (const name of ["a", "c", "d"]) await ann.uploadSession(`${HEAD}name: ${name}\n`);
+  await bob.uploadSession(`${HEAD}name: b\n`);
+  await bob.uploadSession(`${HEAD}name: e\naccess_policy: {read: ANY}\n`);
+  const names = async (client: typeof ann, page = {}) => (await client.listSessions("/", page)).sessions.map(({ name }) => name);
+  assert.deepEqual(await names(ann), ["a", "c", "d", "e"]);
+  assert.deepEqual(await names(bob), ["b", "e"]);
+  const { sessions, next } = await ann.listSessions("/", { limit: 2 });
+  assert.deepEqual([sessions.map(({ name }) => name), next], [["a", "c"], "c"]);
+  assert.deepEqual(await names(ann, { after: "c", limit: 2 }), ["d", "e"]);
+  await assert.rejects(cas.client().listSessions("/"), problem("forbidden"));
+});
+
 test("hazards C6, C11: signatures count once, over these bytes, for this CAS", async (t) => {
   const cas = await startTestCas(t);
   const [a, b] = [generateKeyPairSync("ed25519"), generateKeyPairSync("ec", { namedCurve: "P-384" })];

@@ -8,8 +8,8 @@ export async function completion(options: ParsedOptions, shell: Shell, commands:
   const [name] = options.operands;
   const words = new Map(commands.map((command) => [command.name, optionWords(command)]));
   const firsts = [...new Set([...commands.map((command) => command.name.split(" ")[0] ?? ""), "help"])];
-  if (name === "bash") shell.out(bash(words, firsts));
-  else if (name === "zsh") shell.out(`autoload -Uz bashcompinit && bashcompinit\n${bash(words, firsts)}`);
+  if (name === "bash") shell.out(bash(commands, words, firsts));
+  else if (name === "zsh") shell.out(`autoload -Uz bashcompinit && bashcompinit\n${bash(commands, words, firsts)}`);
   else if (name === "fish") shell.out(fish(commands));
   else throw usage("E-ARGUMENT", `there is no completion for ${JSON.stringify(name)}`, "Expected bash, zsh or fish.");
   return ExitCode.ok;
@@ -25,22 +25,45 @@ const optionWords = (command: CommandSpec): string[] =>
     ...(short === undefined ? [] : [`-${short}`]),
   ]);
 
-function bash(words: ReadonlyMap<string, readonly string[]>, firsts: readonly string[]): string {
+/** Kinds of names that the program itself is asked for. */
+const dynamicKinds = ({ completes }: CommandSpec): readonly string[] =>
+  completes === undefined ? [] : completes === "session or file" ? ["session"] : [completes];
+
+function bash(commands: readonly CommandSpec[], words: ReadonlyMap<string, readonly string[]>, firsts: readonly string[]): string {
+  const dynamic = commands
+    .filter(({ completes }) => completes !== undefined)
+    .map((command) => {
+      const asked = dynamicKinds(command).map((kind) => `$("\${COMP_WORDS[0]}" complete-words ${kind} "$current" 2>/dev/null)`);
+      const files = command.completes === "session or file" ? " -f" : "";
+      return `    "${command.name} "*) COMPREPLY=($(compgen${files} -W "${asked.join(" ")}" -- "$current")); return ;;`;
+    });
   const cases = [...words]
     .toSorted(([a], [b]) => b.length - a.length)
     .map(([name, options]) => `    "${name}"*) words="${options.join(" ")}" ;;`);
-  const groups = [...new Set([...words.keys()].filter((name) => name.includes(" ")).map((name) => name.split(" ")[0]))].map((group) => {
-    const seconds = [...words.keys()].filter((name) => name.startsWith(`${group} `)).map((name) => name.split(" ")[1]);
-    return `    ${group}) if [ "$COMP_CWORD" -eq 2 ]; then COMPREPLY=($(compgen -W "${[...new Set(seconds)].join(" ")}" -- "$current")); return; fi ;;`;
+  const parts = commands.map(({ name }) => name.split(" "));
+  const prefixes = new Set(parts.flatMap((name) => name.slice(0, -1).map((_, at) => name.slice(0, at + 1).join(" "))));
+  const groups = [...prefixes].map((prefix) => {
+    const depth = prefix.split(" ").length;
+    const next = parts.flatMap((name) => (name.slice(0, depth).join(" ") === prefix ? (name[depth] ?? []) : []));
+    return `    "${prefix}") COMPREPLY=($(compgen -W "${[...new Set(next)].join(" ")}" -- "$current")); return ;;`;
   });
   return `_vouchsafe() {
   local current="\${COMP_WORDS[COMP_CWORD]}" words=""
   if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W "${firsts.join(" ")} --help --quiet --version" -- "$current")); return; fi
-  case "\${COMP_WORDS[1]}" in
-${groups.length === 0 ? "    '') ;;" : groups.join("\n")}
+  case "\${COMP_WORDS[*]:1:COMP_CWORD-1}" in
+${groups.join("\n")}
   esac
   case "\${COMP_WORDS[*]:1}" in
 ${cases.join("\n")}
+  esac
+  case "\${COMP_WORDS[COMP_CWORD-1]}" in
+    -c|--cas) COMPREPLY=($(compgen -W "$("\${COMP_WORDS[0]}" complete-words cas "$current" 2>/dev/null)" -- "$current")); return ;;
+  esac
+  case "$current" in
+    -*) ;;
+    *) case "\${COMP_WORDS[*]:1}" in
+${dynamic.join("\n")}
+    esac ;;
   esac
   case "$current" in
     -*) COMPREPLY=($(compgen -W "$words" -- "$current")) ;;
@@ -60,6 +83,9 @@ function fish(commands: readonly CommandSpec[]): string {
       .map((word) => `__fish_seen_subcommand_from ${word}`)
       .join("; and ");
     return [
+      ...dynamicKinds(command).map(
+        (kind) => `complete -c vouchsafe -n ${quote(seen)} -a ${quote(`(vouchsafe complete-words ${kind} (commandline -ct) 2>/dev/null)`)}`,
+      ),
       `complete -c vouchsafe -f -n ${quote(at)} -a ${quote(second ?? first)} -d ${quote(command.summary)}`,
       ...optionsOf(command).map(({ long, short, value, summary }) =>
         [

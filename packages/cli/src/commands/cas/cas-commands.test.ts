@@ -31,6 +31,8 @@ function commandLine(t: TestContext): { readonly run: (...argv: string[]) => Pro
       readInput: async () => new Uint8Array(),
       colour: false,
       isTerminal: false,
+      isOutTerminal: false,
+      outBytes: () => {},
       signal: new AbortController().signal,
     };
     const all: readonly CommandSpec[] = [...CAS_COMMANDS, ...SESSION_COMMANDS];

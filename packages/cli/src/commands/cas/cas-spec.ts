@@ -59,6 +59,7 @@ export const CAS_COMMANDS: readonly CommandSpec[] = [
     name: "cas set-default",
     summary: "Makes an attested CAS the default.",
     operands: "NAME",
+    completes: "cas",
     minOperands: 1,
     maxOperands: 1,
     options: [HELP],
@@ -69,6 +70,7 @@ export const CAS_COMMANDS: readonly CommandSpec[] = [
     name: "cas show-identification",
     summary: "Prints the certificate chain of an attested CAS, or one part of its identity.",
     operands: "[CAS]",
+    completes: "cas",
     maxOperands: 1,
     options: [
       { short: "T", long: "chain", summary: "the certificate chain (default)" },
@@ -86,6 +88,7 @@ export const CAS_COMMANDS: readonly CommandSpec[] = [
     name: "cas show-certificate",
     summary: "Prints instance certificate and root certificate of an attested CAS.",
     operands: "[CAS]",
+    completes: "cas",
     maxOperands: 1,
     options: [HELP],
     examples: ["cas show-certificate local"],

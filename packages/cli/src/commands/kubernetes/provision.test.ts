@@ -25,6 +25,8 @@ function testShell(
     readInput: async () => new Uint8Array(),
     colour: false,
     isTerminal: false,
+    isOutTerminal: false,
+    outBytes: () => {},
     signal: new AbortController().signal,
   };
   return { shell, out, notes };

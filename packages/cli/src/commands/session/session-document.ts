@@ -1,5 +1,13 @@
 import { readFile } from "node:fs/promises";
-import { isEncryptedSession, isSignedSession, parseSession, renderDiagnostics, type Session } from "@vouchsafe/policy";
+import {
+  type CheckOptions,
+  type Diagnostic,
+  isEncryptedSession,
+  isSignedSession,
+  parseSession,
+  renderDiagnostics,
+  type Session,
+} from "@vouchsafe/policy";
 import { CliError } from "../../cli-error.ts";
 import { givenValue, givenValues, hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import type { Shell } from "../../shell.ts";
@@ -12,9 +20,7 @@ export type SessionDocument =
 /** Reads and checks the file; diagnostics go to standard error. Undefined when it has errors. Throws CliError. */
 export async function readSessionDocument(options: ParsedOptions, shell: Shell): Promise<SessionDocument | undefined> {
   const [file = ""] = options.operands;
-  const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new CliError("E-FILE", `${file} cannot be read`, { cause });
-  });
+  const text = await readSessionText(file, shell);
   const name = givenValue(options, "name");
   if (isSignedSession(text) || isEncryptedSession(text)) {
     if (name !== undefined) throw new CliError("E-OPTION-VALUE", "--name cannot change a signed or encrypted session", { isUsage: true });
@@ -27,6 +33,36 @@ export async function readSessionDocument(options: ParsedOptions, shell: Shell):
   }
   if (session === undefined) return undefined;
   return { kind: "plain", text, session, hasWarnings: diagnostics.some(({ severity }) => severity === "warning") };
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: ": there is no such file",
+  EACCES: ": it may not be read",
+  EISDIR: ": it is a directory",
+};
+
+/** The file's text; `-` is standard input. Throws E-FILE. */
+export async function readSessionText(file: string, { readInput }: Shell): Promise<string> {
+  if (file === "-") return Buffer.from(await readInput()).toString();
+  return readFile(file, "utf8").catch((cause: unknown) => {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+    throw new CliError("E-FILE", `${file} cannot be read${REASONS[code] ?? ""}`, { cause });
+  });
+}
+
+/** How the options ask for the first operand, or another file, to be read. */
+export function checkOptions(options: ParsedOptions, shell: Shell, file = options.operands[0]): CheckOptions {
+  const name = givenValue(options, "name");
+  return {
+    variables: variables(options, shell),
+    failOnWarning: hasFlag(options, "fail-on-warning"),
+    ...(file === undefined ? {} : { file }),
+    ...(name === undefined ? {} : { name }),
+  };
+}
+
+export function showDiagnostics(diagnostics: readonly Diagnostic[], source: string, { note, colour }: Shell): void {
+  if (diagnostics.length > 0) note(renderDiagnostics(diagnostics, { source, colour }).trimEnd());
 }
 
 /** SL-24: `-e` wins over the environment, which counts with `--use-env` only. */

@@ -1,4 +1,4 @@
-import { parseSession, type Session, sessionHash } from "@vouchsafe/policy";
+import { diffSessions, parseSession, sessionHash } from "@vouchsafe/policy";
 import { withCasSession } from "../../cas-config/cas-session.ts";
 import { CliError } from "../../cli-error.ts";
 import { hasFlag, type ParsedOptions } from "../../command-spec.ts";
@@ -44,28 +44,18 @@ export async function sessionVerify(options: ParsedOptions, shell: Shell): Promi
     if (stored === undefined)
       throw new CliError("E-CAS-SESSION", "the session that the CAS has cannot be read", { remedy: "Update this program." });
     // The file need not name what the upload filled in.
-    const expected = { ...local, predecessor: local.predecessor ?? stored.predecessor };
+    const expected = { ...local, predecessor: local.predecessor ?? stored.predecessor, creator: local.creator ?? stored.creator };
     if (sessionHash(expected, { creator: stored.creator }) === hash) {
       shell.out(hash);
       return ExitCode.ok;
     }
     shell.note(`Error: session ${local.name} differs from the one in CAS ${name}`);
-    for (const part of differentParts(expected, stored)) shell.note(`Caused by: ${part} differs`);
+    for (const { path, before, after } of diffSessions(stored, expected).details) {
+      shell.note(`Caused by: ${path}: the CAS has ${shownValue(before)}, the file has ${shownValue(after)}`);
+    }
     return ExitCode.failed;
   });
 }
 
-/** Names of what differs, never the values: they may be secret. */
-function differentParts(local: Session, stored: Session): string[] {
-  const parts: string[] = [];
-  const compare = (path: string, a: unknown, b: unknown): void => {
-    if (JSON.stringify(a) === JSON.stringify(b)) return;
-    const isList = Array.isArray(a) && Array.isArray(b);
-    if (!isList || a.length !== b.length) parts.push(path);
-    else for (const [index, item] of a.entries()) compare(`${path}[${index}]`, item, b[index]);
-  };
-  for (const [key, value] of Object.entries(local)) {
-    if (key !== "creator") compare(key, value, (stored as unknown as Record<string, unknown>)[key]); // both are sessions: same keys
-  }
-  return parts;
-}
+/** Values are masked already where they may be secret. */
+export const shownValue = (value: unknown): string => (value === undefined ? "nothing" : JSON.stringify(value));
