@@ -16,6 +16,7 @@ import { Freshness } from "./freshness/freshness.ts";
 import { activationRoutes } from "./http/activation-routes.ts";
 import { requireClientCertificate } from "./http/client-certificate.ts";
 import { createClientServer, listenClientServer, replaceClientIdentity } from "./http/client-server.ts";
+import { enrolmentRoutes } from "./http/enrolment-routes.ts";
 import { exportRoutes } from "./http/export-routes.ts";
 import { ownerRoutes } from "./http/owner-routes.ts";
 import { type RateLimit, RateLimiter } from "./http/rate-limit.ts";
@@ -36,6 +37,7 @@ import { AttestationKeyAuthority } from "./service/attestation-key-authority.ts"
 import type { AttestedInstance } from "./service/attested-instance.ts";
 import { CertificateRenewal } from "./service/certificate-renewal.ts";
 import { instanceHandlers } from "./service/instance-handlers.ts";
+import { NodeIssuers } from "./service/node-issuers.ts";
 import { NodeKeys } from "./service/node-keys.ts";
 import { startServiceServer } from "./service/service-server.ts";
 import { openPostgresRowStore, type PostgresOptions } from "./store/postgres-row-store.ts";
@@ -131,11 +133,12 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   }
   const provisioningToken = provisioning.state === "unprovisioned" ? provisioning.issueToken() : undefined;
   const nodeKeys = await NodeKeys.open(context);
+  const nodeIssuers = await NodeIssuers.open(context);
   for (const key of isTrusted ? (options.nodeKeys ?? []) : []) {
     const hash = await nodeKeys.enrol(key.export({ type: "spki", format: "der" }));
     log.warn(`node agent ${hash} is trusted to measure programs: this proves nothing about hardware`);
   }
-  return serve(options, { context, provisioning, freshness, nodeKeys, started }, provisioningToken);
+  return serve(options, { context, provisioning, freshness, nodeKeys, nodeIssuers, started }, provisioningToken);
 }
 
 interface OpenedDatabase {
@@ -184,12 +187,13 @@ interface CasParts {
   readonly provisioning: Provisioning;
   readonly freshness: Freshness;
   readonly nodeKeys: NodeKeys;
+  readonly nodeIssuers: NodeIssuers;
   readonly started: AsyncDisposableStack;
 }
 
 async function serve(
   options: CasOptions,
-  { context, provisioning, freshness, nodeKeys, started }: CasParts,
+  { context, provisioning, freshness, nodeKeys, nodeIssuers, started }: CasParts,
   provisioningToken: string | undefined,
 ): Promise<RunningCas> {
   const { log } = context;
@@ -256,6 +260,7 @@ async function serve(
     activationRoutes(guarded, context, activations);
     exportRoutes(guarded, context, (name) => renewal.renew(name));
     secretRoutes(guarded, context, uploads, (name) => renewal.valuesChanged(name));
+    enrolmentRoutes(guarded, context, nodeIssuers, nodeKeys);
   });
   app.get("/v1/attest", async (request) => {
     const nonce = splitTarget(request.url).query.get("nonce") ?? "";
@@ -270,6 +275,7 @@ async function serve(
   ownerRoutes(app, {
     provisioning,
     nodeKeys,
+    nodeIssuers,
     chain: () => context.tls.chain,
     checkConfig: (config) => auditService.apply(config),
     applyConfig: async (config) => {

@@ -21,4 +21,12 @@ export {
   findCas,
   withCasClient,
 } from "./provision/inspect-cas.ts";
-export { type ProvisionOptions, provisionCas, untilHealthy } from "./provision/provision-cas.ts";
+export {
+  type CasWait,
+  createCas,
+  type OwnershipOptions,
+  ownCas,
+  readClaim,
+  untilHealthy,
+} from "./provision/provision-cas.ts";
+export { type UpgradeOptions, upgradeCas } from "./provision/upgrade-cas.ts";

@@ -10,6 +10,7 @@ export type KubernetesErrorCode =
   | "E-CAS-UNPROVISIONED"
   | "E-CAS-OWNER"
   | "E-CAS-ATTESTATION"
+  | "E-CAS-UPGRADE"
   | "E-OPTION-VALUE"
   | "E-OPTION-UNKNOWN"
   | "E-ARGUMENT"

@@ -11,6 +11,8 @@ import {
   CasAttestation,
   CasVersion,
   HealthReport,
+  NodeEnrolled,
+  type NodeIssuer,
   Provisioned,
   PublicValue,
   PublicValues,
@@ -37,7 +39,7 @@ export interface CasClientOptions extends CasAddress {
 }
 
 interface Call {
-  readonly method: "GET" | "POST" | "PUT";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   readonly path: string;
   readonly body?: string | undefined;
   readonly contentType?: string | undefined;
@@ -183,6 +185,22 @@ export class CasClient implements Disposable {
   async enrolNodeKey(spki: Uint8Array): Promise<void> {
     const body = JSON.stringify({ key: spki.toBase64() });
     await this.#call({ method: "POST", path: "/v1/node-keys", body, contentType: "application/json" });
+  }
+
+  /** Owner only: from now on this cluster may vouch for its node agents, with these keys. */
+  async putNodeIssuer(issuer: NodeIssuer): Promise<void> {
+    await this.#call({ method: "PUT", path: "/v1/node-issuers", body: JSON.stringify(issuer), contentType: "application/json" });
+  }
+
+  /** Owner only: that cluster may not any more. Harmless when it never might. */
+  async removeNodeIssuer(issuer: string): Promise<void> {
+    await this.#call({ method: "DELETE", path: `/v1/node-issuers?${new URLSearchParams({ issuer })}` });
+  }
+
+  /** Enrols a node agent's key (DER SubjectPublicKeyInfo) on the word of its cluster: `statement` is a token whose audience is the key's hash. */
+  enrolNode(spki: Uint8Array, statement: string): Promise<NodeEnrolled> {
+    const body = JSON.stringify({ key: spki.toBase64(), statement });
+    return this.#json(NodeEnrolled, { method: "POST", path: "/v1/node-enrolments", body, contentType: "application/json" });
   }
 
   /** Owner only: confirms that the database lost its newest changes (C-5). Returns old and new position. */

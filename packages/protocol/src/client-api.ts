@@ -109,6 +109,34 @@ export type CasAttestation = z.infer<typeof CasAttestation>;
 export const Provisioned = z.object({ ownerKeyHash: z.string(), chain: z.array(z.string()) });
 export type Provisioned = z.infer<typeof Provisioned>;
 
+/** What a node agent's statement names as its only audience, before the hash of the agent's key. */
+export const NODE_AUDIENCE_PREFIX = "vouchsafe-node:";
+
+/** A public key in the form of RFC 7517, as a cluster publishes those that verify its service-account tokens. */
+const PublicJwk = z.object({
+  kty: z.enum(["RSA", "EC"]),
+  kid: z.string().max(256).exactOptional(),
+  alg: z.string().max(16).exactOptional(),
+  use: z.literal("sig").exactOptional(),
+  n: z.string().max(2048).exactOptional(),
+  e: z.string().max(16).exactOptional(),
+  crv: z.enum(["P-256", "P-384", "P-521"]).exactOptional(),
+  x: z.string().max(128).exactOptional(),
+  y: z.string().max(128).exactOptional(),
+});
+
+/** A cluster that may vouch for its node agents: who signs its service-account tokens, and which account the agents have. */
+export const NodeIssuer = z.strictObject({
+  issuer: z.string().min(1).max(512),
+  subject: z.string().min(1).max(512),
+  /** Present keys of the issuer; private members are dropped, never stored. */
+  keys: z.array(PublicJwk).min(1).max(32),
+});
+export type NodeIssuer = z.infer<typeof NodeIssuer>;
+
+export const NodeEnrolled = z.object({ keyHash: z.string(), node: z.string() });
+export type NodeEnrolled = z.infer<typeof NodeEnrolled>;
+
 export const HealthReport = z.object({
   database: z.string(),
   auditLog: z.string(),

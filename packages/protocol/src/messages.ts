@@ -259,6 +259,17 @@ export type Renewal = Extract<CasMessage, { type: "renewal" }>;
 /** What a node agent is asked over its Unix socket, and what it answers. The agent fills in the workload itself. */
 export const AgentRequest = z.strictObject({ type: z.literal("evidence"), userData: Base64(64) });
 export type AgentRequest = z.infer<typeof AgentRequest>;
+/**
+ * Told to a node agent by a launcher that waits, or gives up: the agent shows it where the cluster's users look. It is about the caller alone, and
+ * the agent finds out by itself who that is. Nothing is answered.
+ */
+export const StartNote = z.strictObject({
+  type: z.literal("note"),
+  phase: z.enum(["waiting", "failed"]),
+  /** As in the launcher's log: no secret. */
+  message: z.string().min(1).max(2048),
+});
+export type StartNote = z.infer<typeof StartNote>;
 export const AgentReply = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("evidence"), evidence: EvidenceJson }),
   z.strictObject({ type: z.literal("failure"), message: z.string().max(4096) }),

@@ -4,6 +4,7 @@ import { type AttestedService, attestService, ProtocolError, type RefusalCode, R
 import type { GatherEvidence } from "./evidence/choose-source.ts";
 import { log } from "./report.ts";
 import type { RuntimeSettings } from "./settings.ts";
+import { tellAgent } from "./tell-agent.ts";
 
 /** Answers that time may change: the policy or an exporter is not there yet, or the CAS is busy (MF-125). Everything else is final. */
 const MAY_PASS: ReadonlySet<RefusalCode> = new Set([
@@ -54,7 +55,10 @@ export async function attestPatiently(settings: RuntimeSettings, options: Attest
     } catch (error) {
       if (!mayPass(error) || Date.now() + delay > deadline) throw error;
       const reason = error instanceof Error ? error.message : String(error);
-      if (reason !== said) log(`waiting: ${reason}`);
+      if (reason !== said) {
+        log(`waiting: ${reason}`);
+        void tellAgent(settings.agent, "waiting", reason);
+      }
       said = reason;
       await sleep(delay * (0.75 + Math.random() / 2));
     }

@@ -15,6 +15,7 @@ import { replaceRenewedFiles } from "./renewed-files.ts";
 import { explainFailure, log } from "./report.ts";
 import { RuntimeError } from "./runtime-error.ts";
 import { type RuntimeSettings, readSettings } from "./settings.ts";
+import { tellAgent } from "./tell-agent.ts";
 import { startInUserNamespace, type UnprivilegedStart } from "./unprivileged-start.ts";
 import { RUNTIME_VERSION } from "./version.ts";
 
@@ -74,7 +75,9 @@ export async function supervise(
       throw error;
     }
   } catch (error) {
-    for (const line of explainFailure(error, settings)) log(line);
+    const lines = explainFailure(error, settings);
+    for (const line of lines) log(line);
+    await tellAgent(settings?.agent, "failed", lines.join("; "));
     return EXIT_START_FAILED;
   }
 }

@@ -19,6 +19,7 @@ export type AuditEvent =
   | "config_updated"
   | "provisioned"
   | "node_key_enrolled"
+  | "node_issuer_changed"
   | "rollback_accepted"
   | "certificates_renewed"
   | "secrets_rotated"
@@ -38,6 +39,7 @@ const ALWAYS: ReadonlySet<AuditEvent> = new Set<AuditEvent>([
   "config_updated",
   "provisioned",
   "node_key_enrolled",
+  "node_issuer_changed",
   "rollback_accepted",
   "certificates_renewed",
   "secrets_rotated",

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { ApiError } from "../cas-error.ts";
 
-/** Reads a body of JSON that must fit exactly. Throws `bad_request` without quoting the body. */
+/** A JSON body of exactly this form. Throws `bad_request` with the field that does not fit; the text itself is never quoted. */
 export function jsonBody<T>(schema: z.ZodType<T>, text: string): T {
   let value: unknown;
   try {

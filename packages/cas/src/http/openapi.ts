@@ -5,6 +5,7 @@ import {
   CasVersion,
   ExportAnswer,
   HealthReport,
+  NodeEnrolled,
   Problem,
   Provisioned,
   PublicValue,
@@ -20,11 +21,18 @@ import { z } from "zod";
 import { CAS_VERSION } from "../version.ts";
 
 interface Operation {
-  readonly method: "get" | "post" | "put";
+  readonly method: "get" | "post" | "put" | "delete";
   readonly path: string;
   readonly summary: string;
   /** Who may: from nobody in particular to the owner. */
-  readonly needs: "nothing" | "client certificate" | "certificate of a CAS" | "owner" | "token" | "signatures";
+  readonly needs:
+    | "nothing"
+    | "client certificate"
+    | "certificate of a CAS"
+    | "owner"
+    | "token"
+    | "signatures"
+    | "statement of an allowed cluster";
   readonly body?: string;
   readonly answers: readonly { readonly status: number; readonly type: string; readonly schema?: z.ZodType }[];
 }
@@ -162,6 +170,29 @@ const OPERATIONS: readonly Operation[] = [
     needs: "owner",
     body: JSON_TYPE,
     answers: [{ status: 201, type: JSON_TYPE }],
+  },
+  {
+    method: "put",
+    path: "/v1/node-issuers",
+    summary: "Allow a cluster to vouch for its node agents",
+    needs: "owner",
+    body: JSON_TYPE,
+    answers: [{ status: 204, type: "" }],
+  },
+  {
+    method: "delete",
+    path: "/v1/node-issuers",
+    summary: "Withdraw that; query issuer",
+    needs: "owner",
+    answers: [{ status: 204, type: "" }],
+  },
+  {
+    method: "post",
+    path: "/v1/node-enrolments",
+    summary: "Trust a node agent's key on the word of its cluster",
+    needs: "statement of an allowed cluster",
+    body: JSON_TYPE,
+    answers: [json(NodeEnrolled)],
   },
   {
     method: "post",

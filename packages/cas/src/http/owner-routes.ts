@@ -1,10 +1,13 @@
+import { NodeIssuer } from "@vouchsafe/protocol";
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { type OwnerConfig, parseOwnerConfig } from "../config/owner-config.ts";
 import type { Provisioning } from "../provisioning/provisioning.ts";
+import type { NodeIssuers } from "../service/node-issuers.ts";
 import type { NodeKeys } from "../service/node-keys.ts";
 import { requireClientCertificate } from "./client-certificate.ts";
 import { jsonBody } from "./json-body.ts";
+import { splitTarget } from "./request-names.ts";
 import { bodyText } from "./session-routes.ts";
 
 const ProvisionBody = z.strictObject({ token: z.string().max(64), config: z.string() });
@@ -13,6 +16,7 @@ const NodeKeyBody = z.strictObject({ key: z.base64().max(1024) });
 export interface OwnerOperations {
   readonly provisioning: Provisioning;
   readonly nodeKeys: NodeKeys;
+  readonly nodeIssuers: NodeIssuers;
   readonly chain: () => readonly string[];
   /** Tries what a new configuration needs before it is stored (C-11), and applies it afterwards. */
   readonly checkConfig: (config: OwnerConfig) => Promise<void>;
@@ -24,7 +28,7 @@ export interface OwnerOperations {
 
 /** What only the owner may do, and becoming it (cas.md §5). */
 export function ownerRoutes(app: FastifyInstance, operations: OwnerOperations): void {
-  const { provisioning, nodeKeys, chain, checkConfig, applyConfig, healthReport, acceptRollback } = operations;
+  const { provisioning, nodeKeys, nodeIssuers, chain, checkConfig, applyConfig, healthReport, acceptRollback } = operations;
   app.post("/v1/provision", async (request) => {
     const owner = requireClientCertificate(request.socket, "provisioning");
     const { token, config } = jsonBody(ProvisionBody, bodyText(request));
@@ -45,6 +49,18 @@ export function ownerRoutes(app: FastifyInstance, operations: OwnerOperations): 
     provisioning.assertOwner(keyHash, "enrolling a node key");
     const { key } = jsonBody(NodeKeyBody, bodyText(request));
     return reply.code(201).send({ keyHash: await nodeKeys.enrol(Uint8Array.fromBase64(key)) });
+  });
+  app.put("/v1/node-issuers", async (request, reply) => {
+    const { keyHash } = requireClientCertificate(request.socket, "allowing a cluster to enrol its nodes");
+    provisioning.assertOwner(keyHash, "allowing a cluster to enrol its nodes");
+    await nodeIssuers.put(jsonBody(NodeIssuer, bodyText(request)));
+    return reply.code(204).send();
+  });
+  app.delete("/v1/node-issuers", async (request, reply) => {
+    const { keyHash } = requireClientCertificate(request.socket, "forbidding a cluster to enrol its nodes");
+    provisioning.assertOwner(keyHash, "forbidding a cluster to enrol its nodes");
+    await nodeIssuers.remove(splitTarget(request.url).query.get("issuer") ?? "");
+    return reply.code(204).send();
   });
   app.post("/v1/accept-rollback", async (request, reply) => {
     const { keyHash } = requireClientCertificate(request.socket, "accepting a roll-back");

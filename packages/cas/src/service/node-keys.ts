@@ -34,15 +34,22 @@ export class NodeKeys {
     return this.#keys;
   }
 
-  /** Enrols a key; harmless when it is enrolled already. Returns its hash, as policies name it in `NODE_KEY:…`. Throws `bad_request`. */
-  async enrol(spki: Uint8Array): Promise<string> {
+  isEnrolled(spki: Uint8Array): boolean {
+    return this.#context.database.ids("node-key").has(keyHash(spki));
+  }
+
+  /**
+   * Enrols a key; harmless when it is enrolled already. `node` is its node's name where the cluster vouched for it. Returns the key's hash, as
+   * policies name it in `NODE_KEY:…`. Throws `bad_request`.
+   */
+  async enrol(spki: Uint8Array, node?: string): Promise<string> {
     assertAgentKey(spki);
     const id = keyHash(spki);
     const context = this.#context;
     if (context.database.ids("node-key").has(id)) return id;
     await context.database.transact((tx) => {
       tx.put({ kind: "node-key", id }, { key: spki.toBase64(), enrolledAt: context.now().toISOString() } satisfies NodeKeyRecord);
-      context.audit.append(tx, "node_key_enrolled", { key: id });
+      context.audit.append(tx, "node_key_enrolled", { key: id, ...(node === undefined ? {} : { node }) });
     });
     this.#keys = [...this.#keys, spki];
     return id;

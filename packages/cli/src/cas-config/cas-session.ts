@@ -71,7 +71,11 @@ function casClient(address: string, pin: CasPin, clientIdentity: CasConfig["iden
 
 /** PEM file with a PKCS#8 key followed by a certificate (C-20), or the own identity. */
 export async function clientIdentity(file: string | undefined, config: CasConfig): Promise<CasConfig["identity"]> {
-  if (file === undefined) return config.identity;
+  return file === undefined ? config.identity : readIdentityFile(file);
+}
+
+/** PEM file with a PKCS#8 key followed by a certificate (C-20). Throws E-IDENTITY. */
+export async function readIdentityFile(file: string): Promise<CasConfig["identity"]> {
   const text = await readFile(file, "utf8").catch((cause: unknown) => {
     throw new CliError("E-IDENTITY", `${file} cannot be read`, { cause });
   });

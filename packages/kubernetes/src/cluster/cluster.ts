@@ -16,14 +16,16 @@ export type Header = Pick<PlatformObject, "apiVersion" | "kind" | "metadata">;
 export type WatchEvent = { readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" | "ERROR"; readonly object: unknown };
 
 interface Call {
-  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
   readonly body?: unknown;
   readonly contentType?: string;
+  readonly accept?: string;
   readonly signal?: AbortSignal | undefined;
 }
 
 const ObjectList = z.object({ metadata: z.object({ resourceVersion: z.string().default("") }), items: z.array(z.looseObject({})) });
+const TokenAnswer = z.object({ status: z.object({ token: z.string() }) });
 const Status = z.object({ message: z.string(), reason: z.string().optional() });
 const Watched = z.object({ type: z.enum(["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]), object: z.looseObject({}) });
 
@@ -65,8 +67,13 @@ export class Cluster {
     });
   }
 
-  async create(object: PlatformObject): Promise<unknown> {
-    return this.#json({ method: "POST", path: collectionPath(collectionOf(object)), body: object });
+  async create(object: PlatformObject, signal?: AbortSignal): Promise<unknown> {
+    return this.#json({ method: "POST", path: collectionPath(collectionOf(object)), body: object, signal });
+  }
+
+  /** Replaces an object whose `metadata.resourceVersion` must still be the present one; else ClusterError with status 409. */
+  async replace(object: PlatformObject, signal?: AbortSignal): Promise<unknown> {
+    return this.#json({ method: "PUT", path: objectPath(object), body: object, signal });
   }
 
   /** Merges fields into an object that exists. */
@@ -137,6 +144,21 @@ export class Cluster {
     });
   }
 
+  /** A service-account token for the given audiences, bound to a pod. */
+  async requestToken(namespace: string, account: string, spec: object): Promise<string> {
+    const answer = await this.#json({
+      method: "POST",
+      path: `/api/v1/namespaces/${namespace}/serviceaccounts/${account}/token`,
+      body: { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec },
+    });
+    return TokenAnswer.parse(answer).status.token;
+  }
+
+  /** Any document that the API serves below a fixed path. */
+  read(path: string): Promise<unknown> {
+    return this.#json({ method: "GET", path, accept: "application/json, */*" });
+  }
+
   /** Log of a pod's first container. */
   async podLog(namespace: string, pod: string, limitBytes = 1024 * 1024): Promise<string> {
     const answer = await this.#open({ method: "GET", path: `/api/v1/namespaces/${namespace}/pods/${pod}/log?limitBytes=${limitBytes}` });
@@ -163,7 +185,7 @@ export class Cluster {
     const server = this.config.getCurrentCluster()?.server;
     if (server === undefined) throw noCluster();
     const body = call.body === undefined ? undefined : JSON.stringify(call.body);
-    const options: RequestOptions = { method: call.method, headers: { accept: "application/json" } };
+    const options: RequestOptions = { method: call.method, headers: { accept: call.accept ?? "application/json" } };
     if (call.signal !== undefined) options.signal = call.signal;
     await this.config.applyToHTTPSOptions(options);
     options.headers = {

@@ -117,7 +117,7 @@ export type LasResource = z.infer<typeof LasResource>;
 export const SgxPluginResource = z.object({
   metadata: Metadata,
   spec: z.object({ nodeSelector: placement.nodeSelector, devicesPerNode: z.number().default(100) }).prefault({}),
-  status: z.object({ conditions: z.array(Condition).default([]) }).prefault({}),
+  status: z.object({ state: z.enum(STATES).optional(), conditions: z.array(Condition).default([]) }).prefault({}),
 });
 export type SgxPluginResource = z.infer<typeof SgxPluginResource>;
 

@@ -18,7 +18,7 @@ async function startAgent(t: TestContext, decisions: AgentDecision[] = []): Prom
   const inspect = () => Promise.reject(new KubernetesError("E-AGENT-CALLER", "no container here"));
   const server = createAgentServer({
     key,
-    version: "1.2.3",
+    identity: () => describeAgent(key, "1.2.3"),
     measuring: { inspect, findNamedDigest: async () => undefined, machine: { proc: "/proc", root: "" } },
     now: () => new Date(),
     onDecision: (decision) => decisions.push(decision),

@@ -1,10 +1,12 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
 import { createNodeStatement, encodeEvidence, NODE_AGENT_MEASUREMENT, nodeKeyHash } from "@vouchsafe/attestation";
-import { type AgentReply, AgentRequest, encodeFrame, FrameDecoder } from "@vouchsafe/protocol";
+import { type AgentReply, AgentRequest, encodeFrame, FrameDecoder, StartNote } from "@vouchsafe/protocol";
 import { z } from "zod";
 import { KubernetesError } from "../kubernetes-error.ts";
-import { type CallerMeasurement, type Measuring, measureCaller } from "./measure-caller.ts";
+import type { RunningContainer } from "./container-runtime.ts";
+import { type CallerMeasurement, identifyCaller, type Measuring, measureCaller } from "./measure-caller.ts";
+import type { Connection } from "./tcp-owner.ts";
 
 /** What the agent answers to whoever asks who it is: nothing secret. */
 export const AgentIdentity = z.strictObject({
@@ -14,23 +16,30 @@ export const AgentIdentity = z.strictObject({
   publicKey: z.base64().max(1024),
   keyHash: z.string().max(64),
   evidence: z.array(z.string().max(32)),
+  /** What the cluster says about this key; absent while it said nothing. */
+  statement: z.string().max(4096).exactOptional(),
+  /** Why services could not start on this node, with what to do; absent when they can. */
+  problem: z.string().max(1024).exactOptional(),
 });
 export type AgentIdentity = z.infer<typeof AgentIdentity>;
 export const IdentityRequest = z.strictObject({ type: z.literal("identity") });
-const Request = z.discriminatedUnion("type", [AgentRequest, IdentityRequest]);
+const Request = z.discriminatedUnion("type", [AgentRequest, IdentityRequest, StartNote]);
 
 export interface AgentOptions {
   readonly key: KeyObject;
-  readonly version: string;
   readonly measuring: Measuring;
   readonly now: () => Date;
+  /** What the agent says about itself at the moment. */
+  readonly identity: () => AgentIdentity;
   /** Told of every decision; the error is a RefusedCaller where the container is known. */
   readonly onDecision: (decision: AgentDecision) => void;
 }
 
 export type AgentDecision =
   | { readonly kind: "vouched"; readonly measurement: CallerMeasurement }
-  | { readonly kind: "refused"; readonly error: KubernetesError; readonly peer: string };
+  | { readonly kind: "refused"; readonly error: KubernetesError; readonly peer: string }
+  /** A launcher said why its service does not start. */
+  | { readonly kind: "noted"; readonly container: RunningContainer; readonly phase: StartNote["phase"]; readonly message: string };
 
 const REQUEST_MAX_BYTES = 4096;
 const CONNECTION_TIMEOUT_MS = 10_000;
@@ -46,7 +55,6 @@ export function describeAgent(key: KeyObject, version: string): AgentIdentity {
 
 /** The node agent's service: one request, one answer, then the connection ends. Listens when the caller says so. */
 export function createAgentServer(options: AgentOptions): Server {
-  const identity = describeAgent(options.key, options.version);
   const limit = new Semaphore(MAX_MEASUREMENTS, MAX_WAITING);
   const server = createServer((socket) => {
     socket.setTimeout(CONNECTION_TIMEOUT_MS, () => socket.destroy());
@@ -64,20 +72,38 @@ export function createAgentServer(options: AgentOptions): Server {
       }
       if (request === undefined) return;
       isAnswered = true;
-      if (request.type === "identity") socket.end(encodeFrame(identity));
-      else void limit.run(() => answerEvidence(socket, request.userData, options)).then((reply) => socket.end(encodeFrame(reply)));
+      if (request.type === "identity") socket.end(encodeFrame(options.identity()));
+      else if (request.type === "note") void limit.run(() => takeNote(socket, request, options)).finally(() => socket.end());
+      else
+        void limit
+          .run(() => answerEvidence(socket, request.userData, options))
+          .then((reply) => socket.end(encodeFrame(reply ?? OVERLOADED)));
     });
   });
   server.maxConnections = MAX_CONNECTIONS;
   return server;
 }
 
-async function answerEvidence(socket: Socket, userData: string, options: AgentOptions): Promise<AgentReply> {
-  const { remoteAddress = "", remotePort = 0, localAddress = "", localPort = 0 } = socket;
+const OVERLOADED: AgentReply = { type: "failure", message: "the node agent is overloaded; try again" };
+
+/** The caller's end of the connection: what is remote to us is local to it. */
+function callersEnd({ remoteAddress = "", remotePort = 0, localAddress = "", localPort = 0 }: Socket): Connection {
+  return { localAddress: remoteAddress, localPort: remotePort, remoteAddress: localAddress, remotePort: localPort };
+}
+
+async function takeNote(socket: Socket, { phase, message }: StartNote, options: AgentOptions): Promise<void> {
   try {
-    // The caller's end of the connection: what is remote to us is local to it.
-    const connection = { localAddress: remoteAddress, localPort: remotePort, remoteAddress: localAddress, remotePort: localPort };
-    const measurement = await measureCaller(connection, options.measuring);
+    const { container } = await identifyCaller(callersEnd(socket), options.measuring);
+    options.onDecision({ kind: "noted", container, phase, message: message.replaceAll(/\p{C}+/gu, " ") });
+  } catch (error) {
+    if (!(error instanceof KubernetesError)) throw error; // whoever is no container here has no pod that could be told
+  }
+}
+
+async function answerEvidence(socket: Socket, userData: string, options: AgentOptions): Promise<AgentReply> {
+  const { remoteAddress, remotePort } = socket;
+  try {
+    const measurement = await measureCaller(callersEnd(socket), options.measuring);
     const evidence = createNodeStatement(
       {
         userData: Uint8Array.fromBase64(userData, { lastChunkHandling: "strict" }),
@@ -116,9 +142,10 @@ class Semaphore {
     this.#maxWaiting = maxWaiting;
   }
 
-  async run(work: () => Promise<AgentReply>): Promise<AgentReply> {
+  /** Undefined: too many wait already, and the work was not done. */
+  async run<T>(work: () => Promise<T>): Promise<T | undefined> {
     if (this.#free === 0) {
-      if (this.#waiting.length >= this.#maxWaiting) return { type: "failure", message: "the node agent is overloaded; try again" };
+      if (this.#waiting.length >= this.#maxWaiting) return undefined;
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     } else {
       this.#free -= 1;

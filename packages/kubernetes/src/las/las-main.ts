@@ -1,17 +1,22 @@
 import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { z } from "zod";
 import { Cluster } from "../cluster/cluster.ts";
 import { inClusterConfig } from "../cluster/in-cluster-config.ts";
 import { logTo } from "../cluster/log.ts";
 import { recordEvent } from "../cluster/record-event.ts";
-import { AGENT_RECORD_LABEL, AGENT_RECORD_PREFIX } from "../objects/las-objects.ts";
+import { AGENT_RECORD_LABEL, AGENT_RECORD_PREFIX } from "../objects/agent-rights.ts";
 import { PLATFORM_VERSION } from "../platform-version.ts";
 import { openAgentKey } from "./agent-key.ts";
-import { type AgentDecision, createAgentServer, describeAgent } from "./agent-server.ts";
+import { type AgentDecision, type AgentIdentity, createAgentServer, describeAgent } from "./agent-server.ts";
 import { ContainerRuntime, type RunningContainer } from "./container-runtime.ts";
+import { EnrolmentStatement } from "./enrolment.ts";
+import { EventBudget } from "./event-budget.ts";
 import { readLasSettings } from "./las-settings.ts";
 import { RefusedCaller } from "./measure-caller.ts";
-import { installSeccompProfile } from "./seccomp-profile.ts";
+import { findNodeProblem } from "./node-abilities.ts";
+import { installSeccompProfile, SECCOMP_PROFILE } from "./seccomp-profile.ts";
 
 /** The node agent's program: one on each node, started by the operator's DaemonSet. */
 const PUBLISH_INTERVAL_MS = 60_000;
@@ -21,11 +26,13 @@ const settings = readLasSettings(process.env);
 const cluster = new Cluster(inClusterConfig());
 const key = openAgentKey(settings.stateDirectory);
 const identity = describeAgent(key, PLATFORM_VERSION);
+const enrolment = new EnrolmentStatement(cluster, settings.pod, identity.keyHash);
 installSeccompProfile(settings.seccompDirectory);
+const notes = new EventBudget();
 const runtime = new ContainerRuntime(settings.containerRuntime);
 const server = createAgentServer({
   key,
-  version: PLATFORM_VERSION,
+  identity: describeMyself,
   measuring: { inspect: (id) => runtime.inspect(id), findNamedDigest, machine: { proc: "/proc", root: settings.hostRoot } },
   now: () => new Date(),
   onDecision: report,
@@ -45,14 +52,23 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
+/** Looked at anew each time: somebody may have changed the node's settings. */
+function describeMyself(): AgentIdentity {
+  const problem = findNodeProblem("/proc", settings.seccompDirectory);
+  const statement = enrolment.token;
+  return { ...identity, ...(statement === undefined ? {} : { statement }), ...(problem === undefined ? {} : { problem }) };
+}
+
 /** Shows the agent's key to the cluster; an admission policy ties the record to this node. Tried again at the next interval. */
 async function publish(): Promise<void> {
+  if (!existsSync(join(settings.seccompDirectory, SECCOMP_PROFILE))) installSeccompProfile(settings.seccompDirectory);
+  await enrolment.refresh(Date.now()).catch((error: Error) => log("statement_missing", { reason: error.message }));
   const name = `${AGENT_RECORD_PREFIX}${settings.node}`;
   try {
     await cluster.apply({
       apiVersion: "v1",
       kind: "ConfigMap",
-      metadata: { name, namespace: settings.namespace, labels: { [AGENT_RECORD_LABEL]: "true" } },
+      metadata: { name, namespace: settings.pod.namespace, labels: { [AGENT_RECORD_LABEL]: "true" } },
       data: { node: settings.node, host: settings.host, port: String(settings.port), identity: JSON.stringify(identity) },
     });
   } catch (error) {
@@ -84,6 +100,13 @@ function report(decision: AgentDecision): void {
       const message = `${error.message}${error.remedy === undefined ? "" : `. ${error.remedy}`}`;
       void recordEvent(cluster, error.container.pod, { type: "Warning", reason: "EvidenceRefused", message });
     }
+    return;
+  }
+  if (decision.kind === "noted") {
+    const { pod } = decision.container;
+    log("start_note", { pod: `${pod.namespace}/${pod.name}`, phase: decision.phase, reason: decision.message });
+    const reason = decision.phase === "failed" ? "StartRefused" : "StartWaiting";
+    if (notes.mayTell(pod.uid, Date.now())) void recordEvent(cluster, pod, { type: "Warning", reason, message: decision.message });
     return;
   }
   const { container, imageDigest, service } = decision.measurement;

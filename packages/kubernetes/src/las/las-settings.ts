@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { KubernetesError } from "../kubernetes-error.ts";
+import type { AgentPod } from "./enrolment.ts";
 
 const Settings = z.object({
   VOUCHSAFE_NODE_NAME: z.string().min(1),
@@ -10,6 +11,8 @@ const Settings = z.object({
   VOUCHSAFE_CONTAINER_RUNTIME: z.string().startsWith("/"),
   VOUCHSAFE_SECCOMP_DIRECTORY: z.string().startsWith("/"),
   VOUCHSAFE_HOST_ROOT: z.string().startsWith("/"),
+  VOUCHSAFE_POD_NAME: z.string().min(1),
+  VOUCHSAFE_POD_UID: z.string().min(1),
 });
 
 export interface LasSettings {
@@ -18,7 +21,8 @@ export interface LasSettings {
   readonly host: string;
   readonly port: number;
   readonly stateDirectory: string;
-  readonly namespace: string;
+  /** The agent's own pod. */
+  readonly pod: AgentPod;
   readonly containerRuntime: string;
   readonly seccompDirectory: string;
   /** Where the node's root directory is mounted. */
@@ -38,7 +42,7 @@ export function readLasSettings(environment: Readonly<Record<string, string | un
     host: values.VOUCHSAFE_AGENT_HOST,
     port: Number(values.VOUCHSAFE_AGENT_PORT),
     stateDirectory: values.VOUCHSAFE_AGENT_STATE,
-    namespace: values.VOUCHSAFE_AGENT_NAMESPACE,
+    pod: { namespace: values.VOUCHSAFE_AGENT_NAMESPACE, name: values.VOUCHSAFE_POD_NAME, uid: values.VOUCHSAFE_POD_UID },
     containerRuntime: values.VOUCHSAFE_CONTAINER_RUNTIME,
     seccompDirectory: values.VOUCHSAFE_SECCOMP_DIRECTORY,
     hostRoot: values.VOUCHSAFE_HOST_ROOT,

@@ -59,19 +59,29 @@ const refuse = (message: string, remedy?: string) => new KubernetesError("E-AGEN
  * Throws E-AGENT-CALLER with the first reason why the agent must not vouch for the caller, and E-AGENT-RUNTIME.
  */
 export async function measureCaller(connection: Connection, measuring: Measuring): Promise<CallerMeasurement> {
-  const { proc } = measuring.machine;
-  const owners = findConnectionOwners(connection, proc);
-  const ids = new Set(owners.map(({ pid }) => findContainerId(pid, proc)));
-  const [containerId] = ids;
-  if (containerId === undefined || ids.size !== 1) {
-    throw refuse(owners.length === 0 ? "the caller is not on this machine" : "the caller is not one container of this machine");
-  }
-  const container = await measuring.inspect(containerId);
+  const { container, owners } = await identifyCaller(connection, measuring);
   try {
     return await measureContainer(container, owners, measuring);
   } catch (error) {
     throw error instanceof KubernetesError ? new RefusedCaller(container, error) : error;
   }
+}
+
+/**
+ * Which container is at the other end of a connection: nothing more is said about it, and any process in it may have called. Throws
+ * E-AGENT-CALLER, E-AGENT-RUNTIME.
+ */
+export async function identifyCaller(
+  connection: Connection,
+  { inspect, machine }: Measuring,
+): Promise<{ readonly container: RunningContainer; readonly owners: readonly ProcessIdentity[] }> {
+  const owners = findConnectionOwners(connection, machine.proc);
+  const ids = new Set(owners.map(({ pid }) => findContainerId(pid, machine.proc)));
+  const [containerId] = ids;
+  if (containerId === undefined || ids.size !== 1) {
+    throw refuse(owners.length === 0 ? "the caller is not on this machine" : "the caller is not one container of this machine");
+  }
+  return { container: await inspect(containerId), owners };
 }
 
 async function measureContainer(

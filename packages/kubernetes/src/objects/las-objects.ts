@@ -1,11 +1,9 @@
 import type { LasResource } from "../custom-resources/resources.ts";
+import { AGENT_ACCOUNT } from "./agent-rights.ts";
 import { componentLabels, componentSelector, definedFields, type OwnerReference, type PlatformObject } from "./platform-object.ts";
 
 /** Labels that charts select nodes by (CL-65). */
 export const NODE_LABELS = { "las.scontain.com/ok": "true", "sgx.intel.com/capable": "true" } as const;
-/** ConfigMaps in which agents publish their keys, one for each node: `las-<node>`. */
-export const AGENT_RECORD_PREFIX = "las-";
-export const AGENT_RECORD_LABEL = "vouchsafe.dev/node-agent";
 /** Directory of the agent's key on the node. */
 export const AGENT_STATE_DIRECTORY = "/var/lib/vouchsafe/las";
 
@@ -35,6 +33,8 @@ export function planLas(las: LasResource, release: { readonly image: string }): 
       ...Object.entries(environment).map(([variable, value]) => ({ name: variable, value })),
       { name: "VOUCHSAFE_NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } },
       { name: "VOUCHSAFE_AGENT_HOST", valueFrom: { fieldRef: { fieldPath: "status.hostIP" } } },
+      { name: "VOUCHSAFE_POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
+      { name: "VOUCHSAFE_POD_UID", valueFrom: { fieldRef: { fieldPath: "metadata.uid" } } },
     ],
     ports: [{ name: "las", containerPort: spec.port, hostPort: spec.port, protocol: "TCP" }],
     readinessProbe: { tcpSocket: { port: spec.port }, periodSeconds: 5 },
@@ -84,76 +84,5 @@ export function planLas(las: LasResource, release: { readonly image: string }): 
       },
     },
   };
-  return [daemonSet, ...agentRights(spec.namespace)].map(definedFields);
-}
-
-const AGENT_ACCOUNT = "vouchsafe-las";
-
-/**
- * What agents may do in the cluster: publish their own key, and tell a pod why it was refused. All agents share one account, so an admission
- * policy ties each record to the node that the account's token was issued for: a node cannot publish a key for another one.
- */
-function agentRights(namespace: string): readonly PlatformObject[] {
-  const labels = componentLabels("las", "las");
-  const account = { kind: "ServiceAccount", name: AGENT_ACCOUNT, namespace };
-  const user = `system:serviceaccount:${namespace}:${AGENT_ACCOUNT}`;
-  const admission = "vouchsafe-las-own-record";
-  return [
-    { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: AGENT_ACCOUNT, namespace, labels } },
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "Role",
-      metadata: { name: AGENT_ACCOUNT, namespace, labels },
-      rules: [{ apiGroups: [""], resources: ["configmaps"], verbs: ["get", "create", "patch"] }],
-    },
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "RoleBinding",
-      metadata: { name: AGENT_ACCOUNT, namespace, labels },
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: AGENT_ACCOUNT },
-      subjects: [account],
-    },
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "ClusterRole",
-      metadata: { name: AGENT_ACCOUNT, labels },
-      rules: [
-        { apiGroups: [""], resources: ["pods"], verbs: ["get"] },
-        { apiGroups: [""], resources: ["events"], verbs: ["create"] },
-      ],
-    },
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "ClusterRoleBinding",
-      metadata: { name: AGENT_ACCOUNT, labels },
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: AGENT_ACCOUNT },
-      subjects: [account],
-    },
-    {
-      apiVersion: "admissionregistration.k8s.io/v1",
-      kind: "ValidatingAdmissionPolicy",
-      metadata: { name: admission, labels },
-      spec: {
-        failurePolicy: "Fail",
-        matchConstraints: {
-          resourceRules: [{ apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE", "UPDATE"], resources: ["configmaps"] }],
-        },
-        matchConditions: [{ name: "by-an-agent", expression: `request.userInfo.username == '${user}'` }],
-        validations: [
-          {
-            expression:
-              "'authentication.kubernetes.io/node-name' in request.userInfo.extra && " +
-              `object.metadata.name == '${AGENT_RECORD_PREFIX}' + request.userInfo.extra['authentication.kubernetes.io/node-name'][0]`,
-            message: "a node agent may write the record of its own node only",
-          },
-        ],
-      },
-    },
-    {
-      apiVersion: "admissionregistration.k8s.io/v1",
-      kind: "ValidatingAdmissionPolicyBinding",
-      metadata: { name: admission, labels },
-      spec: { policyName: admission, validationActions: ["Deny"] },
-    },
-  ];
+  return [definedFields(daemonSet)];
 }

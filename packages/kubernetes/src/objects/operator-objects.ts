@@ -1,4 +1,6 @@
 import { CUSTOM_RESOURCE_DEFINITIONS } from "../custom-resources/definitions.ts";
+import { planAgentRights } from "./agent-rights.ts";
+import { OPERATOR_NAME, planOperatorRights } from "./operator-rights.ts";
 import {
   componentLabels,
   componentSelector,
@@ -21,13 +23,15 @@ export interface PlatformSettings {
   readonly withSgxPlugin: boolean;
 }
 
-export const OPERATOR_NAME = "vouchsafe-operator";
+/** Answers `/live`, `/ready`, and what the operator sees of its cluster. */
+export const OPERATOR_HEALTH_PORT = 8080;
 
 /** The definitions, the operator with its rights, and one LAS and one SGXPlugin: what `sconectl init` applies, in this order. */
 export function planPlatform(settings: PlatformSettings): readonly PlatformObject[] {
   return [
     ...platformNamespace(settings.namespace),
     ...CUSTOM_RESOURCE_DEFINITIONS.map(asObject),
+    ...planAgentRights(settings.namespace),
     ...planOperator(settings),
     ...planNodes(settings),
   ];
@@ -44,89 +48,64 @@ export const platformNamespace = (name: string): readonly PlatformObject[] => [
 
 const asObject = (definition: (typeof CUSTOM_RESOURCE_DEFINITIONS)[number]): PlatformObject => ({ ...definition });
 
-/** The operator with the rights it needs, and no others: it reads no Secret. */
+/** The operator with its rights. Two replicas: one works, the other takes over within seconds when it is gone. */
 export function planOperator(settings: PlatformSettings): readonly PlatformObject[] {
   const { namespace } = settings;
   const labels = componentLabels("operator", OPERATOR_NAME);
-  const own = ["get", "list", "watch"];
-  const manage = [...own, "create", "patch", "update", "delete"];
+  const selector = componentSelector("operator", OPERATOR_NAME);
+  const container = {
+    name: "operator",
+    image: settings.images.operator,
+    imagePullPolicy: settings.imagePullPolicy,
+    env: [
+      { name: "VOUCHSAFE_CAS_IMAGE", value: settings.images.cas },
+      { name: "VOUCHSAFE_LAS_IMAGE", value: settings.images.las },
+      { name: "VOUCHSAFE_NAMESPACE", valueFrom: { fieldRef: { fieldPath: "metadata.namespace" } } },
+      { name: "VOUCHSAFE_POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
+    ],
+    ports: [{ name: "health", containerPort: OPERATOR_HEALTH_PORT, protocol: "TCP" }],
+    livenessProbe: { httpGet: { path: "/live", port: "health" }, periodSeconds: 20, failureThreshold: 3 },
+    readinessProbe: { httpGet: { path: "/ready", port: "health" }, periodSeconds: 5 },
+    securityContext: RESTRICTED_CONTAINER,
+    resources: { requests: { cpu: "20m", memory: "96Mi" } },
+    volumeMounts: [{ name: "tmp", mountPath: "/tmp" }],
+  };
+  const apart = { topologyKey: "kubernetes.io/hostname", labelSelector: { matchLabels: selector } };
   const objects: readonly PlatformObject[] = [
-    { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: OPERATOR_NAME, namespace, labels } },
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "ClusterRole",
-      metadata: { name: OPERATOR_NAME, labels },
-      rules: [
-        { apiGroups: ["base.scone.cloud"], resources: ["las", "sgxplugins"], verbs: own },
-        { apiGroups: ["services.scone.cloud"], resources: ["cas"], verbs: own },
-        { apiGroups: ["cas.scone.cloud"], resources: ["signedpolicies", "encryptedpolicies"], verbs: own },
-        {
-          apiGroups: ["base.scone.cloud", "services.scone.cloud", "cas.scone.cloud"],
-          resources: ["las/status", "sgxplugins/status", "cas/status", "signedpolicies/status", "encryptedpolicies/status"],
-          verbs: ["get", "patch", "update"],
-        },
-        { apiGroups: [""], resources: ["services", "configmaps", "serviceaccounts"], verbs: manage },
-        { apiGroups: ["apps"], resources: ["statefulsets", "daemonsets"], verbs: manage },
-        { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: manage },
-        {
-          apiGroups: ["admissionregistration.k8s.io"],
-          resources: ["validatingadmissionpolicies", "validatingadmissionpolicybindings"],
-          verbs: manage,
-        },
-        { apiGroups: [""], resources: ["pods"], verbs: own },
-        { apiGroups: [""], resources: ["nodes"], verbs: [...own, "patch"] },
-        { apiGroups: [""], resources: ["nodes/status"], verbs: ["patch"] },
-        { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
-        // The agents' rights: whoever grants a right must hold it.
-        {
-          apiGroups: ["rbac.authorization.k8s.io"],
-          resources: ["roles", "rolebindings", "clusterroles", "clusterrolebindings"],
-          verbs: manage,
-        },
-      ],
-    },
-    {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "ClusterRoleBinding",
-      metadata: { name: OPERATOR_NAME, labels },
-      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: OPERATOR_NAME },
-      subjects: [{ kind: "ServiceAccount", name: OPERATOR_NAME, namespace }],
-    },
+    ...planOperatorRights(namespace),
     {
       apiVersion: "apps/v1",
       kind: "Deployment",
       metadata: { name: OPERATOR_NAME, namespace, labels },
       spec: {
-        replicas: 1,
-        strategy: { type: "Recreate" }, // two operators at once would do everything twice
-        selector: { matchLabels: componentSelector("operator", OPERATOR_NAME) },
+        replicas: 2,
+        selector: { matchLabels: selector },
         template: {
           metadata: { labels },
           spec: {
             serviceAccountName: OPERATOR_NAME,
             securityContext: RESTRICTED_POD,
             imagePullSecrets: settings.imagePullSecrets.map((name) => ({ name })),
-            containers: [
-              {
-                name: "operator",
-                image: settings.images.operator,
-                imagePullPolicy: settings.imagePullPolicy,
-                env: [
-                  { name: "VOUCHSAFE_CAS_IMAGE", value: settings.images.cas },
-                  { name: "VOUCHSAFE_LAS_IMAGE", value: settings.images.las },
-                ],
-                ports: [{ name: "health", containerPort: 8080, protocol: "TCP" }],
-                livenessProbe: { httpGet: { path: "/live", port: "health" }, periodSeconds: 20, failureThreshold: 3 },
-                readinessProbe: { httpGet: { path: "/ready", port: "health" }, periodSeconds: 5 },
-                securityContext: RESTRICTED_CONTAINER,
-                resources: { requests: { cpu: "20m", memory: "96Mi" } },
-                volumeMounts: [{ name: "tmp", mountPath: "/tmp" }],
-              },
-            ],
+            affinity: { podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 1, podAffinityTerm: apart }] } },
+            terminationGracePeriodSeconds: 15,
+            containers: [container],
             volumes: [{ name: "tmp", emptyDir: {} }],
           },
         },
       },
+    },
+    {
+      apiVersion: "policy/v1",
+      kind: "PodDisruptionBudget",
+      metadata: { name: OPERATOR_NAME, namespace, labels },
+      spec: { minAvailable: 1, selector: { matchLabels: selector } },
+    },
+    // Nobody calls the operator but its node's kubelet, which network policies do not concern.
+    {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "NetworkPolicy",
+      metadata: { name: OPERATOR_NAME, namespace, labels },
+      spec: { podSelector: { matchLabels: selector }, policyTypes: ["Ingress"], ingress: [] },
     },
   ];
   return objects.map(definedFields);

@@ -5,6 +5,8 @@ export interface PlatformObject {
   readonly metadata: {
     readonly name: string;
     readonly namespace?: string;
+    /** Where an object is replaced: the version that must still be there. */
+    readonly resourceVersion?: string;
     readonly labels?: Readonly<Record<string, string>>;
     readonly annotations?: Readonly<Record<string, string>>;
     readonly ownerReferences?: readonly OwnerReference[];
@@ -20,6 +22,8 @@ export interface OwnerReference {
   readonly controller: true;
 }
 
+/** Resources that charts request to land on a node with a TEE (CL-64). */
+export const DEVICE_RESOURCES = ["sgx.intel.com/enclave", "sgx.k8s.io/sgx"] as const;
 export const PLATFORM_NAMESPACE = "scone-system";
 export const PART_OF = "vouchsafe";
 /** User and group of the platform's own unprivileged pods. */

@@ -3,8 +3,17 @@ import type { CasProbe } from "./cas-probe.ts";
 import { type ConditionChange, condition, mergeConditions } from "./conditions.ts";
 import type { PodHealth } from "./pod-health.ts";
 
-/** Status of a CAS resource from what was really seen: its pod, and what the CAS said (CL-60, section 10.2). */
-export function judgeCas(cas: CasResource, pod: PodHealth, probe: CasProbe | undefined, now: Date): object {
+/**
+ * Status of a CAS resource from what was really seen: its pod, and what the CAS said (CL-60, section 10.2). `enrolment` is what came of telling it
+ * about node agents; the state does not depend on it, since the CAS serves whomever it knows.
+ */
+export function judgeCas(
+  cas: CasResource,
+  pod: PodHealth,
+  probe: CasProbe | undefined,
+  enrolment: ConditionChange | undefined,
+  now: Date,
+): object {
   const { name, namespace = "default" } = cas.metadata;
   const running = condition("Running", pod.state === "HEALTHY", pod.reason, pod.message);
   const snapshots = cas.spec.databaseSnapshots.enabled
@@ -21,7 +30,7 @@ export function judgeCas(cas: CasResource, pod: PodHealth, probe: CasProbe | und
     migrationNodeRatio: "0/0",
     observedGeneration: cas.metadata.generation,
     ...fields,
-    conditions: mergeConditions(cas.status.conditions, [running, ...conditions], now),
+    conditions: mergeConditions(cas.status.conditions, [running, ...conditions, ...(enrolment === undefined ? [] : [enrolment])], now),
   });
   if (probe === undefined || probe.kind === "unreachable") {
     const reason = probe === undefined ? pod.message : probe.message;

@@ -76,6 +76,7 @@ function findProblem(agent: AgentSeen, wanted: readonly string[]): Problem | und
   if (agent.publishedKey !== agent.answer.publicKey) {
     return { message: "whoever answers on the agent's port has another key than the agent published", needsPerson: true };
   }
+  if (agent.answer.problem !== undefined) return { message: agent.answer.problem, needsPerson: true };
   const missing = wanted.filter((kind) => !agent.answer?.evidence.includes(kind));
   if (missing.length > 0) return { message: `the node cannot produce evidence of kind ${missing.join(", ")}`, needsPerson: true };
   return undefined;

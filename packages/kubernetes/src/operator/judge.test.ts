@@ -43,7 +43,7 @@ const casCases = [
 ] as const;
 for (const { what, pod, probe, is } of casCases) {
   test(`CL-60: a CAS ${what} is ${is[0]}`, () => {
-    const status: Readonly<Record<string, unknown>> = { ...judgeCas(cas, pod, probe, now) };
+    const status: Readonly<Record<string, unknown>> = { ...judgeCas(cas, pod, probe, undefined, now) };
     assert.deepEqual([status["state"], status["phase"], status["provisioned"]], is);
   });
 }
@@ -69,6 +69,12 @@ const lasCases = [
     state: "UNHEALTHY",
   },
   { what: "another key answers than was published", agents: [agent({ publishedKey: "BBBB" })], desired: 1, state: "UNHEALTHY" },
+  {
+    what: "a node forbids user namespaces",
+    agents: [agent({ answer: { ...identity, problem: "user namespaces are forbidden on the node" } })],
+    desired: 1,
+    state: "UNHEALTHY",
+  },
   { what: "a kind of evidence is missing", agents: [agent()], desired: 1, state: "UNHEALTHY", evidence: ["sgx"] },
 ] as const;
 for (const { what, agents, desired, state, ...rest } of lasCases) {

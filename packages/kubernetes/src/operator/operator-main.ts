@@ -1,12 +1,16 @@
+import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import { CasClient } from "@vouchsafe/protocol";
 import { Cluster } from "../cluster/cluster.ts";
 import { inClusterConfig } from "../cluster/in-cluster-config.ts";
 import { logTo } from "../cluster/log.ts";
+import { OPERATOR_HEALTH_PORT } from "../objects/operator-objects.ts";
+import { OPERATOR_NAME } from "../objects/operator-rights.ts";
+import { ELECTION_TIMES, lead } from "./leader.ts";
+import { lookAround } from "./look-around.ts";
 import { Operator } from "./operator.ts";
 
-/** The operator's program. Its settings come from its Deployment. */
-const HEALTH_PORT = 8080;
+/** The operator's program. Its settings come from its Deployment. Of its replicas one works at a time. */
 const CAS_TIMEOUT_MS = 10_000;
 
 const log = logTo(process.stderr, () => new Date());
@@ -14,29 +18,36 @@ const cluster = new Cluster(inClusterConfig());
 const stop = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort());
 
-const image = (variable: string): string => {
+const setting = (variable: string): string => {
   const value = process.env[variable];
   if (value === undefined || value === "") throw new TypeError(`${variable} is not set; the Deployment sets it`);
   return value;
 };
+const identity = `${setting("VOUCHSAFE_POD_NAME")}_${randomBytes(4).toString("hex")}`;
+const candidate = { namespace: setting("VOUCHSAFE_NAMESPACE"), name: OPERATOR_NAME, identity, times: ELECTION_TIMES };
 const operator = new Operator(
   cluster,
   {
-    casImage: image("VOUCHSAFE_CAS_IMAGE"),
-    lasImage: image("VOUCHSAFE_LAS_IMAGE"),
+    casImage: setting("VOUCHSAFE_CAS_IMAGE"),
+    lasImage: setting("VOUCHSAFE_LAS_IMAGE"),
     // Any CAS: what is sent is encrypted to one CAS, or signed and readable by whoever may read the resource.
     connect: (host, port) => new CasClient({ host, port, pin: {}, timeoutMs: CAS_TIMEOUT_MS }),
     now: () => new Date(),
   },
   log,
 );
-const health = createServer((_request, answer) => {
-  cluster.version().then(
-    () => answer.writeHead(200).end("ok\n"),
-    (error: Error) => answer.writeHead(503).end(`${error.message}\n`),
+const health = createServer((request, answer) => {
+  const reply = (status: number, text: string) => answer.writeHead(status).end(`${text}\n`);
+  // An API server that is away is no reason to restart the operator: it would only lose what it knows.
+  if (request.url === "/live") return reply(200, "ok");
+  if (request.url === "/surroundings") return void lookAround(new Date()).then((seen) => reply(200, JSON.stringify(seen)));
+  return void cluster.version().then(
+    () => reply(200, "ok"),
+    (error: Error) => reply(503, error.message),
   );
-}).listen(HEALTH_PORT);
-log("operator_started", { cluster: await cluster.version() });
-await operator.run(stop.signal);
+}).listen(OPERATOR_HEALTH_PORT);
+log("operator_started", { identity });
+await lead(cluster, candidate, (signal) => operator.run(signal), log, stop.signal);
 health.close();
-process.exit(0);
+// Whoever lost the lease begins anew as a candidate, without anything left of its time as leader.
+process.exit(stop.signal.aborted ? 0 : 1);

@@ -3,20 +3,29 @@ import { z } from "zod";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { Log } from "../cluster/log.ts";
 import { recordEvent } from "../cluster/record-event.ts";
-import { CasResource, LasResource, PolicyResource, SgxPluginResource, type State } from "../custom-resources/resources.ts";
-import { AgentIdentity } from "../las/agent-server.ts";
-import { askAgentIdentity } from "../las/ask-agent.ts";
+import {
+  CasResource,
+  type Condition,
+  LasResource,
+  PolicyResource,
+  SgxPluginResource,
+  STATES,
+  type State,
+} from "../custom-resources/resources.ts";
 import { planCas } from "../objects/cas-objects.ts";
-import { AGENT_RECORD_LABEL, NODE_LABELS, planLas } from "../objects/las-objects.ts";
-import { componentSelector, type PlatformObject } from "../objects/platform-object.ts";
+import { planLas } from "../objects/las-objects.ts";
+import type { PlatformObject } from "../objects/platform-object.ts";
+import { AgentDirectory, type KnownAgent } from "./agent-directory.ts";
 import { probeCas } from "./cas-probe.ts";
 import { condition, mergeConditions } from "./conditions.ts";
 import { judgeCas } from "./judge-cas.ts";
-import { type AgentSeen, judgeLas } from "./judge-las.ts";
+import { judgeLas } from "./judge-las.ts";
+import { lookAtAgents } from "./look-at-agents.ts";
+import { labelNodes } from "./node-labels.ts";
 import { judgePod, Pod } from "./pod-health.ts";
 import { uploadPolicy } from "./reconcile-policy.ts";
-import { offerDevices } from "./sgx-plugin.ts";
-import { watchResources } from "./watch-resources.ts";
+import { offerDevices, withdrawDevices } from "./sgx-plugin.ts";
+import { type ResourceChange, watchResources } from "./watch-resources.ts";
 import { type NextLook, WorkQueue } from "./work-queue.ts";
 
 export interface OperatorSettings {
@@ -39,7 +48,11 @@ const KINDS = [
   { apiVersion: "cas.scone.cloud/v1beta1", kind: "SignedPolicy" },
   { apiVersion: "cas.scone.cloud/v1beta1", kind: "EncryptedPolicy" },
 ] as const;
-const HeaderOfItem = z.object({ metadata: z.object({ name: z.string(), namespace: z.string().optional() }) });
+const HeaderOfItem = z.object({
+  metadata: z.object({ name: z.string(), namespace: z.string().optional(), uid: z.string(), generation: z.number().default(0) }),
+});
+/** Looked at once at the start, so that nodes are set right although the resource was removed while no operator ran. */
+const FIRST_LOOKS = ["LAS  ", "SGXPlugin  "];
 
 /** Brings the cluster to what the platform's resources say, and writes into their status what was really seen. */
 export class Operator {
@@ -48,6 +61,9 @@ export class Operator {
   readonly #log: Log;
   readonly #queue: WorkQueue;
   readonly #policyTries = new Map<string, number>();
+  readonly #agents = new AgentDirectory();
+  /** Keys by kind, with the version of the wish that was last put into the queue: a change of status alone is our own and no news. */
+  readonly #wishes = new Map<string, string>();
 
   constructor(cluster: Cluster, settings: OperatorSettings, log: Log) {
     this.#cluster = cluster;
@@ -59,13 +75,24 @@ export class Operator {
     );
   }
 
-  /** Works until `signal` aborts. */
+  /** Works until `signal` aborts; returns when everything begun has ended. */
   async run(signal: AbortSignal): Promise<void> {
     const watches = KINDS.map((collection) =>
-      watchResources(this.#cluster, collection, (object) => this.#queue.add(keyOf(collection.kind, object)), this.#log, signal),
+      watchResources(this.#cluster, collection, (change) => this.#note(collection.kind, change), this.#log, signal),
     );
+    for (const key of FIRST_LOOKS) this.#queue.add(key);
     await Promise.all(watches);
-    this.#queue.stop();
+    await this.#queue.stop();
+  }
+
+  #note(kind: string, { object, isRemoved, isListed }: ResourceChange): void {
+    const key = keyOf(kind, object);
+    const { uid, generation } = HeaderOfItem.parse(object).metadata;
+    const wish = `${uid} ${generation}`;
+    if (isRemoved) this.#wishes.delete(key);
+    else if (!isListed && this.#wishes.get(key) === wish) return;
+    else this.#wishes.set(key, wish);
+    this.#queue.add(key);
   }
 
   async #reconcile(key: string): Promise<NextLook> {
@@ -73,8 +100,8 @@ export class Operator {
     const collection = KINDS.find((candidate) => candidate.kind === kind);
     if (collection === undefined) throw new TypeError(`no work is known for ${key}`);
     const header = { ...collection, metadata: namespace === "" ? { name } : { name, namespace } };
-    const found = await this.#cluster.find(header);
-    if (found === undefined) return undefined; // removed; its objects go with it
+    const found = name === "" ? undefined : await this.#cluster.find(header);
+    if (found === undefined) return this.#removed(collection.kind, name);
     switch (collection.kind) {
       case "CAS":
         return this.#cas(header, CasResource.parse(found));
@@ -90,64 +117,47 @@ export class Operator {
     }
   }
 
+  /** Objects in the cluster go with the resource that owns them; what was written on nodes does not. */
+  async #removed(kind: (typeof KINDS)[number]["kind"], name: string): Promise<NextLook> {
+    if (kind === "LAS") {
+      this.#agents.replace(name, []);
+      await labelNodes(this.#cluster, name, []);
+    }
+    if (kind === "SGXPlugin") await withdrawDevices(this.#cluster);
+    return undefined;
+  }
+
   async #cas(header: PlatformObject, cas: CasResource): Promise<NextLook> {
     await this.#applyAll(planCas(cas, { image: this.#settings.casImage }));
     const { name, namespace = "default" } = cas.metadata;
     const pod = Pod.safeParse(await this.#cluster.find({ apiVersion: "v1", kind: "Pod", metadata: { name: `${name}-0`, namespace } })).data;
     const health = judgePod(pod);
     const now = this.#settings.now();
-    if (health.state !== "HEALTHY") return this.#writeState(header, judgeCas(cas, health, undefined, now));
-    const probe = await this.#ask(`${name}.${namespace}`, cas.spec.service.clientPort, (client) => probeCas(client, now));
-    return this.#writeState(header, judgeCas(cas, health, probe, now));
+    if (health.state !== "HEALTHY") return this.#writeState(header, cas, judgeCas(cas, health, undefined, undefined, now));
+    const { probe, enrolment } = await this.#ask(`${name}.${namespace}`, cas.spec.service.clientPort, async (client) => {
+      const seen = await probeCas(client, now);
+      const isServing = seen.kind === "answered" && seen.statement.state === "provisioned";
+      return { probe: seen, enrolment: isServing ? await this.#agents.enrol(seen.keyHash, client) : undefined };
+    });
+    return this.#writeState(header, cas, judgeCas(cas, health, probe, enrolment, now));
   }
 
   async #las(header: PlatformObject, las: LasResource): Promise<NextLook> {
     await this.#applyAll(planLas(las, { image: this.#settings.lasImage }));
-    const { namespace } = las.spec;
-    const selector = Object.entries(componentSelector("las", las.metadata.name)).map(([label, value]) => `${label}=${value}`);
-    const pods = (await this.#cluster.list({ apiVersion: "v1", kind: "Pod", namespace }, selector.join(","))).map((pod) => Pod.parse(pod));
-    const published = await this.#publishedKeys(namespace);
-    const agents = await Promise.all(
-      pods.map(async (pod): Promise<AgentSeen> => {
-        const node = pod.spec.nodeName ?? pod.metadata.name;
-        const host = pod.status.hostIP;
-        const answer = host === undefined ? undefined : await askAgentIdentity(host, las.spec.port);
-        return { node, pod: judgePod(pod), answer, publishedKey: published.get(node) };
-      }),
+    const { desired, agents } = await lookAtAgents(this.#cluster, las);
+    const { status, readyNodes } = judgeLas(las, desired, agents, this.#settings.now());
+    await labelNodes(this.#cluster, las.metadata.name, readyNodes);
+    const known = agents.flatMap(({ node, answer }): KnownAgent[] =>
+      answer === undefined || !readyNodes.includes(node) ? [] : [{ node, publicKey: answer.publicKey, statement: answer.statement }],
     );
-    const daemonSet = DaemonSetStatus.parse(
-      await this.#cluster.find({ apiVersion: "apps/v1", kind: "DaemonSet", metadata: { name: `${las.metadata.name}-agent`, namespace } }),
-    );
-    const { status, readyNodes } = judgeLas(las, daemonSet.status.desiredNumberScheduled, agents, this.#settings.now());
-    await this.#labelNodes(readyNodes);
-    return this.#writeState(header, status);
-  }
-
-  async #publishedKeys(namespace: string): Promise<ReadonlyMap<string, string>> {
-    const records = await this.#cluster.list({ apiVersion: "v1", kind: "ConfigMap", namespace }, `${AGENT_RECORD_LABEL}=true`);
-    const keys = new Map<string, string>();
-    for (const record of records) {
-      const parsed = AgentRecord.safeParse(record);
-      const identity = parsed.success ? AgentIdentity.safeParse(parseJson(parsed.data.data.identity)) : undefined;
-      if (parsed.success && identity?.success === true) keys.set(parsed.data.data.node, identity.data.publicKey);
-    }
-    return keys;
-  }
-
-  /** CL-65: charts select nodes by these labels; a node whose agent is away loses them. */
-  async #labelNodes(ready: readonly string[]): Promise<void> {
-    const nodes = (await this.#cluster.list({ apiVersion: "v1", kind: "Node" })).map((node) => LabelledNode.parse(node));
-    for (const { metadata } of nodes) {
-      const isReady = ready.includes(metadata.name);
-      const isLabelled = Object.keys(NODE_LABELS).some((label) => metadata.labels[label] !== undefined);
-      if (isReady === isLabelled) continue;
-      const labels = isReady ? NODE_LABELS : Object.fromEntries(Object.keys(NODE_LABELS).map((label) => [label, null]));
-      await this.#cluster.merge({ apiVersion: "v1", kind: "Node", metadata: { name: metadata.name } }, { metadata: { labels } });
-    }
+    const hasNews = this.#agents.replace(las.metadata.name, known);
+    const next = await this.#writeState(header, las, status);
+    if (hasNews) for (const key of this.#wishes.keys()) if (key.startsWith("CAS ")) this.#queue.add(key);
+    return next;
   }
 
   async #sgxPlugin(header: PlatformObject, plugin: SgxPluginResource): Promise<NextLook> {
-    return this.#writeState(header, await offerDevices(this.#cluster, plugin, this.#settings.now()));
+    return this.#writeState(header, plugin, await offerDevices(this.#cluster, plugin, this.#settings.now()));
   }
 
   async #policy(key: string, header: PlatformObject, policy: PolicyResource): Promise<NextLook> {
@@ -192,26 +202,37 @@ export class Operator {
     for (const object of objects) await this.#cluster.apply(object);
   }
 
-  async #writeState(header: PlatformObject, status: object): Promise<NextLook> {
-    await this.#cluster.merge(header, { status }, "status");
-    return NEXT_LOOK_MS[StateOf.parse(status).state];
+  /** Writes what was seen; a change of state is an event too. */
+  async #writeState(header: PlatformObject, resource: Resource, seen: object): Promise<NextLook> {
+    const status = Seen.parse(seen);
+    const { state, conditions } = status;
+    await this.#cluster.merge(header, { status: seen }, "status");
+    if (state !== resource.status.state) {
+      const { name, namespace = "", uid } = resource.metadata;
+      const culprit = conditions.find((candidate) => candidate.status !== "True");
+      const isGood = state === "HEALTHY";
+      const message = isGood || culprit === undefined ? `${header.kind} ${name} is ${state}` : culprit.message;
+      this.#log("state", { kind: header.kind, name, namespace, state, reason: culprit?.reason });
+      await recordEvent(
+        this.#cluster,
+        { name, namespace, uid, apiVersion: header.apiVersion, kind: header.kind },
+        { type: state === "UNHEALTHY" ? "Warning" : "Normal", reason: isGood ? "Healthy" : (culprit?.reason ?? "Pending"), message },
+      );
+    }
+    return NEXT_LOOK_MS[state] * (0.9 + Math.random() / 5);
   }
 }
 
-const StateOf = z.object({ state: z.enum(["HEALTHY", "PENDING", "UNHEALTHY"]) });
-const DaemonSetStatus = z.object({ status: z.object({ desiredNumberScheduled: z.number().default(0) }).prefault({}) });
-const AgentRecord = z.object({ data: z.object({ node: z.string(), identity: z.string().max(16_384) }) });
-const LabelledNode = z.object({ metadata: z.object({ name: z.string(), labels: z.record(z.string(), z.string()).default({}) }) });
+interface Resource {
+  readonly metadata: { readonly name: string; readonly namespace?: string | undefined; readonly uid: string };
+  readonly status: { readonly state?: State | undefined; readonly conditions: readonly Condition[] };
+}
+const Seen = z.object({
+  state: z.enum(STATES),
+  conditions: z.array(z.object({ status: z.string(), reason: z.string(), message: z.string() })),
+});
 
 function keyOf(kind: string, object: object): string {
   const { name, namespace = "" } = HeaderOfItem.parse(object).metadata;
   return `${kind} ${namespace} ${name}`;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // an agent of another version: its record counts as absent
-  }
 }

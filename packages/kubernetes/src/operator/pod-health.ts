@@ -7,7 +7,7 @@ const ContainerState = z.object({
   state: z.object({ waiting: z.object({ reason: z.string().default(""), message: z.string().default("") }).optional() }).prefault({}),
 });
 export const Pod = z.object({
-  metadata: z.object({ name: z.string(), namespace: z.string(), uid: z.string() }),
+  metadata: z.object({ name: z.string(), namespace: z.string(), uid: z.string(), deletionTimestamp: z.string().optional() }),
   spec: z.object({ nodeName: z.string().optional() }).prefault({}),
   status: z
     .object({

@@ -1,10 +1,8 @@
 import { z } from "zod";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { SgxPluginResource } from "../custom-resources/resources.ts";
+import { DEVICE_RESOURCES } from "../objects/platform-object.ts";
 import { condition, mergeConditions } from "./conditions.ts";
-
-/** Resources that charts request to land on a node with a TEE (CL-64). */
-export const DEVICE_RESOURCES = ["sgx.intel.com/enclave", "sgx.k8s.io/sgx"] as const;
 
 const Node = z.object({
   metadata: z.object({ name: z.string(), labels: z.record(z.string(), z.string()).default({}) }),
@@ -73,6 +71,17 @@ export async function offerDevices(cluster: Cluster, plugin: SgxPluginResource, 
     ),
     observedGeneration: plugin.metadata.generation,
   };
+}
+
+/** The last resource was removed: nodes offer nothing any more. Others that are left will say themselves what they want. */
+export async function withdrawDevices(cluster: Cluster): Promise<void> {
+  if ((await cluster.list({ apiVersion: "base.scone.cloud/v1beta1", kind: "SGXPlugin" })).length > 0) return;
+  for (const { metadata, status } of (await cluster.list({ apiVersion: "v1", kind: "Node" })).map((node) => Node.parse(node))) {
+    const offered = DEVICE_RESOURCES.filter((resource) => status.capacity[resource] !== undefined);
+    if (offered.length === 0) continue;
+    const operations = offered.map((resource) => ({ op: "remove", path: `/status/capacity/${resource.replaceAll("/", "~1")}` }));
+    await cluster.patchNodeStatus(metadata.name, operations);
+  }
 }
 
 /** Devices requested by pods that have not ended, by node. */

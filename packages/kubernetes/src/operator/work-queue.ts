@@ -18,6 +18,7 @@ export class WorkQueue {
   readonly #failures = new Map<string, number>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
   #isStopped = false;
+  #onIdle: (() => void) | undefined;
 
   constructor(work: (key: string) => Promise<NextLook>, onError: (key: string, error: unknown) => void) {
     this.#work = work;
@@ -33,11 +34,17 @@ export class WorkQueue {
     this.#start();
   }
 
-  stop(): void {
+  /** Takes no more work; returns when what runs has ended. */
+  async stop(): Promise<void> {
     this.#isStopped = true;
     this.#waiting.clear();
+    this.#again.clear();
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
+    if (this.#running.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
   }
 
   #start(): void {
@@ -64,6 +71,7 @@ export class WorkQueue {
     if (this.#again.delete(key)) this.add(key);
     else if (next !== undefined && !this.#isStopped) this.#later(key, next);
     this.#start();
+    if (this.#running.size === 0) this.#onIdle?.();
   }
 
   #later(key: string, afterMs: number): void {

@@ -1,5 +1,6 @@
 import { toYaml } from "@vouchsafe/mesh";
 import { CUSTOM_RESOURCE_DEFINITIONS } from "../custom-resources/definitions.ts";
+import { planAgentRights } from "../objects/agent-rights.ts";
 import { type PlatformSettings, planNodes, planOperator } from "../objects/operator-objects.ts";
 import { PLATFORM_VERSION } from "../platform-version.ts";
 
@@ -82,6 +83,7 @@ export function planPlatformCharts(): ReadonlyMap<string, string> {
     ["platform/Chart.yaml", chart("platform", "Operator, node agents and resource definitions of Vouchsafe")],
     ["platform/values.yaml", PLATFORM_VALUES],
     ["platform/templates/NOTES.txt", PLATFORM_NOTES],
+    ["platform/templates/agents.yaml", template(planAgentRights(SETTINGS.namespace))],
     ["platform/templates/operator.yaml", template(planOperator(SETTINGS))],
     // After the definitions are served and the operator exists.
     ["platform/templates/nodes.yaml", template(planNodes(SETTINGS))],

@@ -1,19 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CasProblemError } from "@vouchsafe/protocol";
 import { z } from "zod";
-import { type Cluster, ClusterError } from "../cluster/cluster.ts";
-import { LasResource } from "../custom-resources/resources.ts";
+import type { Cluster } from "../cluster/cluster.ts";
 import { KubernetesError } from "../kubernetes-error.ts";
 import type { PlatformObject } from "../objects/platform-object.ts";
 import { type Attested, attestCas, type CasName, type ClientCredentials, casHeader, findCas, withCasClient } from "./inspect-cas.ts";
+import { enrolNodes } from "./node-enrolment.ts";
 
-export interface ProvisionOptions {
+/** How long to wait for a CAS, and for whom. */
+export interface CasWait {
   readonly cas: CasName;
-  /** Spec of the resource where it must be created. */
-  readonly spec: object;
-  readonly owner: ClientCredentials & { readonly keyHash: string };
-  /** Owner configuration, TOML. */
-  readonly ownerConfig: string;
   /** CAS key hash that this client saw before. */
   readonly pin: string | undefined;
   readonly timeoutMs: number;
@@ -21,36 +17,91 @@ export interface ProvisionOptions {
   readonly signal: AbortSignal;
 }
 
+/** What the CAS resource shall be. */
+export interface CasWish extends CasWait {
+  readonly spec: object;
+  /** The user named what the resource shall be: it is applied although the resource exists. */
+  readonly isExplicit: boolean;
+}
+
+export interface OwnershipOptions extends CasWait {
+  readonly owner: ClientCredentials & { readonly keyHash: string };
+  /** Owner configuration, TOML or JSON. */
+  readonly ownerConfig: string;
+  /** The user named the configuration: it replaces that of a CAS which is owned already. */
+  readonly isConfigExplicit: boolean;
+  readonly allowsNodeEnrolment: boolean;
+}
+
 const LOOK_INTERVAL_MS = 1_000;
 
-/**
- * Makes the holder of `owner` the owner of a CAS (CL-46): creates the resource if it is missing, waits until the CAS runs, attests it, claims it
- * with the token from its log, and enrols the keys of the cluster's node agents. Again on a CAS that is already owned by `owner`: success.
- */
-export async function provisionCas(cluster: Cluster, options: ProvisionOptions): Promise<Attested> {
+/** Creates the resource if it is missing, waits until the CAS runs, and attests it: the first half of provisioning. */
+export async function createCas(cluster: Cluster, options: CasWish): Promise<Attested> {
   const { cas, log } = options;
-  if ((await findCas(cluster, cas)) === undefined) {
+  const isNew = (await findCas(cluster, cas)) === undefined;
+  if (isNew || options.isExplicit) {
     const object: PlatformObject = { ...casHeader(cas), spec: options.spec };
     await cluster.apply(object);
-    log(`created the resource CAS ${cas.name} in ${cas.namespace}`);
+    log(`${isNew ? "created" : "applied"} the resource CAS ${cas.name} in ${cas.namespace}`);
   }
   const attested = await untilAttested(cluster, options);
   const evidence = attested.evidenceKind ?? "none";
   log(`CAS ${cas.name} answers with the key ${attested.keyHash}; evidence about its platform: ${evidence}`);
   if (attested.evidenceKind === undefined) log("warning: no TEE protects this CAS: whoever is root on its node can read what it keeps");
+  return attested;
+}
+
+/**
+ * Makes the holder of `owner` the owner of an attested CAS: claims it with the token from its log, and tells it whose node agents to believe: the
+ * second half of provisioning (CL-46). Again on a CAS that `owner` owns: success. Throws E-CAS-OWNER when it belongs to another.
+ */
+export async function ownCas(cluster: Cluster, options: OwnershipOptions, attested: Attested): Promise<Attested> {
+  const { cas, log } = options;
   const { state, ownerKeyHash } = attested.statement;
   if (state === "unprovisioned") await claim(cluster, options, attested);
   else if (ownerKeyHash !== options.owner.keyHash) {
     throw new KubernetesError("E-CAS-OWNER", `the CAS ${cas.name} belongs to ${ownerKeyHash ?? "nobody, since it provisioned itself"}`, {
       remedy: `This client is ${options.owner.keyHash}: use the owner's identity (--target DIR), or another CAS.`,
     });
-  } else log(`this client owns the CAS already`);
+  } else {
+    log(`this client owns the CAS already`);
+    if (options.isConfigExplicit) await replaceConfig(cluster, options, attested);
+  }
   const owned = await attestCas(cluster, cas, undefined);
-  await enrolNodes(cluster, options, owned.keyHash);
+  await enrolNodes(cluster, { ...options, pin: owned.keyHash });
   return owned;
 }
 
-async function untilAttested(cluster: Cluster, options: ProvisionOptions): Promise<Attested> {
+async function replaceConfig(cluster: Cluster, { cas, owner, ownerConfig, log }: OwnershipOptions, attested: Attested): Promise<void> {
+  try {
+    await withCasClient(cluster, cas, { pin: attested.keyHash, credentials: owner }, (client) => client.updateConfig(ownerConfig));
+  } catch (error) {
+    if (!(error instanceof CasProblemError)) throw error;
+    throw new KubernetesError("E-CAS-OWNER", `the CAS refused the owner configuration: ${error.message}`, { cause: error });
+  }
+  log("the owner configuration was replaced");
+}
+
+/** What the log of an unclaimed CAS shows to whom the cluster lets read it: the key hash, and the token that makes its holder the owner. */
+export async function readClaim(cluster: Cluster, cas: CasName, attested: Attested): Promise<string> {
+  const text = await cluster.podLog(cas.namespace, `${cas.name}-0`);
+  const logged = text
+    .match(/^\S+ \S+ \S+ CAS key hash: (\S+)$/gm)
+    ?.at(-1)
+    ?.split(" ")
+    .at(-1);
+  if (logged !== undefined && logged !== attested.keyHash) {
+    throw new KubernetesError("E-CAS-ATTESTATION", `the CAS's log names the key ${logged}, and whoever answered has ${attested.keyHash}`);
+  }
+  const token = /CAS provisioning token: ([0-9a-f]{32})$/.exec(text.match(/^.*CAS provisioning token: \S+$/gm)?.at(-1) ?? "")?.[1];
+  if (token !== undefined) return token;
+  throw new KubernetesError("E-CAS-UNPROVISIONED", `the log of ${cas.name}-0 shows no provisioning token`, {
+    remedy: `Restart the CAS, which prints a new one: kubectl delete pod ${cas.name}-0 -n ${cas.namespace}`,
+  });
+}
+
+/** Waits for an answer that proves itself. Throws E-CAS-UNHEALTHY after the time, E-CAS-ATTESTATION at once. */
+export async function untilAttested(cluster: Cluster, options: CasWait): Promise<Attested> {
   const end = Date.now() + options.timeoutMs;
   for (;;) {
     try {
@@ -64,23 +115,9 @@ async function untilAttested(cluster: Cluster, options: ProvisionOptions): Promi
 }
 
 /** The token stands in the CAS's log, which only those see whom the cluster lets read it (C-8, C-13). */
-async function claim(cluster: Cluster, options: ProvisionOptions, attested: Attested): Promise<void> {
+async function claim(cluster: Cluster, options: OwnershipOptions, attested: Attested): Promise<void> {
   const { cas, owner, log } = options;
-  const text = await cluster.podLog(cas.namespace, `${cas.name}-0`);
-  const logged = text
-    .match(/^\S+ \S+ \S+ CAS key hash: (\S+)$/gm)
-    ?.at(-1)
-    ?.split(" ")
-    .at(-1);
-  if (logged !== undefined && logged !== attested.keyHash) {
-    throw new KubernetesError("E-CAS-ATTESTATION", `the CAS's log names the key ${logged}, and whoever answered has ${attested.keyHash}`);
-  }
-  const token = /CAS provisioning token: ([0-9a-f]{32})$/.exec(text.match(/^.*CAS provisioning token: \S+$/gm)?.at(-1) ?? "")?.[1];
-  if (token === undefined) {
-    throw new KubernetesError("E-CAS-UNPROVISIONED", `the log of ${cas.name}-0 shows no provisioning token`, {
-      remedy: `Restart the CAS, which prints a new one: kubectl delete pod ${cas.name}-0 -n ${cas.namespace}`,
-    });
-  }
+  const token = await readClaim(cluster, cas, attested);
   try {
     await withCasClient(cluster, cas, { pin: attested.keyHash, credentials: owner }, (client) =>
       client.provision(token, options.ownerConfig),
@@ -90,33 +127,6 @@ async function claim(cluster: Cluster, options: ProvisionOptions, attested: Atte
     throw new KubernetesError("E-CAS-OWNER", `the CAS could not be claimed: ${error.message}`, { cause: error });
   }
   log(`this client (${owner.keyHash}) owns the CAS now; without its key nobody can ever change the configuration`);
-}
-
-/** Tells the CAS which node agents exist: evidence of kind `node` counts only when an enrolled agent signed it. */
-async function enrolNodes(cluster: Cluster, options: ProvisionOptions, pin: string): Promise<void> {
-  const agents = new Map<string, string>();
-  for (const found of await listLas(cluster)) {
-    for (const [node, { publicKey }] of Object.entries(found.status.nodes)) if (publicKey !== undefined) agents.set(node, publicKey);
-  }
-  if (agents.size === 0) {
-    options.log("no node agent is known yet: run this again when `kubectl get las` shows HEALTHY");
-    return;
-  }
-  await withCasClient(cluster, options.cas, { pin, credentials: options.owner }, async (client) => {
-    for (const [node, key] of agents) {
-      await client.enrolNodeKey(Uint8Array.fromBase64(key));
-      options.log(`enrolled the agent of node ${node}`);
-    }
-  });
-}
-
-async function listLas(cluster: Cluster): Promise<readonly LasResource[]> {
-  try {
-    return (await cluster.list({ apiVersion: "base.scone.cloud/v1beta1", kind: "LAS" })).map((found) => LasResource.parse(found));
-  } catch (error) {
-    if (error instanceof ClusterError && error.status === 403) return [];
-    throw error;
-  }
 }
 
 const WithState = z.object({

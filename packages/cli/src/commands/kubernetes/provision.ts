@@ -1,5 +1,4 @@
-import { readFile } from "node:fs/promises";
-import { isAbsolute, join } from "node:path";
+import { resolve } from "node:path";
 import {
   assertCasName,
   assertNamespace,
@@ -8,12 +7,9 @@ import {
   Cluster,
   findCas,
   loadKubeconfig,
-  provisionCas,
   untilHealthy,
 } from "@vouchsafe/kubernetes";
-import { parseDocument } from "yaml";
 import { CliError } from "../../cli-error.ts";
-import { obtainClientIdentity } from "../../client-identity.ts";
 import { givenValue, hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { renderCommandHelp } from "../../help.ts";
 import { parseOptions } from "../../parse-options.ts";
@@ -21,11 +17,16 @@ import { ExitCode, type Shell } from "../../shell.ts";
 import { VERSION } from "../../version.ts";
 import { CasRecords } from "./cas-records.ts";
 import { PROVISION, PROVISION_OPTIONS } from "./kubernetes-spec.ts";
+import { missing, postprovision, preprovision, qualified, READ_TIMEOUT_MS, takeOwnership, upgrade } from "./provision-actions.ts";
 
-const PROVISION_TIMEOUT_MS = 180_000;
-const READ_TIMEOUT_MS = 60_000;
-const UNSUPPORTED = ["upgrade", "local-backup", "cas-database-recovery", "webhook", "preprovision-only", "postprovision-only"];
-const DEFAULT_COLLATERAL_KEY = "0".repeat(32);
+/** Each with what to do instead. */
+const UNSUPPORTED = {
+  "local-backup": "Copy a snapshot from the CAS's volume; it opens only with the platform key beside the database.",
+  "cas-database-recovery": "Put database, key store and platform key back on the CAS's volume, and start its pod.",
+  "verify-image-signatures": "Name the CAS image by its digest: --image-overwrite REPOSITORY/cas@sha256:…",
+} as const;
+/** Each says what to do; two of them contradict each other. */
+const ACTIONS = ["is-provisioned", "print-public-keys", "verify", "upgrade", "preprovision-only", "postprovision-only"];
 
 /** `kubectl provision cas [NAME]` (cli.md section 9). Everything but the result goes to standard error (CL-45). */
 export async function provision(argv: readonly string[], shell: Shell): Promise<number> {
@@ -46,18 +47,38 @@ export async function provision(argv: readonly string[], shell: Shell): Promise<
   }
   if (more.length > 0) throw new CliError("E-ARGUMENT", `${JSON.stringify(more[0])} is one argument too many`, { isUsage: true });
   assertCasName(name);
+  assertCombination(options);
   const cas: CasName = { name, namespace: chooseNamespace(options, third, shell), address: givenAddress(options) };
   const cluster = new Cluster(loadKubeconfig(shell.environment));
   await assertNamespace(cluster, cas.namespace);
   const home = { ...shell, casConfig: targetDirectory(options, shell) };
   if (hasFlag(options, "is-provisioned")) return isProvisioned(cluster, cas, home);
   if (hasFlag(options, "print-public-keys")) return printPublicKeys(cluster, cas, home);
-  const unsupported = UNSUPPORTED.find((option) => hasFlag(options, option) || givenValue(options, option) !== undefined);
-  if (unsupported !== undefined) {
-    throw new CliError("E-OPTION-VALUE", `--${unsupported} is not supported in this release`, { remedy: "Leave it out." });
-  }
   if (hasFlag(options, "verify")) return verify(cluster, cas, home);
+  const version = givenValue(options, "upgrade");
+  if (version !== undefined) return upgrade(cluster, cas, version, options, home);
+  if (hasFlag(options, "preprovision-only")) return preprovision(cluster, cas, options, home);
+  if (hasFlag(options, "postprovision-only")) return postprovision(cluster, cas, options, home);
   return takeOwnership(cluster, cas, options, home);
+}
+
+/** What cannot be meant together, and what this release does not do: before anything is touched. */
+function assertCombination(options: ParsedOptions): void {
+  const isGiven = (option: string) => hasFlag(options, option) || givenValue(options, option) !== undefined;
+  for (const [option, remedy] of Object.entries(UNSUPPORTED)) {
+    if (isGiven(option)) throw new CliError("E-OPTION-VALUE", `--${option} is not supported in this release`, { remedy });
+  }
+  const [first, second] = ACTIONS.filter(isGiven);
+  const conflict = (a: string, b: string) =>
+    new CliError("E-OPTION-VALUE", `--${a} and --${b} cannot be given together`, { remedy: "Leave one of them out.", isUsage: true });
+  if (first !== undefined && second !== undefined) throw conflict(first, second);
+  if (isGiven("wait") && isGiven("no-backup")) throw conflict("wait", "no-backup");
+  for (const [option, needs] of [
+    ["force", "upgrade"],
+    ["postprovision-owner-identity", "postprovision-only"],
+  ] as const) {
+    if (isGiven(option) && !isGiven(needs)) throw new CliError("E-OPTION-VALUE", `--${option} is for --${needs} only`, { isUsage: true });
+  }
 }
 
 function chooseNamespace(options: ParsedOptions, third: string | undefined, { environment, note }: Shell): string {
@@ -84,10 +105,8 @@ function givenAddress(options: ParsedOptions): CasName["address"] {
 function targetDirectory(options: ParsedOptions, { casConfig, environment, directory }: Shell): string {
   const given = givenValue(options, "target") ?? environment["TARGET_DIR"];
   if (given === undefined || given === "") return casConfig;
-  return isAbsolute(given) ? given : join(directory, given);
+  return resolve(directory, given);
 }
-
-const qualified = ({ name, namespace }: CasName): string => `${name}.${namespace}`;
 
 /** CL-47: changes nothing. */
 async function isProvisioned(cluster: Cluster, cas: CasName, shell: Shell): Promise<number> {
@@ -140,11 +159,6 @@ async function printPublicKeys(cluster: Cluster, cas: CasName, shell: Shell): Pr
   return ExitCode.ok;
 }
 
-const missing = (cas: CasName): CliError =>
-  new CliError("E-CAS-MISSING", `there is no CAS ${cas.name} in the namespace ${cas.namespace}`, {
-    remedy: `Create it: kubectl provision cas ${cas.name} -n ${cas.namespace}`,
-  });
-
 async function verify(cluster: Cluster, cas: CasName, shell: Shell): Promise<number> {
   if ((await findCas(cluster, cas)) === undefined) throw missing(cas);
   const records = await CasRecords.open(shell);
@@ -154,48 +168,4 @@ async function verify(cluster: Cluster, cas: CasName, shell: Shell): Promise<num
     `CAS ${cas.name} in ${cas.namespace} is set up: key ${keyHash}, version ${statement.version}, owner ${statement.ownerKeyHash ?? "none"}`,
   );
   return ExitCode.ok;
-}
-
-async function takeOwnership(cluster: Cluster, cas: CasName, options: ParsedOptions, shell: Shell): Promise<number> {
-  const records = await CasRecords.open(shell);
-  const { keyHash } = await obtainClientIdentity(shell);
-  const attested = await provisionCas(cluster, {
-    cas,
-    spec: await resourceSpec(options, shell),
-    owner: { ...(await records.credentials(new Date())), keyHash },
-    ownerConfig: await ownerConfig(options, shell),
-    pin: (await records.find(qualified(cas)))?.key_hash,
-    timeoutMs: PROVISION_TIMEOUT_MS,
-    log: shell.note,
-    signal: shell.signal,
-  });
-  await records.remember(qualified(cas), attested);
-  await untilHealthy(cluster, cas, READ_TIMEOUT_MS, shell.signal);
-  shell.out(`CAS ${cas.name} in ${cas.namespace} is HEALTHY and owned by ${keyHash}; its key is ${attested.keyHash}`);
-  return ExitCode.ok;
-}
-
-/** Spec of the resource where it is created: the manifest given with -f, else what the options say. */
-async function resourceSpec(options: ParsedOptions, shell: Shell): Promise<object> {
-  const file = givenValue(options, "filename");
-  if (file !== undefined) {
-    const document = parseDocument(await readFile(join(shell.directory, file), "utf8"));
-    const value: unknown = document.errors.length > 0 ? undefined : document.toJS();
-    if (typeof value === "object" && value !== null && "spec" in value && typeof value.spec === "object" && value.spec !== null)
-      return value.spec;
-    throw new CliError("E-OPTION-VALUE", `${file} is no manifest of a CAS`, { remedy: "It needs apiVersion, kind, metadata and spec." });
-  }
-  const registry = givenValue(options, "image-registry") ?? shell.environment["IMAGE_REPO"] ?? shell.environment["SCONECTL_REPO"];
-  const version = givenValue(options, "set-version") ?? shell.environment["VERSION"] ?? "latest";
-  const image =
-    givenValue(options, "image-overwrite") ?? (registry === undefined || registry === "" ? undefined : `${registry}/cas:${version}`);
-  return { imagePullSecrets: [{ name: "sconeapps" }], ...(image === undefined ? {} : { image }) };
-}
-
-async function ownerConfig(options: ParsedOptions, { directory, environment }: Shell): Promise<string> {
-  const file = givenValue(options, "owner-config");
-  if (file !== undefined) return readFile(isAbsolute(file) ? file : join(directory, file), "utf8");
-  const key = givenValue(options, "dcap-api") ?? environment["DCAP_KEY"] ?? DEFAULT_COLLATERAL_KEY;
-  if (!/^[0-9a-fA-F]{32}$/.test(key)) throw new CliError("E-OPTION-VALUE", "--dcap-api needs 32 hex digits", { isUsage: true });
-  return `[dcap]\nsubscription_key = "${key}"\n`;
 }

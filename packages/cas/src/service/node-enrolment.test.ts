@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { test } from "node:test";
+import { keyHashOf } from "@vouchsafe/policy";
+import type { NodeIssuer } from "@vouchsafe/protocol";
+import { SignJWT } from "jose";
+import { problem, testPolicy } from "../testing/policies.ts";
+import { createTestClient, startTestCas, TestAgent } from "../testing/test-cas.ts";
+
+const ISSUER = "https://kubernetes.default.svc.cluster.local";
+const SUBJECT = "system:serviceaccount:scone-system:vouchsafe-las";
+const spkiOf = (key: KeyObject): Uint8Array => key.export({ type: "spki", format: "der" });
+
+/** Plays a cluster: signs tokens as its API server does. */
+class TestIssuer {
+  readonly #pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  readonly #kid: string;
+
+  constructor(kid = "one") {
+    this.#kid = kid;
+  }
+
+  get issuer(): NodeIssuer {
+    const { kty, crv, x, y } = this.#pair.publicKey.export({ format: "jwk" });
+    assert(kty === "EC" && crv === "P-256" && x !== undefined && y !== undefined);
+    return { issuer: ISSUER, subject: SUBJECT, keys: [{ kty, crv, x, y, kid: this.#kid, alg: "ES256", use: "sig" }] };
+  }
+
+  statement(change: { audience?: string | string[]; subject?: string; issuer?: string; expires?: string; claims?: object } = {}) {
+    const claims = { "kubernetes.io": { namespace: "scone-system", node: { name: "node-2" }, pod: { name: "las-1", uid: "u" } } };
+    return new SignJWT({ ...(change.claims ?? claims) })
+      .setProtectedHeader({ alg: "ES256", kid: this.#kid })
+      .setIssuer(change.issuer ?? ISSUER)
+      .setSubject(change.subject ?? SUBJECT)
+      .setAudience(change.audience ?? "")
+      .setIssuedAt()
+      .setExpirationTime(change.expires ?? "10m")
+      .sign(this.#pair.privateKey);
+  }
+}
+
+test("C-91: a node agent whose cluster vouches for its key is believed without the owner, and until the owner allows it nobody is", async (t) => {
+  const cas = await startTestCas(t, { selfProvision: undefined, nodeKeys: [] });
+  const owner = createTestClient();
+  await cas.client(owner).provision(cas.running.provisioningToken ?? "", "");
+  await cas.client(owner).uploadSession(testPolicy({ name: "shop", security: "{attestation: {evidence: [node]}}" }));
+  const agent = new TestAgent();
+  const key = spkiOf(agent.publicKey);
+  const evidence = async (userData: Uint8Array) => agent.evidence("shop/api", userData);
+  const cluster = new TestIssuer();
+  const statement = await cluster.statement({ audience: `vouchsafe-node:${keyHashOf(agent.publicKey)}` });
+
+  await assert.rejects(cas.client().enrolNode(key, statement), problem("forbidden"));
+  await assert.rejects(cas.client(createTestClient()).putNodeIssuer(cluster.issuer), problem("forbidden"));
+  await cas.client(owner).putNodeIssuer(cluster.issuer);
+  await assert.rejects(cas.attest("shop/api", { evidence }), "the key itself is not enrolled yet");
+  assert.deepEqual(await cas.client().enrolNode(key, statement), { keyHash: keyHashOf(agent.publicKey), node: "node-2" });
+  (await cas.attest("shop/api", { evidence })).connection.close();
+
+  await cas.restart();
+  (await cas.attest("shop/api", { evidence })).connection.close();
+  await cas.client().enrolNode(key, statement);
+  await cas.client(owner).removeNodeIssuer(ISSUER);
+  await assert.rejects(cas.client().enrolNode(spkiOf(new TestAgent().publicKey), statement), problem("forbidden"));
+});
+
+const agentKey = generateKeyPairSync("ed25519").publicKey;
+const audience = `vouchsafe-node:${keyHashOf(agentKey)}`;
+const refused = [
+  { what: "about another key", change: { audience: `vouchsafe-node:${keyHashOf(generateKeyPairSync("ed25519").publicKey)}` } },
+  { what: "that is a login elsewhere too", change: { audience: [audience, "https://kubernetes.default.svc"] } },
+  { what: "of another service account", change: { audience, subject: "system:serviceaccount:default:default" } },
+  { what: "of another issuer", change: { audience, issuer: "https://elsewhere" } },
+  { what: "that has expired", change: { audience, expires: "-10m" } },
+  { what: "that names no node", change: { audience, claims: { "kubernetes.io": { pod: { name: "p", uid: "u" } } } } },
+];
+test("C-91: a statement that a cluster did not make about this very key enrols nothing", async (t) => {
+  const cas = await startTestCas(t, { selfProvision: undefined });
+  const owner = createTestClient();
+  await cas.client(owner).provision(cas.running.provisioningToken ?? "", "");
+  const cluster = new TestIssuer();
+  await cas.client(owner).putNodeIssuer(cluster.issuer);
+  for (const { what, change } of refused) {
+    await assert.rejects(cas.client().enrolNode(spkiOf(agentKey), await cluster.statement(change)), problem("forbidden"), what);
+  }
+  const rotated = new TestIssuer("two");
+  await assert.rejects(cas.client().enrolNode(spkiOf(agentKey), await rotated.statement({ audience })), problem("forbidden"));
+  await cas.client(owner).putNodeIssuer(rotated.issuer);
+  await assert.rejects(cas.client().enrolNode(spkiOf(agentKey), await cluster.statement({ audience })), problem("forbidden"));
+  await assert.rejects(cas.client().enrolNode(spkiOf(agentKey), "a.b.c"), problem("forbidden"));
+  await assert.rejects(cas.client().enrolNode(Uint8Array.of(1, 2), await rotated.statement({ audience })), problem("forbidden"));
+  assert.equal((await cas.client().enrolNode(spkiOf(agentKey), await rotated.statement({ audience }))).node, "node-2");
+});

@@ -1,0 +1,138 @@
+import { X509Certificate } from "node:crypto";
+import { resolve } from "node:path";
+import {
+  type Attested,
+  attestCas,
+  type CasName,
+  type CasWait,
+  type Cluster,
+  createCas,
+  findCas,
+  type OwnershipOptions,
+  ownCas,
+  readClaim,
+  untilHealthy,
+  upgradeCas,
+} from "@vouchsafe/kubernetes";
+import { keyHashOf } from "@vouchsafe/policy";
+import { readIdentityFile } from "../../cas-config/cas-session.ts";
+import { CliError } from "../../cli-error.ts";
+import { obtainClientIdentity } from "../../client-identity.ts";
+import { givenValue, hasFlag, type ParsedOptions } from "../../command-spec.ts";
+import { ExitCode, type Shell } from "../../shell.ts";
+import { casImage, readCasManifest } from "./cas-manifest.ts";
+import { CasRecords } from "./cas-records.ts";
+import { type GivenOwnerConfig, readOwnerConfig } from "./owner-config.ts";
+
+/* The actions of `kubectl provision` that change a CAS (cli.md section 9). */
+
+const PROVISION_TIMEOUT_MS = 180_000;
+export const READ_TIMEOUT_MS = 60_000;
+
+export const qualified = ({ name, namespace }: CasName): string => `${name}.${namespace}`;
+
+export const missing = (cas: CasName): CliError =>
+  new CliError("E-CAS-MISSING", `there is no CAS ${cas.name} in the namespace ${cas.namespace}`, {
+    remedy: `Create it: kubectl provision cas ${cas.name} -n ${cas.namespace}`,
+  });
+
+/** Creates what is missing, claims the CAS, and returns when the operator sees it healthy (CL-46). */
+export async function takeOwnership(cluster: Cluster, cas: CasName, options: ParsedOptions, shell: Shell): Promise<number> {
+  const records = await CasRecords.open(shell);
+  const wait = await casWait(cas, records, shell);
+  const { spec, isExplicit } = await readCasManifest(cas, options, shell);
+  const config = await readOwnerConfig(options, shell);
+  const owner = await ownerIdentity(options, records, shell);
+  const attested = await createCas(cluster, { ...wait, spec, isExplicit });
+  return finish(cluster, { ...wait, owner, ...ownership(options, config) }, attested, records, shell);
+}
+
+/** The second half alone: the CAS exists, and may have been claimed elsewhere with the identity that is named here. */
+export async function postprovision(cluster: Cluster, cas: CasName, options: ParsedOptions, shell: Shell): Promise<number> {
+  if ((await findCas(cluster, cas)) === undefined) throw missing(cas);
+  const records = await CasRecords.open(shell);
+  const wait = await casWait(cas, records, shell);
+  const owner = await ownerIdentity(options, records, shell);
+  const config = await readOwnerConfig(options, shell);
+  const attested = await attestCas(cluster, cas, wait.pin);
+  return finish(cluster, { ...wait, owner, ...ownership(options, config) }, attested, records, shell);
+}
+
+/** The first half alone: for whoever may use the cluster and is not the owner. Prints what the owner needs. */
+export async function preprovision(cluster: Cluster, cas: CasName, options: ParsedOptions, shell: Shell): Promise<number> {
+  const records = await CasRecords.open(shell);
+  const wait = await casWait(cas, records, shell);
+  const attested = await createCas(cluster, { ...wait, ...(await readCasManifest(cas, options, shell)) });
+  await records.remember(qualified(cas), attested);
+  const { statement, keyHash } = attested;
+  if (statement.state !== "unprovisioned") {
+    shell.out(
+      `CAS ${cas.name} in ${cas.namespace} runs and has an owner: ${statement.ownerKeyHash ?? "nobody, since it provisioned itself"}`,
+    );
+    return ExitCode.ok;
+  }
+  const token = await readClaim(cluster, cas, attested);
+  shell.note("warning: whoever knows the token can become the owner of the CAS: give it to nobody else");
+  shell.out(
+    [
+      `CAS key hash: ${keyHash}`,
+      `CAS provisioning token: ${token}`,
+      `Next, the owner: kubectl provision cas ${cas.name} -n ${cas.namespace} --postprovision-only`,
+      `  without access to the cluster: scone cas provision ADDRESS -c ${keyHash} --token ${token} --config-file owner.toml`,
+    ].join("\n"),
+  );
+  return ExitCode.ok;
+}
+
+async function finish(cluster: Cluster, options: OwnershipOptions, attested: Attested, records: CasRecords, shell: Shell): Promise<number> {
+  const { cas, owner, signal } = options;
+  const owned = await ownCas(cluster, options, attested);
+  await records.remember(qualified(cas), owned);
+  await untilHealthy(cluster, cas, READ_TIMEOUT_MS, signal);
+  shell.out(`CAS ${cas.name} in ${cas.namespace} is HEALTHY and owned by ${owner.keyHash}; its key is ${owned.keyHash}`);
+  return ExitCode.ok;
+}
+
+/** Replaces the software of the CAS; its key and its data stay. */
+export async function upgrade(cluster: Cluster, cas: CasName, version: string, options: ParsedOptions, shell: Shell): Promise<number> {
+  const image = casImage(options, shell, version);
+  if (image === undefined) {
+    throw new CliError("E-OPTION-VALUE", "no repository of the platform images is named", {
+      remedy: "Set SCONECTL_REPO, or give --image-registry or --image-overwrite.",
+    });
+  }
+  const records = await CasRecords.open(shell);
+  const { keyHash } = await ownerIdentity(options, records, shell);
+  const wait = await casWait(cas, records, shell);
+  const { statement, keyHash: casKey } = await upgradeCas(cluster, {
+    ...wait,
+    version,
+    image,
+    ownerKeyHash: keyHash,
+    isForced: hasFlag(options, "force"),
+  });
+  shell.out(`CAS ${cas.name} in ${cas.namespace} is HEALTHY with version ${statement.version}; its key is ${casKey} as before`);
+  return ExitCode.ok;
+}
+
+async function casWait(cas: CasName, records: CasRecords, shell: Shell): Promise<CasWait> {
+  const pin = (await records.find(qualified(cas)))?.key_hash;
+  return { cas, pin, timeoutMs: PROVISION_TIMEOUT_MS, log: shell.note, signal: shell.signal };
+}
+
+const ownership = (options: ParsedOptions, config: GivenOwnerConfig) => ({
+  ownerConfig: config.text,
+  isConfigExplicit: config.isExplicit,
+  allowsNodeEnrolment: !hasFlag(options, "no-node-enrolment"),
+});
+
+/** The client's own identity, or the PEM file of --postprovision-owner-identity. */
+async function ownerIdentity(options: ParsedOptions, records: CasRecords, shell: Shell): Promise<OwnershipOptions["owner"]> {
+  const file = givenValue(options, "postprovision-owner-identity");
+  if (file === undefined) {
+    const { keyHash } = await obtainClientIdentity(shell);
+    return { ...(await records.credentials(new Date())), keyHash };
+  }
+  const identity = await readIdentityFile(resolve(shell.directory, file));
+  return { ...identity, keyHash: keyHashOf(new X509Certificate(identity.certificate).publicKey) };
+}

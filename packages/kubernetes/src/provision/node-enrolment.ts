@@ -1,0 +1,75 @@
+import { NodeIssuer } from "@vouchsafe/protocol";
+import { z } from "zod";
+import { type Cluster, ClusterError } from "../cluster/cluster.ts";
+import { LasResource } from "../custom-resources/resources.ts";
+import { AGENT_ACCOUNT } from "../objects/agent-rights.ts";
+import { PLATFORM_NAMESPACE } from "../objects/platform-object.ts";
+import { type CasName, type ClientCredentials, withCasClient } from "./inspect-cas.ts";
+
+const Discovery = z.object({ issuer: z.string() });
+const KeySet = z.object({ keys: z.array(z.looseObject({})) });
+
+export interface EnrolmentOptions {
+  readonly cas: CasName;
+  readonly owner: ClientCredentials;
+  /** Key hash of the CAS. */
+  readonly pin: string;
+  /** Whether the CAS shall believe the cluster about nodes that come later. */
+  readonly allowsNodeEnrolment: boolean;
+  readonly log: (line: string) => void;
+}
+
+/**
+ * Tells the CAS whose word about node agents counts: evidence of kind `node` is worth something only when an enrolled agent signed it. The agents
+ * that run now are enrolled by the owner; those of later nodes on the word of this cluster's API, unless the owner does not want that.
+ */
+export async function enrolNodes(cluster: Cluster, options: EnrolmentOptions): Promise<void> {
+  const { cas, owner, pin, log } = options;
+  const resources = await listLas(cluster);
+  const agents = new Map(
+    resources.flatMap(({ status }) =>
+      Object.entries(status.nodes).flatMap(([node, { publicKey }]) => (publicKey === undefined ? [] : [[node, publicKey] as const])),
+    ),
+  );
+  const namespace = resources[0]?.spec.namespace ?? PLATFORM_NAMESPACE;
+  const issuer = await readIssuer(cluster, namespace);
+  await withCasClient(cluster, cas, { pin, credentials: owner }, async (client) => {
+    if (issuer !== undefined && options.allowsNodeEnrolment) {
+      await client.putNodeIssuer(issuer);
+      log(`the CAS believes this cluster (${issuer.issuer}) about the node agents in ${namespace}; not wanted: --no-node-enrolment`);
+    } else if (issuer !== undefined) {
+      await client.removeNodeIssuer(issuer.issuer);
+      log("node agents of new nodes must be enrolled by the owner: run this again for each");
+    } else {
+      log("warning: this cluster does not let you read its token keys: run this again when there are new nodes");
+    }
+    for (const [node, key] of agents) {
+      await client.enrolNodeKey(Uint8Array.fromBase64(key));
+      log(`enrolled the agent of node ${node}`);
+    }
+  });
+  if (agents.size === 0 && (issuer === undefined || !options.allowsNodeEnrolment)) {
+    log("no node agent is known yet: run this again when `kubectl get las` shows HEALTHY");
+  }
+}
+
+/** Who signs the cluster's service-account tokens; undefined where that may not be read. */
+async function readIssuer(cluster: Cluster, namespace: string): Promise<NodeIssuer | undefined> {
+  try {
+    const { issuer } = Discovery.parse(await cluster.read("/.well-known/openid-configuration"));
+    const { keys } = KeySet.parse(await cluster.read("/openid/v1/jwks"));
+    return NodeIssuer.parse({ issuer, subject: `system:serviceaccount:${namespace}:${AGENT_ACCOUNT}`, keys });
+  } catch (error) {
+    if (error instanceof ClusterError && (error.status === 403 || error.status === 404)) return undefined;
+    throw error;
+  }
+}
+
+async function listLas(cluster: Cluster): Promise<readonly LasResource[]> {
+  try {
+    return (await cluster.list({ apiVersion: "base.scone.cloud/v1beta1", kind: "LAS" })).map((found) => LasResource.parse(found));
+  } catch (error) {
+    if (error instanceof ClusterError && error.status === 403) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,132 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import type { Cluster } from "../cluster/cluster.ts";
+import { KubernetesError } from "../kubernetes-error.ts";
+import { judgePod, Pod } from "../operator/pod-health.ts";
+import { type Attested, attestCas, type CasName, casHeader, findCas } from "./inspect-cas.ts";
+import { type CasWait, untilAttested, untilHealthy } from "./provision-cas.ts";
+
+export interface UpgradeOptions extends CasWait {
+  readonly version: string;
+  /** Image of that version. */
+  readonly image: string;
+  /** Who asks: only the owner upgrades (C-15). */
+  readonly ownerKeyHash: string;
+  /** Go on although the CAS is not healthy. */
+  readonly isForced: boolean;
+}
+
+const LOOK_INTERVAL_MS = 1_000;
+const RunningPod = z.object({ spec: z.object({ containers: z.array(z.object({ image: z.string() })).min(1) }) });
+
+/**
+ * Replaces the software of a CAS: its pod starts with the new image on the same database, and must answer with the same CAS key. When it does not
+ * within the time, the former image is put back. An older version is never put in (C-79). Throws E-CAS-UPGRADE, E-CAS-OWNER, E-CAS-UNHEALTHY.
+ */
+export async function upgradeCas(cluster: Cluster, options: UpgradeOptions): Promise<Attested> {
+  const { cas, version, image, log, signal } = options;
+  const resource = await findCas(cluster, cas);
+  if (resource === undefined) {
+    throw new KubernetesError("E-CAS-MISSING", `there is no CAS ${cas.name} in the namespace ${cas.namespace}`, {
+      remedy: `Create it: kubectl provision cas ${cas.name} -n ${cas.namespace}`,
+    });
+  }
+  const before = await lookBefore(cluster, options, resource.status.state);
+  const former = await podImage(cluster, cas);
+  if (former === image && before?.statement.version === version) {
+    log(`the CAS runs ${image} already`);
+    return before;
+  }
+  log("this CAS has no backup controller and no backup policy to update");
+  await setImage(cluster, cas, image);
+  log(`the CAS is restarted with ${image}`);
+  try {
+    await untilPodRuns(cluster, cas, image, options.timeoutMs, signal);
+    const after = await untilAttested(cluster, { ...options, pin: before?.keyHash ?? options.pin });
+    await untilHealthy(cluster, cas, options.timeoutMs, signal);
+    return after;
+  } catch (error) {
+    if (former === undefined || signal.aborted) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    log(`the upgrade failed: ${reason}; ${former} is put back`);
+    await setImage(cluster, cas, former);
+    // A pod that never became ready would not be replaced by itself.
+    await cluster.remove({ apiVersion: "v1", kind: "Pod", metadata: { name: `${cas.name}-0`, namespace: cas.namespace } });
+    await untilPodRuns(cluster, cas, former, options.timeoutMs, signal);
+    await untilAttested(cluster, { ...options, pin: before?.keyHash ?? options.pin });
+    throw new KubernetesError("E-CAS-UPGRADE", `the CAS did not start as ${version}, and runs as before: ${reason}`, {
+      cause: error,
+      remedy: "Publish the images of that version to the repository the CAS uses, or name another version.",
+    });
+  }
+}
+
+async function lookBefore(cluster: Cluster, options: UpgradeOptions, state: string | undefined): Promise<Attested | undefined> {
+  const { cas, version, isForced, log, ownerKeyHash } = options;
+  if (state !== "HEALTHY" && !isForced) {
+    throw new KubernetesError("E-CAS-UNHEALTHY", `the CAS ${cas.name} is ${state ?? "unknown"}, and is not upgraded in this state`, {
+      remedy: `See kubectl describe cas ${cas.name} -n ${cas.namespace}; --force goes on nevertheless.`,
+    });
+  }
+  let before: Attested;
+  try {
+    before = await attestCas(cluster, cas, options.pin);
+  } catch (error) {
+    if (!isForced || !(error instanceof KubernetesError) || error.code !== "E-CAS-UNHEALTHY") throw error;
+    log(`warning: ${error.message}`);
+    return undefined;
+  }
+  const { statement } = before;
+  if (statement.ownerKeyHash !== ownerKeyHash) {
+    throw new KubernetesError(
+      "E-CAS-OWNER",
+      `the CAS belongs to ${statement.ownerKeyHash ?? "nobody"}, and this client is ${ownerKeyHash}`,
+      {
+        remedy: "Use the owner's identity (--target DIR).",
+      },
+    );
+  }
+  if (isOlder(version, statement.version)) {
+    throw new KubernetesError("E-CAS-UPGRADE", `the CAS has version ${statement.version}, and ${version} is older`, {
+      remedy: "An older version never gets the database of a newer one; name a newer one.",
+    });
+  }
+  return before;
+}
+
+/** Whether `a` is certainly older than `b`: both are numbers with dots. */
+export function isOlder(a: string, b: string): boolean {
+  const numbers = (version: string) =>
+    /^v?[0-9]+(\.[0-9]+)*$/.test(version) ? version.replace("v", "").split(".").map(Number) : undefined;
+  const [left, right] = [numbers(a), numbers(b)];
+  if (left === undefined || right === undefined) return false;
+  for (let index = 0; index < Math.max(left.length, right.length); index++) {
+    const difference = (left[index] ?? 0) - (right[index] ?? 0);
+    if (difference !== 0) return difference < 0;
+  }
+  return false;
+}
+
+async function setImage(cluster: Cluster, cas: CasName, image: string): Promise<void> {
+  await cluster.merge(casHeader(cas), { spec: { image } });
+}
+
+const podHeader = ({ name, namespace }: CasName) => ({ apiVersion: "v1", kind: "Pod", metadata: { name: `${name}-0`, namespace } });
+
+async function podImage(cluster: Cluster, cas: CasName): Promise<string | undefined> {
+  return RunningPod.safeParse(await cluster.find(podHeader(cas))).data?.spec.containers[0]?.image;
+}
+
+async function untilPodRuns(cluster: Cluster, cas: CasName, image: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    const pod = Pod.safeParse(await cluster.find(podHeader(cas))).data;
+    const health = judgePod(pod);
+    const isNew = pod?.metadata.deletionTimestamp === undefined && (await podImage(cluster, cas)) === image;
+    if (isNew && health.state === "HEALTHY") return;
+    if (Date.now() > end || (isNew && health.state === "UNHEALTHY" && health.reason === "ImagePullBackOff")) {
+      throw new KubernetesError("E-CAS-UNHEALTHY", health.message);
+    }
+    await sleep(LOOK_INTERVAL_MS, undefined, { signal });
+  }
+}
