@@ -129,7 +129,7 @@ describe("apply on a mesh", () => {
     assert.equal(record.policies.find(({ name }) => name === "team-1")?.predecessor, null);
   });
 
-  test("manifests section 9: the files of each CAS mode", async () => {
+  test("SL-196, manifests section 9: the files of each CAS mode", async () => {
     const files = async (mode: string, image: string) => {
       place.write("mesh.yaml", mesh(mode, "hello", image));
       const { code, err } = await apply("-d");

@@ -114,7 +114,7 @@ test("C-31, C-58, C-59 create, verify, diff, update, read and list: hashes alone
   assert.match(denied.err, /^Error: session nothing was not read\nCaused by: /);
 });
 
-test("SL-188 to SL-196 sign with the own key, with openssl, encrypt for the CAS, upload", async (t) => {
+test("SL-188, SL-189, SL-190, SL-194 sign with the own key, with openssl, encrypt for the CAS, upload", async (t) => {
   const place = await withCas(t, { "s.yml": POLICY.replace("$APP", "signed").concat("access_policy: {read: ANY}\n") });
   const run = (...argv: string[]) => place.run("vouchsafe", argv);
   const keys = generateKeyPairSync("ed25519");

@@ -141,9 +141,9 @@ function readTemplate(path: string): Uint8Array {
 }
 
 /** Exactly the policy's variables, and what the image's kind needs (MF-34). A variable of the container gets through only where the policy names it. */
-function programEnvironment(
-  configuration: Configuration,
-  image: ImageDescription,
+export function programEnvironment(
+  configuration: Pick<Configuration, "environment" | "hostVariables">,
+  image: Pick<ImageDescription, "environment">,
   host: Readonly<Record<string, string>>,
 ): Record<string, string> {
   const fromHost = Object.fromEntries(configuration.hostVariables.map((name) => [name, host[name] ?? ""]));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { programArgv } from "./become-program.ts";
+import { programArgv, programEnvironment } from "./become-program.ts";
 import { parseImageDescription } from "./image-description.ts";
 import { parseMountPoints } from "./mount-points.ts";
 import { repairHosts, repairResolvConf } from "./name-service.ts";
@@ -46,7 +46,19 @@ test("SL-120: a placeholder that the policy does not provide stops the start and
   });
 });
 
-test("SL-66: the container's arguments stand only where the policy has a marker", () => {
+test("SL-58, SL-69: of the container's variables the program gets those that the policy asks for, and no other", () => {
+  const configuration = { environment: { MODE: "policy", LD_PRELOAD: "" }, hostVariables: ["REGION", "ABSENT"] };
+  const image = { environment: {} };
+  const host = { MODE: "host", LD_PRELOAD: "/evil.so", REGION: "eu", PYTHONPATH: "/evil" };
+  const environment = programEnvironment(configuration, image, host);
+  assert.equal(environment["MODE"], "policy");
+  assert.equal(environment["REGION"], "eu");
+  assert.equal(environment["ABSENT"], "");
+  assert.equal(environment["LD_PRELOAD"], "");
+  assert.equal("PYTHONPATH" in environment, false);
+});
+
+test("SL-58, SL-66: the container's arguments stand only where the policy has a marker", () => {
   assert.deepEqual(programArgv({ arguments: ["python3", "app.py", ""], hostArguments: [{ at: 2, hostArgument: 1 }] }, ["python3", "x"]), [
     "python3",
     "app.py",

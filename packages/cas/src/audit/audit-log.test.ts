@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:https";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { CasStatement } from "@vouchsafe/protocol";
-import { issueCertificate, systemRandomness } from "@vouchsafe/secrets";
 import { problem } from "../testing/policies.ts";
 import { createTestClient, startTestCas } from "../testing/test-cas.ts";
+import { startLogServer } from "../testing/test-log-server.ts";
 import { type LogExit, type LogExpectations, provenLogKeys, verifyAuditLog } from "./verify-audit-log.ts";
 
 const session = (name: string) => `version: "0.3"\nname: ${name}\nsecrets: [{name: canary, kind: ascii, value: SECRET-CANARY}]\n`;
@@ -93,50 +91,21 @@ test("C-81: a log from its first entry on is complete and correct, a single unco
 });
 
 test("C-11: while the log server does not answer, nothing changes; a configuration that needs it is refused", async (t) => {
-  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const request = {
-    isCa: true,
-    commonName: "log",
-    san: [{ kind: "ip" as const, value: "127.0.0.1" }],
-    endpoint: undefined,
-    validForSeconds: undefined,
-    control: undefined,
-  };
-  const options = { now: new Date(), random: systemRandomness };
-  const ca = issueCertificate({ ...request, san: [] }, { ownKey: privateKey }, options).pem;
-  const leaf = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const { pem } = issueCertificate(
-    { ...request, isCa: false },
-    { publicKey: leaf.publicKey, issuer: { certificate: ca, privateKey } },
-    options,
-  );
-  const received: string[] = [];
-  let status = 204;
-  const server = createServer({ key: leaf.privateKey.export({ type: "pkcs8", format: "pem" }), cert: pem }, (incoming, answer) => {
-    incoming.setEncoding("utf8").on("data", (text: string) => received.push(text));
-    incoming.on("end", () => answer.writeHead(status).end());
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  const port = typeof address === "object" ? address?.port : 0;
-  const config = `[audit_log]\nmode = "unsigned"\nsink = "network"\nurl = "https://127.0.0.1:${port}/log"\nserver_ca_certificate = """\n${ca}"""\n`;
+  const log = await startLogServer(t);
+  const { config, received } = log;
   const owner = createTestClient();
   const cas = await startTestCas(t, { selfProvision: { config: "", owner: { keyHash: owner.keyHash, pem: owner.certificate } } });
   const client = cas.client(owner);
-  status = 503;
+  log.status = 503;
   await assert.rejects(client.updateConfig(config), problem("audit_unavailable"));
   await client.uploadSession(session("a"));
-  status = 204;
+  log.status = 204;
   await client.updateConfig(config);
   assert.match(received.join(""), /audit_log_enabled/);
   await client.uploadSession(session("b"));
   assert.match(received.join(""), /session_created/);
-  status = 500;
+  log.status = 500;
   await assert.rejects(client.uploadSession(session("c")), problem("audit_unavailable", /nothing was changed/));
-  status = 204;
+  log.status = 204;
   await assert.rejects(client.readSession("c"), problem("not_found"));
 });

@@ -119,7 +119,7 @@ secrets:
   await assert.rejects(variable(here, "reader/api"), failed(/private key/));
 });
 
-test("SL-145 to SL-149 pinned hashes, a new value, a revoked export: the next delivery follows the exporter", async (t) => {
+test("SL-145, SL-146, SL-149 pinned hashes, a new value, a revoked export: the next delivery follows the exporter", async (t) => {
   let now = new Date("2026-06-01T00:00:00Z");
   const [here, there] = [await startCas(t, { now: () => now }), await startCas(t, { now: () => now })];
   const owner = there.client(createTestClient());

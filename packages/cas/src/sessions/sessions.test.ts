@@ -108,7 +108,7 @@ test("SL-194: an encrypted session opens only at the CAS it was made for", async
   assert.equal(name, "hidden");
 });
 
-test("SL-145 to SL-150: secrets travel only where exporter and importer name each other", async (t) => {
+test("SL-145, SL-146: secrets travel only where exporter and importer name each other", async (t) => {
   const cas = await startTestCas(t);
   const owner = cas.client(createTestClient());
   const exporter = (to: string) =>
