@@ -81,6 +81,15 @@ test("hazard A15: runtime data that were changed are refused as changed, even wh
   assert.throws(() => verifyAzureSnpVtpm(inputOf(changed), snp), refusedFor("runtime-data-mismatch"));
 });
 
+test("hazard A15: a hardware report that was changed is refused as not signed, wherever it was changed", () => {
+  const { hclReport, snp } = mintHcl();
+  for (const at of [0x50, 0x50 + 40, 0x90, 0xc0]) {
+    const changed = Uint8Array.from(hclReport);
+    changed[0x20 + at] = (changed[0x20 + at] ?? 0) ^ 1;
+    assert.throws(() => verifyAzureSnpVtpm(inputOf(changed), snp), refusedFor("bad-signature"));
+  }
+});
+
 test("a nonce that another relying party sent is refused", () => {
   const { hclReport, snp } = mintHcl();
   assert.throws(() => verifyAzureSnpVtpm({ ...inputOf(hclReport), nonce: nonce.subarray(1) }, snp), refusedFor("nonce-mismatch"));

@@ -1,5 +1,4 @@
 import { EvidenceError } from "../core/errors.ts";
-import { parseSnpReport } from "../snp/snp-report.ts";
 import { type SnpReportInput, type VerifiedSnpReport, verifySnpReport } from "../snp/verify-snp-report.ts";
 import type { TpmSignature } from "../tpm/tpm-quote.ts";
 import { type PcrBanks, type VerifiedTpmQuote, verifyTpmQuote } from "../tpm/verify-tpm-quote.ts";
@@ -32,8 +31,8 @@ export function verifyAzureSnpVtpm(
   const hcl = parseHclReport(input.hclReport);
   if (hcl.hardware !== "snp")
     throw new EvidenceError("EVIDENCE_MALFORMED", "HCL report: holds no SNP report", { reason: "unsupported-tee" });
-  assertRuntimeDataCovered(hcl, parseSnpReport(hcl.hardwareReport).reportData);
   const verified = verifySnpReport({ ...snp, report: hcl.hardwareReport });
+  assertRuntimeDataCovered(hcl, verified.report.reportData);
   return { ...verifyVtpm(hcl, input), snp: verified };
 }
 

@@ -21,9 +21,9 @@ const SIGNATURE_BYTES = 96;
 export function parseCoseSign1(bytes: Uint8Array, maxBytes: number, refuse: CoseRefusal): CoseSign1 {
   const malformed = (detail: string) => refuse(detail, "parse-error");
   const { value, rest } = decodeStrictCbor(bytes, { maxBytes, tags: [COSE_SIGN1_TAG] }, malformed);
-  if (rest.length > 0) throw refuse(`${rest.length} bytes follow the document`, "trailing-data");
   const parts = value instanceof TaggedCbor ? value.value : value;
   if (!Array.isArray(parts) || parts.length !== 4) throw malformed("not an array of protected header, header, payload and signature");
+  if (rest.length > 0) throw refuse(`${rest.length} bytes follow the document`, "trailing-data");
   const [protectedHeader, header, payload, signature] = parts as unknown[];
   if (!(protectedHeader instanceof Uint8Array) || !(payload instanceof Uint8Array) || !(signature instanceof Uint8Array)) {
     throw malformed("protected header, payload and signature are not byte strings");

@@ -125,6 +125,8 @@ test("hazard A8: a certified key on another curve signs no document", () => {
 
 test("hazard A14: bytes behind the document, and behind its payload", () => {
   assert.throws(() => parseNitroDocument(Uint8Array.of(...mintNitro(), 0)), refusedFor("trailing-data"));
+  // Text, which begins like a short CBOR value, is no document with bytes behind it.
+  assert.throws(() => parseNitroDocument(Buffer.from(Buffer.from(mintNitro()).toString("base64"))), refusedFor("parse-error"));
   const payloadBytes = Buffer.concat([encode(new Map(Object.entries(nitroPayload))), Uint8Array.of(0)]);
   assert.throws(() => parseNitroDocument(mintNitro({ payloadBytes })), refusedFor("parse-error"));
 });

@@ -45,6 +45,15 @@ for (const { rule, quote, reason } of refused) {
   });
 }
 
+test("a signature length that cuts its data off is told as that, not as bytes behind the quote", () => {
+  for (const version of [3, 4, 5]) {
+    for (const shorter of [0, 127, 700]) {
+      const quote = edited(version, (q) => void q.writeUInt32LE(shorter, signatureLengthAt(version)));
+      assert.throws(() => parseQuote(quote), { reason: "parse-error" });
+    }
+  }
+});
+
 test("zeros may fill the signature data, anything else may not", () => {
   for (const version of [3, 4, 5]) {
     const quote = edited(version, (q) => void q.writeUInt32LE(q.readUInt32LE(signatureLengthAt(version)) + 2, signatureLengthAt(version)));

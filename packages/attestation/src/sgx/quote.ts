@@ -64,10 +64,10 @@ export function parseQuote(bytes: Uint8Array): Quote {
   const header = readHeader(cursor);
   const body = readBody(cursor, header);
   const signedBytes = bytes.subarray(0, bytes.length - cursor.left);
-  const signatureData = cursor.take(cursor.uint(4, "signature length"), "signature data");
+  const signatureData = readSignatureData(cursor.take(cursor.uint(4, "signature length"), "signature data"), header.version);
   if (cursor.take(cursor.left, "padding").some((octet) => octet !== 0))
     throw refuse("trailing-data", "bytes that are not zero follow the signature");
-  return { ...header, body, signedBytes, ...readSignatureData(signatureData, header.version) };
+  return { ...header, body, signedBytes, ...signatureData };
 }
 
 function readHeader(cursor: ByteCursor) {

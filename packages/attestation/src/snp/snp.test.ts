@@ -98,6 +98,11 @@ test("a cache keeps chains and lists, never dates or revocation", () => {
   assert.throws(() => verifySnpReport(forged), refusedFor("bad-signature"));
 });
 
+test("hazard A8: a signer given as its own anchor is no root", () => {
+  const input = mintSnp();
+  assert.throws(() => verifySnpReport({ ...input, anchors: [input.signer] }), refusedFor("untrusted-root"));
+});
+
 test("without an anchor nobody is trusted", () => {
   assert.throws(() => verifySnpReport({ ...mintSnp(), anchors: [] }), EvidenceError);
 });

@@ -61,6 +61,8 @@ function verifyChain({ endorsementKey, signer, anchors, revocationList, now, cac
   const inputs = [endorsementKey, signer, ...anchors].map(({ der }) => der);
   const path = cached(cache, "snp-chain", inputs, () => verifyCertificationPath([endorsementKey, signer], { anchors, now }));
   assertWithinDates(path, now);
+  // A key that certifies endorsement keys is no root: AMD's lists of what is revoked are those of the ARK.
+  if (path.certificates.length !== 2) throw refused("the signer is given as its own trust anchor", "untrusted-root");
   if (revocationList === undefined) return;
   const issuer = [path.anchor, signer].find(({ subject }) => isSameName(subject, revocationList.issuer));
   // AMD publishes one list, of the ARK. One of another issuer says nothing about this chain.

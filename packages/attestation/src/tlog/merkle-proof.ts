@@ -68,7 +68,7 @@ export function verifyConsistency(claim: {
   }
   // A proof from the empty tree would say nothing about the later one.
   if (size !== 0n || proof.length > 0) throw refused("nothing can be proved from the empty tree");
-  assertEqual(earlierRoot, root, "two empty trees with different roots");
+  for (const hash of [earlierRoot, root]) assertEqual(hash, EMPTY_ROOT, "the root of the empty tree is another");
 }
 
 /** That the tree of `size` entries with `root` contains the subtree of the entries `start` to `end` with `subtreeRoot`. Throws LOG_PROOF. */

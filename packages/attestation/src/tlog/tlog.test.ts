@@ -76,6 +76,8 @@ test("nothing is proved from the empty tree, and trees do not shrink", () => {
   assert.throws(() => verifyConsistency({ earlier: 0, size: 5, earlierRoot: EMPTY_ROOT, root, proof: [] }), refusedWith("LOG_PROOF"));
   assert.throws(() => verifyConsistency({ earlier: 5, size: 4, earlierRoot: root, root: rootAt(4), proof: [] }), refusedWith("LOG_PROOF"));
   verifyConsistency({ earlier: 0, size: 0, earlierRoot: EMPTY_ROOT, root: EMPTY_ROOT, proof: [] });
+  // Equal, but not what an empty tree has.
+  assert.throws(() => verifyConsistency({ earlier: 0, size: 0, earlierRoot: root, root, proof: [] }), refusedWith("LOG_PROOF"));
   assert.throws(() => proveConsistency(0, 5, log.read), refusedWith("LOG_PROOF"));
   assert.throws(() => proveInclusion(5, 5, log.read), refusedWith("LOG_PROOF"));
 });
