@@ -3,8 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type TrustAnchors, VENDOR_TRUST_ANCHORS } from "@vouchsafe/attestation";
+import { bundleFileSource } from "@vouchsafe/collateral";
 import { keyHashOf } from "@vouchsafe/policy";
 import { CasError } from "./cas-error.ts";
+import type { CollateralOptions } from "./collateral/cas-collateral.ts";
 import { parseAvailabilityConfig, parseListenAddress } from "./config/availability-config.ts";
 import { type CasProcessStatus, startTicksOf } from "./process/cas-process.ts";
 import { writeDurably } from "./sealing/durable-file.ts";
@@ -26,6 +28,8 @@ Runs the configuration and attestation service.
   --skip-if-already-provisioned       do not fail when there is an owner already
   --accept-rollback                   go on with a database that may be an old one: its newest changes are lost
   --enrol-node-key FILE               trust node statements signed by this public key (PEM); repeatable
+  --collateral-bundle FILE            collateral of SGX, TDX and SEV-SNP platforms, made by "vouchsafe collateral bundle"; repeatable,
+                                      asked before the sources of --config
   --status-file FILE                  write addresses, key hash and process number here once it serves (JSON)
   --only_for_testing-simulated-root FILE
                                       believe simulated evidence under this root certificate (PEM); it proves nothing
@@ -49,6 +53,7 @@ function readOptions(argv: readonly string[]): (CasOptions & { readonly statusFi
       "accept-rollback": { type: "boolean" },
       "only_for_testing-simulated-root": { type: "string" },
       "skip-if-already-provisioned": { type: "boolean" },
+      "collateral-bundle": { type: "string", multiple: true },
       "enrol-node-key": { type: "string", multiple: true },
       name: { type: "string", multiple: true },
       help: { type: "boolean" },
@@ -74,6 +79,7 @@ function readOptions(argv: readonly string[]): (CasOptions & { readonly statusFi
     serviceListen:
       values["service-listen"] === undefined && file !== undefined ? file.serviceListen : listen(values["service-listen"], "0.0.0.0:18765"),
     auditLogPath: file?.auditLogPath,
+    collateral: withBundles(file?.collateral ?? { sources: [] }, values["collateral-bundle"] ?? []),
     metricsListen: file?.metricsListen,
     snapshots: file?.snapshots,
     postgres: file?.databaseUrl === undefined ? undefined : { connection: { connectionString: file.databaseUrl } },
@@ -82,6 +88,10 @@ function readOptions(argv: readonly string[]): (CasOptions & { readonly statusFi
     nodeKeys: (values["enrol-node-key"] ?? []).map((path) => createPublicKey(readFileSync(path, "utf8"))),
     altNames: values.name ?? [],
   };
+}
+
+function withBundles(options: CollateralOptions, files: readonly string[]): CollateralOptions {
+  return { ...options, sources: [...files.map(bundleFileSource), ...options.sources] };
 }
 
 function trustAnchors(simulatedRootFile: string | undefined): TrustAnchors {

@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import { dirname, join } from "node:path";
-import { type Collateral, type TrustAnchors, VENDOR_TRUST_ANCHORS } from "@vouchsafe/attestation";
+import { type TrustAnchors, VENDOR_TRUST_ANCHORS } from "@vouchsafe/attestation";
 import { sessionEncryptionKeyText } from "@vouchsafe/policy";
 import { systemRandomness, testRandomness } from "@vouchsafe/secrets";
 import { AuditLog } from "./audit/audit-log.ts";
@@ -8,6 +8,9 @@ import { AuditService } from "./audit/audit-service.ts";
 import { LogSigner } from "./audit/log-signer.ts";
 import type { CasContext } from "./cas-context.ts";
 import { ApiError } from "./cas-error.ts";
+import { CasCollateral, type CollateralOptions } from "./collateral/cas-collateral.ts";
+import { collateralMetrics } from "./collateral/collateral-metrics.ts";
+import { collateralReport } from "./collateral/collateral-report.ts";
 import type { ListenAddress } from "./config/availability-config.ts";
 import { DEFAULT_OWNER_CONFIG, type OwnerConfig } from "./config/owner-config.ts";
 import { Database } from "./database/database.ts";
@@ -36,6 +39,7 @@ import { Activations } from "./service/activations.ts";
 import { AttestationKeyAuthority } from "./service/attestation-key-authority.ts";
 import type { AttestedInstance } from "./service/attested-instance.ts";
 import { CertificateRenewal } from "./service/certificate-renewal.ts";
+import type { EvidenceTrust } from "./service/evidence-verifier.ts";
 import { instanceHandlers } from "./service/instance-handlers.ts";
 import { NodeIssuers } from "./service/node-issuers.ts";
 import { NodeKeys } from "./service/node-keys.ts";
@@ -71,8 +75,8 @@ export interface CasOptions {
   readonly nodeKeys?: readonly KeyObject[] | undefined;
   /** Roots by kind, the vendors' own unless given; a kind without any is trusted from nobody. */
   readonly trustAnchors?: TrustAnchors | undefined;
-  /** Endorsements that do not come with the Evidence. */
-  readonly collateral?: Collateral | undefined;
+  /** Where Endorsements come from that did not come with the Evidence; from nowhere unless given. */
+  readonly collateral?: CollateralOptions | undefined;
   /** Further names and addresses for the TLS certificate, besides those of the owner configuration. */
   readonly altNames?: readonly string[] | undefined;
   readonly uploadLimit?: RateLimit | undefined;
@@ -232,15 +236,21 @@ async function serve(
   const renewal = new CertificateRenewal(context, instances);
   context.remote.onChanged = (name) => renewal.valuesChanged(name);
   const anchors = options.trustAnchors ?? VENDOR_TRUST_ANCHORS;
+  const collateral = started.use(
+    await CasCollateral.open(context, anchors, options.collateral ?? { sources: [] }, (event) => metrics.countCollateral(event)),
+  );
+  collateralMetrics(metrics.registry, collateral);
   const attestationKeys = new AttestationKeyAuthority(() => context.ownerConfig.tpm, now);
+  const trust: EvidenceTrust = {
+    anchors: { ...anchors, tpm: [...(anchors.tpm ?? []), attestationKeys.root] },
+    nodeKeys: () => nodeKeys.keys,
+    findCollateral: (evidence, verification) => collateral.find(evidence, verification),
+    onPlatform: (platform, service) => collateral.notePlatform(platform, service),
+    now: collateral.now,
+  };
   const handlers = instanceHandlers(context, {
     attestationKeys,
-    trust: {
-      anchors: { ...anchors, tpm: [...(anchors.tpm ?? []), attestationKeys.root] },
-      collateral: options.collateral ?? {},
-      nodeKeys: () => nodeKeys.keys,
-      now,
-    },
+    trust,
     instances,
     renewal,
     activations,
@@ -284,7 +294,12 @@ async function serve(
       replaceClientIdentity(app, context.tls);
     },
     acceptRollback: () => acceptRollback(context, freshness),
-    healthReport: async () => ({ database: context.database.description, auditLog: context.audit.mode, collateral: "none", backups: 0 }),
+    healthReport: async () => ({
+      database: context.database.description,
+      auditLog: context.audit.mode,
+      collateral: collateralReport(collateral),
+      backups: 0,
+    }),
   });
   app.get("/v1/audit/checkpoints", async (request) => {
     const { keyHash } = requireClientCertificate(request.socket, "audit checkpoints");

@@ -6,6 +6,14 @@ export type { CollateralDocument } from "./collateral-document.ts";
 export { CollateralError } from "./collateral-error.ts";
 export { type CollateralForOptions, collateralFor } from "./collateral-for.ts";
 export { CollateralRequest, intelRequests, requestKey, type TcbUpdate, vcekRequest } from "./collateral-request.ts";
+export { type ForecastOutcome, type ForecastSettings, forecastFromProvider } from "./forecast/forecast-from-provider.ts";
+export {
+  type ForecastCause,
+  forecastPlatform,
+  isFallen,
+  type PlatformForecast,
+  STANDARD_DELAY_DAYS,
+} from "./forecast/forecast-platform.ts";
 export { type CollateralEvent, CollateralProvider, type DocumentStatus, type ProviderOptions } from "./provider/collateral-provider.ts";
 export { type EvaluationFloors, memoryFloors } from "./provider/evaluation-floors.ts";
 export { forwardClock } from "./provider/forward-clock.ts";

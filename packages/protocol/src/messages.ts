@@ -153,6 +153,8 @@ export const REFUSAL_CODES = [
   "evidence_malformed",
   "evidence_signature",
   "evidence_stale",
+  /** What the vendor publishes about the platform cannot be had, or none of it is acceptable. */
+  "collateral_unavailable",
   "channel_binding",
   "policy_unmet",
   "singleton_seen",

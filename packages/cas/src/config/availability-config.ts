@@ -1,6 +1,8 @@
 import { parse, TomlError } from "smol-toml";
 import { z } from "zod";
 import { CasError } from "../cas-error.ts";
+import type { CollateralOptions } from "../collateral/cas-collateral.ts";
+import { CollateralText, readCollateralConfig } from "./collateral-config.ts";
 
 const Listen = z.string().regex(/^(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+):[0-9]{1,5}$/);
 
@@ -9,6 +11,7 @@ const AvailabilityText = z.strictObject({
   api: z.strictObject({ api_listen: Listen.default("0.0.0.0:8081"), enclave_listen: Listen.default("0.0.0.0:18765") }).optional(),
   audit_log: z.strictObject({ path: z.string().default("/var/log/cas/audit/cas_audit.log") }).optional(),
   metrics: z.strictObject({ listen: Listen }).optional(),
+  collateral: CollateralText.optional(),
   database_snapshots: z.strictObject({ target_directory: z.string(), interval: z.string().default("60s") }).optional(),
 });
 
@@ -22,6 +25,7 @@ export interface AvailabilityConfig {
   readonly serviceListen: ListenAddress;
   readonly metricsListen: ListenAddress | undefined;
   readonly auditLogPath: string;
+  readonly collateral: CollateralOptions | undefined;
   readonly snapshots: { readonly directory: string; readonly intervalMs: number } | undefined;
 }
 
@@ -46,7 +50,7 @@ export function parseAvailabilityConfig(text: string, file: string): Availabilit
     const details = parsed.error.issues.map(({ path, message }) => `${file}: ${path.join(".")}: ${message}`);
     throw new CasError("CONFIGURATION", details.join("\n"));
   }
-  const { database, api, metrics, audit_log, database_snapshots: snapshots } = parsed.data;
+  const { database, api, metrics, audit_log, collateral, database_snapshots: snapshots } = parsed.data;
   if (database.path === undefined) throw new CasError("CONFIGURATION", `${file}: database.path is required`);
   return {
     databasePath: database.path,
@@ -54,6 +58,7 @@ export function parseAvailabilityConfig(text: string, file: string): Availabilit
     clientListen: parseListenAddress(api?.api_listen ?? "0.0.0.0:8081"),
     serviceListen: parseListenAddress(api?.enclave_listen ?? "0.0.0.0:18765"),
     metricsListen: metrics === undefined ? undefined : parseListenAddress(metrics.listen),
+    collateral: collateral === undefined ? undefined : readCollateralConfig(collateral, file),
     auditLogPath: audit_log?.path ?? "/var/log/cas/audit/cas_audit.log",
     snapshots:
       snapshots === undefined ? undefined : { directory: snapshots.target_directory, intervalMs: parseInterval(snapshots.interval, file) },

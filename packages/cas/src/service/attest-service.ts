@@ -60,7 +60,14 @@ export async function attestService(
     if (error instanceof Refused) {
       const kind = request.evidence?.kind ?? null;
       const service = request.service.replace(/@[^@]*$/, ""); // the password is never logged (C-38)
-      await recordOrRefuse(context, "attestation_refused", { service, evidence: kind, code: error.code, step: error.step ?? null });
+      const insecure = kind === "simulated" ? { warning: "insecure evidence kind" } : {}; // hazard A21
+      await recordOrRefuse(context, "attestation_refused", {
+        service,
+        evidence: kind,
+        code: error.code,
+        step: error.step ?? null,
+        ...insecure,
+      });
     }
     throw error;
   }
@@ -84,9 +91,11 @@ async function judge(
   const spki = Buffer.from(request.instanceKey, "base64");
   const instanceKey = readInstanceKey(spki);
   const userData = evidenceUserData({ exporter, casKey: context.identity.casKey, instanceKey: spki, service: serviceName(id) });
-  const claims = rules.security.attestation.mode === "none" ? undefined : checkEvidence(request, rules, trust);
+  const claims = rules.security.attestation.mode === "none" ? undefined : await checkEvidence(request, rules, trust);
   checkBinding(request, claims, userData, instanceKey, target.name);
-  const platform = claims === undefined ? undefined : checkPolicy(claims, rules, context.now());
+  // What simulated evidence says of its platform is nobody's concern.
+  if (claims?.platform !== undefined && claims.kind !== "simulated") trust.onPlatform(claims.platform, target.name);
+  const platform = claims === undefined ? undefined : checkPolicy(claims, rules, trust.now());
   if (rules.security.singletonEnclaves) await checkSingleton(context, target.name, claims, request.reconnect === true, keyId(spki));
   const tokenProof = checkAccessToken(rules.security.serviceAccessToken, request, userData);
 
@@ -165,7 +174,7 @@ function readInstanceKey(spki: Buffer): KeyObject {
 }
 
 /** The policy chooses which kinds count, before anything is verified; the Evidence chooses nothing (SL-86). */
-function checkEvidence({ evidence }: AttestRequest, { security }: ServiceRules, trust: EvidenceTrust): Claims {
+async function checkEvidence({ evidence }: AttestRequest, { security }: ServiceRules, trust: EvidenceTrust): Promise<Claims> {
   if (evidence === undefined)
     throw new Refused("evidence_missing", "evidence", "the session asks for attestation, the service sent no evidence");
   const accepted = security.attestation.evidence;

@@ -2,11 +2,15 @@ import {
   type Claims,
   type Collateral,
   decodeEvidence,
+  type Evidence,
   EvidenceError,
+  type Platform,
   type TrustAnchors,
   VerificationCache,
+  type VerificationContext,
   verifyEvidence,
 } from "@vouchsafe/attestation";
+import { CollateralError } from "@vouchsafe/collateral";
 import type { EvidenceJson, RefusalCode } from "@vouchsafe/protocol";
 import { Refused } from "./refusal.ts";
 
@@ -16,7 +20,11 @@ export interface EvidenceTrust {
   readonly anchors: TrustAnchors;
   /** DER SubjectPublicKeyInfo of enrolled node agents. */
   readonly nodeKeys: () => readonly Uint8Array[];
-  readonly collateral: Collateral;
+  /** Finds Endorsements that did not come with the Evidence. Throws EvidenceError, CollateralError. */
+  readonly findCollateral: (evidence: Evidence, context: Omit<VerificationContext, "collateral">) => Promise<Collateral>;
+  /** Told of every platform whose evidence held and was made for this connection. */
+  readonly onPlatform: (platform: Platform, service: string) => void;
+  /** Never goes back. */
   readonly now: () => Date;
 }
 
@@ -30,16 +38,23 @@ const CODES: Readonly<Record<EvidenceError["code"], RefusalCode>> = {
 const cache = new VerificationCache();
 
 /** Establishes what Evidence proves; says nothing about policy. Throws Refused at step "evidence" (C-50). */
-export function verifyServiceEvidence(json: EvidenceJson, { anchors, nodeKeys, collateral, now }: EvidenceTrust): Claims {
+export async function verifyServiceEvidence(
+  json: EvidenceJson,
+  { anchors, nodeKeys, findCollateral, now }: EvidenceTrust,
+): Promise<Claims> {
   try {
-    return verifyEvidence(decodeEvidence(json), { now: now(), trustAnchors: { ...anchors, node: nodeKeys() }, collateral, cache });
+    const evidence = decodeEvidence(json);
+    const trustAnchors = { ...anchors, node: nodeKeys() };
+    const collateral = await findCollateral(evidence, { now: now(), trustAnchors, cache });
+    return verifyEvidence(evidence, { now: now(), trustAnchors, collateral, cache });
   } catch (error) {
     throw asRefusal(error);
   }
 }
 
-/** Evidence, or an endorsement, that proves nothing: as a refusal at step "evidence". Everything else is passed on. */
+/** Evidence, or an endorsement, that proves nothing or cannot be had: as a refusal at step "evidence". Everything else is passed on. */
 export function asRefusal(error: unknown): unknown {
-  if (!(error instanceof EvidenceError)) return error;
-  return new Refused(CODES[error.code], "evidence", error.message, error.remedy === undefined ? [] : [error.remedy]);
+  if (!(error instanceof EvidenceError || error instanceof CollateralError)) return error;
+  const code = error instanceof CollateralError ? "collateral_unavailable" : CODES[error.code];
+  return new Refused(code, "evidence", error.message, error.remedy === undefined ? [] : [error.remedy]);
 }

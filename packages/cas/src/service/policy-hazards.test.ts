@@ -5,6 +5,7 @@ import { test } from "node:test";
 import type { Claims } from "@vouchsafe/attestation";
 import fc from "fast-check";
 import { mintedNow, mintIntel } from "../../../attestation/src/testing/mint-intel.ts";
+import { mintedSource } from "../../../collateral/src/testing/minted-source.ts";
 import { problem, refusal, TEST_CODE, testPolicy } from "../testing/policies.ts";
 import { createTestClient, startTestCas } from "../testing/test-cas.ts";
 import { appraiseVariants } from "./appraise.ts";
@@ -106,7 +107,7 @@ test("hazard C8, SL-90 a wildcard for advisories is warned about at upload and a
   const cas = await startTestCas(t, {
     now,
     trustAnchors: { sgx: [minted.root] },
-    collateral: minted.context.collateral,
+    collateral: { sources: [mintedSource(minted)] },
     selfProvision: { config: '[audit_log]\nmode = "unsigned"\n' },
   });
   const client = cas.client(createTestClient());

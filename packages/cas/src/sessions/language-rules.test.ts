@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { encodeSignedSession, signSession } from "@vouchsafe/policy";
 import { mintedNow, mintIntel } from "../../../attestation/src/testing/mint-intel.ts";
+import { mintedSource } from "../../../collateral/src/testing/minted-source.ts";
 import { problem, refusal, TEST_CODE, testPolicy } from "../testing/policies.ts";
 import { createTestClient, startTestCas } from "../testing/test-cas.ts";
 import { startLogServer } from "../testing/test-log-server.ts";
@@ -40,7 +41,11 @@ test("SL-46 create needs a free name, update an existing one; only the command l
 
 test("SL-81, SL-93 a debug program is refused whatever variant matches; the refusal says what would admit it, and that it proves nothing", async (t) => {
   const minted = mintIntel();
-  const cas = await startTestCas(t, { now: () => mintedNow, trustAnchors: { sgx: [minted.root] }, collateral: minted.context.collateral });
+  const cas = await startTestCas(t, {
+    now: () => mintedNow,
+    trustAnchors: { sgx: [minted.root] },
+    collateral: { sources: [mintedSource(minted)] },
+  });
   const client = cas.client(createTestClient());
   const policy = (name: string, tolerate: string) =>
     testPolicy({ name, security: `{attestation: {evidence: [sgx], tolerate: [${tolerate}]}}` }).replace(TEST_CODE, "3e".repeat(32));
