@@ -127,6 +127,16 @@ export { diffSessions, renderSessionDifference, type SessionDifference } from ".
 export { hashIsPublic, sessionHash } from "./session-hash.ts";
 export { isWithin, parentOf, resolveSessionName, sessionNameProblem } from "./session-name.ts";
 export {
+  type AppliedPatch,
+  applySessionPatch,
+  type PatchChange,
+  parseSessionPatch,
+  patchBetween,
+  printSessionPatch,
+  type ServicePatch,
+  type SessionPatch,
+} from "./session-patch.ts";
+export {
   addRawSignature,
   addSessionSignature,
   encodeSignedSession,

@@ -4,16 +4,20 @@ import { test } from "node:test";
 import {
   accessRule,
   accessRuleForm,
+  applySessionPatch,
   evaluateAccess,
   type JsonValue,
   keyHashOf,
   type Operation,
   parseSession,
+  parseSessionPatch,
+  patchBetween,
   renderDecision,
+  renderDiagnostics,
   sessionHash,
   uploaderLockedOut,
 } from "../src/index.ts";
-import { A, accepted, clean, documentOf, KEY, refusedBy, SERVICE, TAG, warnedBy } from "./documents.ts";
+import { A, accepted, B, clean, documentOf, KEY, refusedBy, SERVICE, TAG, warnedBy } from "./documents.ts";
 
 const signerPem = (type: "ed25519" | "p384" | "p256") => {
   const { publicKey } =
@@ -276,11 +280,41 @@ test("extension: roles and proposals name members, services and secrets that exi
   warnedBy("SL-177", withSecrets("{name: a, kind: ascii}", "{read_secret: [a]}", "NONE"));
 });
 
+test("SL-75 extension roles: a patch raises versions and adds measurements, and says where it is wrong", () => {
+  const session = accepted(
+    `services: [{name: s, command: x, pwd: /, attestation: [{mrenclave: ${A}}, {signer: {mrsigner: ${A}, isvprodid: 1, isvsvn_min: 3, isvsvn_max: 9}}]}, {name: p, command: x, pwd: /, attestation: {signer: {mrsigner: ${A}, isvprodid: 1, isvsvn: 4}}}]`,
+  );
+  const patch = (change: string, service = "s") =>
+    parseSessionPatch(`{predecessor: ${A}, services: [{name: ${service}, ${change}}]}`, { file: "p.yml" });
+  const applied = (change: string, service?: string) => applySessionPatch(session, patch(change, service).patch ?? assert.fail());
+  const refusedAs = (says: RegExp, change: string, service?: string) => {
+    const result = applied(change, service);
+    assert(result.kind === "refused" && says.test(result.reason), JSON.stringify(result));
+  };
+  const raised = applied(`isvsvn_min: 9, add_mrenclave: [${B}, ${B}]`);
+  assert(raised.kind === "ok");
+  assert.deepEqual(raised.changes, [
+    { action: "raise_isvsvn", service: "s" },
+    { action: "add_mrenclave", service: "s" },
+  ]);
+  assert.equal(patchBetween(session, raised.session)?.services[0]?.isvsvnMin, 9);
+  assert.equal(patchBetween(session, { ...raised.session, salt: TAG }), undefined, "a change beyond a patch is none");
+  refusedAs(/9, so 10 would admit nothing/, "isvsvn_min: 10");
+  refusedAs(/can be raised only/, "isvsvn_min: 3");
+  refusedAs(/pins `isvsvn`/, "isvsvn_min: 5", "p");
+  refusedAs(/to which measurements could be added/, `add_mrenclave: ${B}`, "p");
+  refusedAs(/these measurements already/, `add_mrenclave: ${A}`);
+  refusedAs(/no service q/, "isvsvn_min: 5", "q");
+  for (const [change, at] of [
+    ["isvsvn_min: x", /^p\.yml:1:\d+: error\[SL-15\]: services\[0\]\.isvsvn_min/],
+    ["isvsvn: 5", /error\[SL-12\].*unknown key `isvsvn`/],
+  ] as const)
+    assert.match(renderDiagnostics(patch(change).diagnostics, { source: "" }), at);
+  assert.equal(parseSessionPatch("services: [{name: s}]").patch, undefined);
+});
+
 test("SL-12 an extension that nobody carries out is refused, not ignored", () => {
-  const bodies = [
-    "update_proposals: {enabled: true}",
-    `services: [{${SERVICE}}]\nroles: [{name: r, members: [${KEY}], may: [{raise_isvsvn: [s]}]}]`,
-  ];
+  const bodies = ["update_proposals: {enabled: true}"];
   for (const body of bodies) {
     accepted(body);
     const { session, diagnostics } = parseSession(documentOf(body));

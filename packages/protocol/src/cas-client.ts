@@ -39,7 +39,7 @@ export interface CasClientOptions extends CasAddress {
 }
 
 interface Call {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
   readonly body?: string | undefined;
   readonly contentType?: string | undefined;
@@ -86,6 +86,16 @@ export class CasClient implements Disposable {
   /** Uploads an encrypted session (SL-194). */
   uploadEncryptedSession(json: string): Promise<SessionUploaded> {
     return this.#json(SessionUploaded, { method: "PUT", path: "/v1/encrypted_sessions", body: json, contentType: "application/json" });
+  }
+
+  /** Patches a session: higher security versions, further measurements. `text` is a patch, or the JSON of a signed one. */
+  patchSession(name: string, text: string): Promise<SessionUploaded> {
+    return this.#json(SessionUploaded, {
+      method: "PATCH",
+      path: `/v1/sessions/${encodeName(name)}`,
+      body: text,
+      contentType: "application/yaml",
+    });
   }
 
   /** Normalised text with its creator; an older version by its hash. */

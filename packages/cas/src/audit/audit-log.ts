@@ -22,6 +22,7 @@ export type AuditEvent =
   | "node_issuer_changed"
   | "rollback_accepted"
   | "certificates_renewed"
+  | "session_patched"
   | "secrets_rotated"
   | "secret_supplied"
   | "secret_read"
@@ -42,6 +43,7 @@ const ALWAYS: ReadonlySet<AuditEvent> = new Set<AuditEvent>([
   "node_issuer_changed",
   "rollback_accepted",
   "certificates_renewed",
+  "session_patched",
   "secrets_rotated",
   "secret_supplied",
   "secret_read",

@@ -21,7 +21,7 @@ import { z } from "zod";
 import { CAS_VERSION } from "../version.ts";
 
 interface Operation {
-  readonly method: "get" | "post" | "put" | "delete";
+  readonly method: "get" | "post" | "put" | "patch" | "delete";
   readonly path: string;
   readonly summary: string;
   /** Who may: from nobody in particular to the owner. */
@@ -101,6 +101,14 @@ const OPERATIONS: readonly Operation[] = [
     needs: "certificate of a CAS",
     body: JSON_TYPE,
     answers: [json(ExportAnswer)],
+  },
+  {
+    method: "patch",
+    path: "/v1/sessions/{name}",
+    summary: "Raise security versions or add measurements, as roles permit; unsigned with a client certificate",
+    needs: "signatures",
+    body: "application/yaml",
+    answers: [json(SessionUploaded)],
   },
   {
     method: "put",

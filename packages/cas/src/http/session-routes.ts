@@ -4,7 +4,7 @@ import type { Credential } from "../access/authorise.ts";
 import type { CasContext } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
 import { listSessions, publicValues, readSession, readSessionHash } from "../sessions/read-session.ts";
-import { uploadEncryptedSession, uploadSignedSession } from "../sessions/upload-document.ts";
+import { uploadEncryptedSession, uploadSessionPatch, uploadSignedSession } from "../sessions/upload-document.ts";
 import { type UploadedSession, uploadSession } from "../sessions/upload-session.ts";
 import { clientCertificateOf, requireClientCertificate } from "./client-certificate.ts";
 import type { RateLimiter } from "./rate-limit.ts";
@@ -43,6 +43,14 @@ export function sessionRoutes(app: FastifyInstance, context: CasContext, uploads
     "/v1/encrypted_sessions",
     document((json) => uploadEncryptedSession(context, json, context.identity.sessionEncryptionKeys)),
   );
+  app.patch("/v1/sessions/*", async (request) => {
+    uploads.take(clientCertificateOf(request.socket)?.keyHash ?? request.ip, context.now().getTime());
+    const name = sessionNameIn(request.url, "/v1/sessions/");
+    const client = () => requireClientCertificate(request.socket, "patching a session");
+    const patched = await uploadSessionPatch(context, name, bodyText(request), client);
+    onUploaded(patched.name);
+    return { ...patched, warnings: [] };
+  });
   app.get("/v1/sessions", async (request) => {
     const { query } = splitTarget(request.url);
     const limit = Limit.optional().safeParse(query.get("limit") ?? undefined);

@@ -12,6 +12,7 @@ import { assertPermitted, type Credential } from "../access/authorise.ts";
 import { type CasContext, committedValues } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
 import type { Transaction } from "../database/transaction.ts";
+import { patchByRoles } from "../governance/patch-session.ts";
 import { resolveSecrets } from "../values/resolve-secrets.ts";
 import { makeValues } from "./make-values.ts";
 import { isRootSealed, ROOT_NAME, readRoot, sealRoot } from "./root-session.ts";
@@ -25,12 +26,18 @@ export interface UploadedSession {
 }
 
 /** A document that passed every check which needs no database, and who brought it. */
-interface CheckedUpload {
-  readonly session: Session;
-  readonly hash: string;
+interface CheckedDocument {
+  /** As written: its creator may be missing, or another one. */
+  readonly document: Session;
   readonly uploader: Uploader;
   readonly credential: Credential;
   readonly warnings: readonly Diagnostic[];
+}
+
+/** With the uploader as its creator (SL-185). */
+interface CheckedUpload extends CheckedDocument {
+  readonly session: Session;
+  readonly hash: string;
 }
 
 /**
@@ -39,15 +46,16 @@ interface CheckedUpload {
  */
 export async function uploadSession(context: CasContext, text: string, uploader: Uploader): Promise<UploadedSession> {
   const upload = checkDocument(context, text, uploader);
-  const { session } = upload;
-  const isNew = session.predecessor === undefined;
-  await refreshRule(context, isNew ? parentOf(session.name) : session.name);
-  await context.database.transact((tx) => (isNew ? create(context, tx, upload) : update(context, tx, upload)));
+  const { document } = upload;
+  const isNew = document.predecessor === undefined;
+  const owned = isNew ? withCreator(upload) : undefined;
+  await refreshRule(context, isNew ? parentOf(document.name) : document.name);
+  const hash = await context.database.transact((tx) => (owned === undefined ? update(context, tx, upload) : create(context, tx, owned)));
   const warnings = [
     ...upload.warnings.map(({ rule, path, line, column, message }) => ({ rule, path, line, column, message })),
-    ...(await importWarnings(context, session)),
+    ...(await importWarnings(context, document)),
   ];
-  return { hash: upload.hash, name: session.name, isNew, warnings };
+  return { hash, name: document.name, isNew, warnings };
 }
 
 /** Access rules may be values of another CAS; it is asked before the transaction, which waits for nobody outside. */
@@ -56,7 +64,7 @@ async function refreshRule({ database, remote }: CasContext, name: string): Prom
   if (version !== undefined) await remote.refresh(version);
 }
 
-function checkDocument(context: CasContext, text: string, uploader: Uploader): CheckedUpload {
+function checkDocument(context: CasContext, text: string, uploader: Uploader): CheckedDocument {
   const { session: parsed, diagnostics } = parseSession(text, { file: "<session>" });
   if (parsed === undefined) {
     const count = diagnostics.filter(({ severity }) => severity === "error").length;
@@ -66,12 +74,18 @@ function checkDocument(context: CasContext, text: string, uploader: Uploader): C
     });
   }
   assertSupported(context, parsed);
-  const creator = creatorOf(parsed, uploader);
-  const session = { ...parsed, creator };
-  const credential: Credential =
-    uploader.kind === "certificate" ? { certificateKeyHash: uploader.keyHash, signers: [] } : { signers: uploader.keyHashes };
+  return { document: parsed, uploader, credential: credentialOf(uploader), warnings: diagnostics };
+}
+
+/** A signed upload counts by its signatures alone (SL-192). */
+export function credentialOf(uploader: Uploader): Credential {
+  return uploader.kind === "certificate" ? { certificateKeyHash: uploader.keyHash, signers: [] } : { signers: uploader.keyHashes };
+}
+
+function withCreator(upload: CheckedDocument): CheckedUpload {
+  const session = { ...upload.document, creator: creatorOf(upload.document, upload.uploader) };
   try {
-    return { session, hash: sessionHash(session), uploader, credential, warnings: diagnostics };
+    return { ...upload, session, hash: sessionHash(session) };
   } catch (error) {
     if (error instanceof PolicyError) throw new ApiError("invalid_session", error.message);
     throw error;
@@ -117,12 +131,12 @@ function creatorOf(session: Session, uploader: Uploader): Creator {
   return { kind: "signer", keyHash, publicKey };
 }
 
-async function create(context: CasContext, tx: Transaction, upload: CheckedUpload): Promise<void> {
+async function create(context: CasContext, tx: Transaction, upload: CheckedUpload): Promise<string> {
   const { session, hash, uploader, credential } = upload;
   const { name } = session;
   const existing = name === ROOT_NAME ? await readRoot(tx) : await tx.get<SessionVersion>(currentKey(name));
   if (existing !== undefined) {
-    if (isRepetition(existing, upload)) return;
+    if (isRepetition(existing, upload)) return hash;
     throw new ApiError("exists", `session ${name} exists; expected a predecessor`, {
       causes: ["use an update, with the hash of its current version"],
     });
@@ -139,15 +153,19 @@ async function create(context: CasContext, tx: Transaction, upload: CheckedUploa
   store(tx, { name, hash, session, uploader, uploadedAt: context.now().toISOString(), isHashPublic: hashIsPublic(session) });
   tx.put(valuesKey(name), values);
   context.audit.append(tx, "session_created", auditData(session.name, hash, hashIsPublic(session), uploader));
+  return hash;
 }
 
-async function update(context: CasContext, tx: Transaction, upload: CheckedUpload): Promise<void> {
+async function update(context: CasContext, tx: Transaction, checked: CheckedDocument): Promise<string> {
+  const patched = await patchByRoles(context, tx, checked.document, checked);
+  if (patched !== undefined) return patched;
+  const upload = withCreator(checked);
   const { session, hash, uploader, credential } = upload;
   const { name } = session;
   const isRoot = name === ROOT_NAME;
   const current = isRoot ? await readRoot(tx) : await tx.get<SessionVersion>(currentKey(name));
   if (current === undefined) throw new ApiError("not_found", `session ${name} does not exist, so it has no predecessor`);
-  if (isRepetition(current, upload)) return;
+  if (isRepetition(current, upload)) return hash;
   if (isRoot && (await isRootSealed(tx)))
     throw new ApiError("immutable", "the root session is sealed: sessions were created before it was claimed");
   await assertPermitted({ rows: tx, remote: context.remote }, current, "update", credential, `updating session ${name}`);
@@ -165,6 +183,7 @@ async function update(context: CasContext, tx: Transaction, upload: CheckedUploa
   store(tx, { name, hash, session, uploader, uploadedAt: context.now().toISOString(), isHashPublic });
   tx.put(valuesKey(name), values);
   context.audit.append(tx, "session_updated", auditData(name, hash, isHashPublic, uploader));
+  return hash;
 }
 
 /** C-24: the same document again, from the same hands, after a lost answer. */

@@ -93,8 +93,8 @@ const names = list(
 
 const permission: Reader<Permission> = mapping(
   {
-    raise_isvsvn: { reader: names, doc: "Services whose least security version may be raised.", extension: "raise_isvsvn" },
-    add_mrenclave: { reader: names, doc: "Services that may get further measurements.", extension: "add_mrenclave" },
+    raise_isvsvn: { reader: names, doc: "Services whose least security version may be raised." },
+    add_mrenclave: { reader: names, doc: "Services that may get further measurements." },
     write_secret: { reader: names, doc: "Secrets whose value may be supplied." },
     read_secret: { reader: names, doc: "Secrets whose value may be read." },
   } as const,

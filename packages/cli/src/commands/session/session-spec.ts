@@ -1,5 +1,6 @@
 import type { CommandSpec } from "../../command-spec.ts";
 import { DOCUMENT_COMMANDS } from "./document-spec.ts";
+import { GOVERNANCE_COMMANDS } from "./governance-spec.ts";
 import { CAS_OPTIONS, OUTPUT_OPTIONS as COMMON_OPTIONS, DOCUMENT_OPTIONS } from "./session-options.ts";
 
 const OUTPUT_OPTIONS = [{ long: "json", summary: "print JSON" }, ...COMMON_OPTIONS];
@@ -63,62 +64,5 @@ export const SESSION_COMMANDS: readonly CommandSpec[] = [
     redirectsOutput: true,
     load: async () => (await import("./session-read.ts")).sessionList,
   },
-  {
-    name: "session secret set",
-    summary: "Supplies the value of a secret with `supplied_by`, from standard input or a file.",
-    operands: "SESSION SECRET",
-    completes: "session",
-    minOperands: 2,
-    maxOperands: 2,
-    options: [
-      { long: "file", short: "f", value: "FILE", summary: "read the value from this file instead of standard input" },
-      { long: "raw", summary: "take the bytes as they are, for kind binary (otherwise: hexadecimal digits)" },
-      { long: "exact", summary: "keep the line end at the end of a text" },
-      ...CAS_OPTIONS,
-      ...OUTPUT_OPTIONS,
-    ],
-    examples: ["session secret set shop smtp_password < password.txt", "session secret set shop corporate_ca --file ca.pem"],
-    notes: "The value is never taken from the command line, where other users of the machine could see it.",
-    redirectsOutput: true,
-    load: async () => (await import("./session-secret.ts")).sessionSecretSet,
-  },
-  {
-    name: "session secret read",
-    summary: "Prints the value of a secret, for members of a role that may `read_secret`.",
-    operands: "SESSION SECRET",
-    completes: "session",
-    minOperands: 2,
-    maxOperands: 2,
-    options: [
-      { long: "format", value: "FORMAT", summary: "as in a placeholder, for instance hex or privatekey:pem" },
-      ...CAS_OPTIONS,
-      ...OUTPUT_OPTIONS,
-    ],
-    examples: ["session secret read shop report_key --format hex > key.hex"],
-    redirectsOutput: true,
-    load: async () => (await import("./session-secret.ts")).sessionSecretRead,
-  },
-  {
-    name: "session secret list",
-    summary: "Lists the secrets of a session that people supply or read, and which of them have a value.",
-    operands: "SESSION",
-    completes: "session",
-    minOperands: 1,
-    maxOperands: 1,
-    options: [...CAS_OPTIONS, ...OUTPUT_OPTIONS],
-    examples: ["session secret list shop", "session secret list shop --json"],
-    redirectsOutput: true,
-    load: async () => (await import("./session-secret.ts")).sessionSecretList,
-  },
-  {
-    name: "session activations",
-    summary: "Tells how often the services of a session were started, and how many instances run.",
-    operands: "SESSION",
-    minOperands: 1,
-    maxOperands: 1,
-    options: [...CAS_OPTIONS, ...OUTPUT_OPTIONS],
-    examples: ["session activations shop", "session activations shop --json"],
-    notes: "Starts are counted for services with `max_activations` or `max_running`.",
-    load: async () => (await import("./session-activations.ts")).sessionActivations,
-  },
+  ...GOVERNANCE_COMMANDS,
 ];

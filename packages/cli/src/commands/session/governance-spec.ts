@@ -1,0 +1,88 @@
+import type { CommandSpec } from "../../command-spec.ts";
+import { CAS_OPTIONS, OUTPUT_OPTIONS as COMMON_OPTIONS } from "./session-options.ts";
+
+const OUTPUT_OPTIONS = [{ long: "json", summary: "print JSON" }, ...COMMON_OPTIONS];
+
+/** The sub-commands of `session` by which named people take part: supplied secrets, patches, limits. */
+export const GOVERNANCE_COMMANDS: readonly CommandSpec[] = [
+  {
+    name: "session secret set",
+    summary: "Supplies the value of a secret with `supplied_by`, from standard input or a file.",
+    completes: "session",
+    redirectsOutput: true,
+    operands: "SESSION SECRET",
+    minOperands: 2,
+    maxOperands: 2,
+    options: [
+      { long: "file", short: "f", value: "FILE", summary: "read the value from this file instead of standard input" },
+      { long: "raw", summary: "take the bytes as they are, for kind binary (otherwise: hexadecimal digits)" },
+      { long: "exact", summary: "keep the line end at the end of a text" },
+      ...CAS_OPTIONS,
+      ...OUTPUT_OPTIONS,
+    ],
+    examples: ["session secret set shop smtp_password < password.txt", "session secret set shop corporate_ca --file ca.pem"],
+    notes: "The value is never taken from the command line, where other users of the machine could see it.",
+    load: async () => (await import("./session-secret.ts")).sessionSecretSet,
+  },
+  {
+    name: "session secret read",
+    summary: "Prints the value of a secret, for members of a role that may `read_secret`.",
+    completes: "session",
+    redirectsOutput: true,
+    operands: "SESSION SECRET",
+    minOperands: 2,
+    maxOperands: 2,
+    options: [
+      { long: "format", value: "FORMAT", summary: "as in a placeholder, for instance hex or privatekey:pem" },
+      ...CAS_OPTIONS,
+      ...OUTPUT_OPTIONS,
+    ],
+    examples: ["session secret read shop report_key --format hex > key.hex"],
+    load: async () => (await import("./session-secret.ts")).sessionSecretRead,
+  },
+  {
+    name: "session secret list",
+    summary: "Lists the secrets of a session that people supply or read, and which of them have a value.",
+    completes: "session",
+    redirectsOutput: true,
+    operands: "SESSION",
+    minOperands: 1,
+    maxOperands: 1,
+    options: [...CAS_OPTIONS, ...OUTPUT_OPTIONS],
+    examples: ["session secret list shop", "session secret list shop --json"],
+    load: async () => (await import("./session-secret.ts")).sessionSecretList,
+  },
+  {
+    name: "session activations",
+    summary: "Tells how often the services of a session were started, and how many instances run.",
+    completes: "session",
+    redirectsOutput: true,
+    operands: "SESSION",
+    minOperands: 1,
+    maxOperands: 1,
+    options: [...CAS_OPTIONS, ...OUTPUT_OPTIONS],
+    examples: ["session activations shop", "session activations shop --json"],
+    notes: "Starts are counted for services with `max_activations` or `max_running`.",
+    load: async () => (await import("./session-activations.ts")).sessionActivations,
+  },
+  {
+    name: "session patch",
+    summary: "Raises security versions or adds measurements of services, as roles permit; prints the hash.",
+    completes: "session",
+    redirectsOutput: true,
+    operands: "SESSION [FILE]",
+    minOperands: 1,
+    maxOperands: 2,
+    options: [
+      { long: "isvsvn-min", value: "SERVICE=N", isRepeatable: true, summary: "least security version of the service's program" },
+      { long: "add-mrenclave", value: "SERVICE=HEX", isRepeatable: true, summary: "one more measurement that the service may start with" },
+      { long: "predecessor", value: "HASH", summary: "version that is patched (default: the current one)" },
+      { long: "sign", summary: "sign the patch with the own session-signing key" },
+      ...CAS_OPTIONS,
+      ...OUTPUT_OPTIONS,
+    ],
+    examples: ["session patch shop --isvsvn-min api=7", "session patch shop patch.yml --sign"],
+    notes: "A patch changes no value and takes nothing back: lower versions are refused.",
+    load: async () => (await import("./session-patch.ts")).sessionPatch,
+  },
+];
