@@ -8,6 +8,7 @@ import json
 import os
 import random
 import socket
+import ssl
 import sys
 
 from flask import Flask, make_response, request
@@ -23,7 +24,7 @@ CLIENT_FIELDS = ("fname", "lname", "address", "city", "iban", "ssn", "email")
 
 app = Flask(__name__)
 app.config["RESTFUL_JSON"] = {"sort_keys": True}
-app.config["RESTFUL_JSON"] = {"sort_keys": True}
+app.config["MAX_FORM_MEMORY_SIZE"] = 16 * 1024 * 1024  # Flask's own limit is 500 kB
 api = Api(app)
 
 
@@ -128,4 +129,7 @@ if os.environ.get("DEMO_MEMORY") == "1":
 if __name__ == "__main__":
     store = connect()
     print("Starting to serve", flush=True)
-    app.run(host="0.0.0.0", port=PORT, threaded=True, ssl_context=("/tls/flask.crt", "/tls/flask.key"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_2
+    tls.load_cert_chain("/tls/flask.crt", "/tls/flask.key")
+    app.run(host="0.0.0.0", port=PORT, threaded=True, ssl_context=tls)

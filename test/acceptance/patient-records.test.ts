@@ -2,26 +2,12 @@ import assert from "node:assert/strict";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { form, patientFields, testPatientContract } from "./patient-contract.ts";
 import { inNetworkOf, processesOf, type RunningService, request, serviceOf } from "./services.ts";
 import { filesContaining, Workspace } from "./workspace.ts";
 
 const RELEASE = "clinic";
-const patient = (name: string) =>
-  Object.entries({
-    fname: name,
-    lname: "Haddad",
-    address: "7 Mill Lane",
-    city: "Ghent",
-    state: "OVL",
-    ssn: "900-55-0001",
-    email: "noor@example.org",
-    dob: "1984-11-30",
-    contactphone: "+3295550100",
-    drugallergies: "penicillin",
-    preexistingconditions: "asthma",
-    dateadmitted: "2026-02-01",
-    insurancedetails: "Mutual 44",
-  }).flatMap(([field, value]) => ["--data-urlencode", `${field}=${value}`]);
+const patient = (name: string) => form(patientFields(name));
 
 describe("the example application, from ./run.sh to ./vouchsafe down", () => {
   let workspace: Workspace;
@@ -91,6 +77,8 @@ describe("the example application, from ./run.sh to ./vouchsafe down", () => {
     const count = (status: number) => answers.filter((answer) => answer.status === status).length;
     assert.deepEqual({ ok: count(200), refused: count(403) }, { ok: 1, refused: 49 });
   });
+
+  testPatientContract(() => ({ workspace, release: RELEASE, address: flask.published[0]?.address ?? "", api }));
 
   test("PS-54 /memory is not there", async () => {
     assert.equal((await api("/memory")).status, 404);
