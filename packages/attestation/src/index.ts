@@ -10,7 +10,7 @@ export {
 export { cosignNote, formatVerifierKey, signNote } from "./tlog/sign-note.ts";
 export { certifyAttestationKey, createAttestationKeyAuthority } from "./tpm/certify-attestation-key.ts";
 export { type EndorsementTrust, endorsementKeyId, type VerifiedEndorsementKey, verifyEndorsementKey } from "./tpm/endorsement-key.ts";
-export { makeCredential, type TpmCredential } from "./tpm/make-credential.ts";
+export { credentialEntropyBytes, makeCredential, type TpmCredential } from "./tpm/make-credential.ts";
 export { encodePcrBank } from "./tpm/pcr-banks.ts";
 export { type TpmCommand, TpmError } from "./tpm/tpm-command.ts";
 export {

@@ -115,13 +115,26 @@ export function parseAnchors(anchors: readonly Uint8Array[], cache: Verification
 
 /** The signer is issued by the root itself: a CA of platforms may not speak about the TCB. */
 function verifySigningChain(pem: Uint8Array, anchors: readonly Uint8Array[], { now, cache }: CacheAndTime): VerifiedPath {
-  const path = verifyCertificationPath(parsePemCertificates(pem), { anchors: parseAnchors(anchors, cache), now });
+  const unfit = (detail: string, cause?: unknown) =>
+    new EvidenceError("EVIDENCE_SIGNATURE", `TCB signing chain: ${detail}`, { reason: "collateral-bad-chain", cause });
+  const chain = parsePemCertificates(pem);
+  const path = orElse(
+    () => verifyCertificationPath(chain, { anchors: parseAnchors(anchors, cache), now }),
+    (error) => (error.reason === "bad-chain" ? unfit(error.message, error) : error),
+  );
   if (path.certificates.length !== 1 || path.leaf.basicConstraints?.isCa === true || findCommonName(path.leaf.subject) !== TCB_SIGNING) {
-    throw new EvidenceError("EVIDENCE_SIGNATURE", `TCB signing chain: not a certificate for ${TCB_SIGNING} issued by the root`, {
-      reason: "collateral-bad-chain",
-    });
+    throw unfit(`not a certificate for ${TCB_SIGNING} issued by the root`);
   }
   return path;
+}
+
+/** Runs, and throws what `translate` makes of an EvidenceError. */
+function orElse<T>(run: () => T, translate: (error: EvidenceError) => EvidenceError): T {
+  try {
+    return run();
+  } catch (error) {
+    throw error instanceof EvidenceError ? translate(error) : error;
+  }
 }
 
 type DatedDocument = Pick<TcbInfo, "issueDate" | "nextUpdate" | "tcbEvaluationDataNumber">;

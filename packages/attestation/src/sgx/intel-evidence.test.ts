@@ -246,6 +246,17 @@ test("hazard A7, C-41: missing documents are named, and no collateral at all is 
   assert.throws(() => verifyEvidence({ kind: "sgx", bytes: quote }, without), { reason: "collateral-missing", message: new RegExp(FMSPC) });
 });
 
+test("a TCB signing chain that does not link is told as that of the collateral", () => {
+  const { quote, context, collateral } = mintIntel();
+  const [signer = "", root = ""] = Buffer.from(collateral.tcbSigningChain ?? [])
+    .toString("latin1")
+    .split(/(?<=-----END CERTIFICATE-----\n)/);
+  for (const chain of [root + signer, signer + signer + root, root]) {
+    const broken = { ...context, collateral: { intel: () => ({ ...collateral, tcbSigningChain: Buffer.from(chain) }) } };
+    assert.throws(() => verifyEvidence({ kind: "sgx", bytes: quote }, broken), { reason: "collateral-bad-chain" });
+  }
+});
+
 test("hazard A16: evidence of one kind given as another is refused", () => {
   const sgx = mintIntel();
   const tdx = mintIntel({ tee: "tdx" });

@@ -37,8 +37,8 @@ export function verifyEndorsementKey(
   const key = parseTpmPublic(publicArea);
   const { fixedTpm, fixedParent, restricted, decrypt, sign } = key.attributes;
   // A credential for any other key would be opened for whoever loaded it.
-  if (!(fixedTpm && fixedParent && restricted && decrypt && !sign) || key.key.kind !== "rsa" || key.symmetricBits === undefined)
-    throw refuse("not an RSA endorsement key: it has to be fixed to its TPM, restricted, and for decryption only", "policy");
+  if (!(fixedTpm && fixedParent && restricted && decrypt && !sign) || key.symmetricBits === undefined)
+    throw refuse("not an endorsement key: it has to be fixed to its TPM, restricted, and for decryption only", "policy");
   const id = endorsementKeyId(key);
   if (keyIds.has(id)) return { key, id };
   const [leaf, ...intermediates] = certificates;

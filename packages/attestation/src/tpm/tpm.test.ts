@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { EvidenceError } from "../core/errors.ts";
 import { type SoftwareTpm, startSoftwareTpm } from "../testing/software-tpm.ts";
 import { readPublicKey } from "../x509/public-key.ts";
-import { makeCredential } from "./make-credential.ts";
+import { credentialEntropyBytes, makeCredential } from "./make-credential.ts";
 import { assertAttestationKey, parseTpmPublic, type TpmPublic } from "./tpm-public.ts";
 import { parseTpmQuote, parseTpmSignature } from "./tpm-quote.ts";
 import { type PcrBanks, type TpmQuoteInput, verifyTpmQuote } from "./verify-tpm-quote.ts";
@@ -151,23 +151,41 @@ test("a key's name is the one the TPM gives it", () => {
   assert.equal(attestationKey.name.toHex(), tpm.read("ak.name").toHex());
 });
 
-test("hazard A13: a credential opens only in the TPM that holds both keys", () => {
-  const secret = Uint8Array.from({ length: 32 }, (_, index) => index * 7);
-  const activate = (name: Uint8Array) => {
-    const { idObject, encryptedSecret } = makeCredential(endorsementKey, name, secret, new Uint8Array(32).fill(5));
-    tpm.write("credential", Buffer.concat([Buffer.from("badcc0de00000001", "hex"), idObject, encryptedSecret]));
-    tpm.tool("startauthsession", "--policy-session", "-S", "session.ctx");
-    try {
-      tpm.tool("policysecret", "-S", "session.ctx", "-c", "e");
-      tpm.tool("activatecredential", "-c", "ak.ctx", "-C", "ek.ctx", "-i", "credential", "-o", "secret", "-P", "session:session.ctx");
-      return tpm.read("secret");
-    } finally {
-      tpm.tool("flushcontext", "session.ctx");
-    }
-  };
-  assert.equal(activate(attestationKey.name).toHex(), secret.toHex());
-  const other = Uint8Array.from(attestationKey.name).fill(9, 10, 11);
-  assert.throws(() => activate(other), /integrity check failed/);
+for (const { algorithm, context, area } of [
+  { algorithm: "rsa", context: "ek.ctx", area: "ek.pub" },
+  { algorithm: "ecc", context: "ek-ecc.ctx", area: "ek-ecc.pub" },
+]) {
+  test(`hazard A13: a credential opens only in the TPM that holds both keys (endorsement key of type ${algorithm})`, () => {
+    if (algorithm === "ecc") tpm.tool("createek", "-G", "ecc", "-c", context, "-u", area);
+    const holder = publicArea(area);
+    const secret = Uint8Array.from({ length: 32 }, (_, index) => index * 7);
+    const activate = (name: Uint8Array) => {
+      const entropy = new Uint8Array(credentialEntropyBytes(holder)).fill(5);
+      const { idObject, encryptedSecret } = makeCredential(holder, name, secret, entropy);
+      tpm.write("credential", Buffer.concat([Buffer.from("badcc0de00000001", "hex"), idObject, encryptedSecret]));
+      tpm.tool("startauthsession", "--policy-session", "-S", "session.ctx");
+      try {
+        tpm.tool("policysecret", "-S", "session.ctx", "-c", "e");
+        tpm.tool("activatecredential", "-c", "ak.ctx", "-C", context, "-i", "credential", "-o", "secret", "-P", "session:session.ctx");
+        return tpm.read("secret");
+      } finally {
+        tpm.tool("flushcontext", "session.ctx");
+      }
+    };
+    assert.equal(activate(attestationKey.name).toHex(), secret.toHex());
+    const other = Uint8Array.from(attestationKey.name).fill(9, 10, 11);
+    assert.throws(() => activate(other), /integrity check failed/);
+  });
+}
+
+test("a credential is made only with what it needs, for keys that TPMs endorse with", () => {
+  const make = (holder: TpmPublic, secretBytes: number, entropyBytes: number) =>
+    makeCredential(holder, attestationKey.name, new Uint8Array(secretBytes), new Uint8Array(entropyBytes));
+  assert.throws(() => make(endorsementKey, 32, 31), /31 random bytes, not 32/);
+  assert.throws(() => make(endorsementKey, 33, 32), /at most 32 fit/);
+  assert.throws(() => make({ ...endorsementKey, symmetricBits: undefined }, 32, 32), /with AES/);
+  const key = readPublicKey(generateKeyPairSync("ec", { namedCurve: "P-521" }).publicKey.export({ type: "spki", format: "der" }));
+  assert.throws(() => make({ ...endorsementKey, key }, 32, 32), /RSA, P-256 or P-384/);
 });
 
 test("hazard A8: keys on other curves and short RSA keys sign nothing", () => {

@@ -3,6 +3,7 @@ import {
   assertAttestationKey,
   certifyAttestationKey,
   createAttestationKeyAuthority,
+  credentialEntropyBytes,
   makeCredential,
   parseCertificate,
   parsePemCertificates,
@@ -66,8 +67,8 @@ export class AttestationKeyAuthority {
     const key = parseTpmPublic(Buffer.from(attestationKey, "base64"));
     assertAttestationKey(key);
     const secret = randomBytes(SECRET_BYTES);
-    const seedBytes = storage.name.length - 2; // as long as a digest of the key's name algorithm
-    const { idObject, encryptedSecret } = makeCredential(storage, key.name, secret, randomBytes(seedBytes));
+    const entropy = randomBytes(credentialEntropyBytes(storage));
+    const { idObject, encryptedSecret } = makeCredential(storage, key.name, secret, entropy);
     return {
       credential: { idObject: idObject.toBase64(), encryptedSecret: encryptedSecret.toBase64() },
       finish: (found) => {
