@@ -8,10 +8,19 @@ import type { Shell } from "./shell.ts";
 const LOOKUP_MS = 2000;
 const UPLOAD_MS = 30_000;
 
-/** What the CAS has under the names of the plan's policies; nothing where it cannot be reached from here (MF-100). */
+/** What the CAS has under the names of the plan's policies, as it says itself or the cluster does; nothing where neither can be asked (MF-100). */
 export async function activePolicies(plan: MeshPlan, shell: Shell): Promise<ReadonlyMap<string, ActivePolicy>> {
   const address = await findAddress(plan, shell);
-  if (address === undefined) return new Map();
+  const answered = address === undefined ? new Map<string, ActivePolicy>() : await askAt(address, plan);
+  if (answered.size === plan.policies.length) return answered;
+  const { activePoliciesOfCluster } = await import("./cluster-policies.ts");
+  return new Map([...(await activePoliciesOfCluster(plan, shell, askFor)), ...answered]);
+}
+
+async function askAt(
+  address: { readonly host: string; readonly port: number },
+  plan: MeshPlan,
+): Promise<ReadonlyMap<string, ActivePolicy>> {
   const client = new CasClient({ ...address, pin: { casKeyHash: plan.cas.key }, timeoutMs: LOOKUP_MS });
   try {
     return await askFor(plan, client);
