@@ -1,12 +1,8 @@
 export { createNodeStatement } from "./node/create-node-statement.ts";
 export * from "./portable.ts";
-export {
-  createSimulatedPlatform,
-  type SimulatedGuest,
-  type SimulatedPlatform,
-  type SimulatedPlatformKeys,
-  simulateSnpEvidence,
-} from "./simulated/simulated-platform.ts";
+export { createDevelopmentRoot } from "./simulated/development-root.ts";
+export type { SimulatedGuest, SimulatedPlatformKeys } from "./simulated/simulated-parts.ts";
+export { createSimulatedPlatform, type SimulatedPlatform, simulateEvidence } from "./simulated/simulated-platform.ts";
 export { cosignNote, formatVerifierKey, signNote } from "./tlog/sign-note.ts";
 export { certifyAttestationKey, createAttestationKeyAuthority } from "./tpm/certify-attestation-key.ts";
 export { type EndorsementTrust, endorsementKeyId, type VerifiedEndorsementKey, verifyEndorsementKey } from "./tpm/endorsement-key.ts";

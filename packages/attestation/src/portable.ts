@@ -69,6 +69,7 @@ export type { IntelPlatform, Platform, SnpPlatform } from "./platform/platform.t
 export { VENDOR_TRUST_ANCHORS } from "./roots/vendor-roots.ts";
 export { parseQuote, type Quote } from "./sgx/quote.ts";
 export { type SignedQuote, verifyQuoteSignatures } from "./sgx/verify-quote.ts";
+export { SIMULATED_KINDS, type SimulatedKind, simulatedCodeIdentity } from "./simulated/simulated-launch.ts";
 export { readSnpEndorsementKey, type SnpEndorsementKey } from "./snp/endorsement-key.ts";
 export {
   parseSnpReport,

@@ -9,6 +9,7 @@ export {
 export { CasError, type CasErrorCode } from "./cas-error.ts";
 export { type AvailabilityConfig, type ListenAddress, parseAvailabilityConfig, parseListenAddress } from "./config/availability-config.ts";
 export { type OwnerConfig, parseOwnerConfig } from "./config/owner-config.ts";
+export { type DevelopmentPlatform, openDevelopmentPlatform } from "./development/development-platform.ts";
 export {
   type CasProcessOptions,
   CasProcessStatus,

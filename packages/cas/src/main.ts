@@ -8,6 +8,7 @@ import { keyHashOf } from "@vouchsafe/policy";
 import { CasError } from "./cas-error.ts";
 import type { CollateralOptions } from "./collateral/cas-collateral.ts";
 import { parseAvailabilityConfig, parseListenAddress } from "./config/availability-config.ts";
+import { openDevelopmentPlatform } from "./development/development-platform.ts";
 import { type CasProcessStatus, startTicksOf } from "./process/cas-process.ts";
 import { writeDurably } from "./sealing/durable-file.ts";
 import { type CasOptions, type RunningCas, startCas } from "./start-cas.ts";
@@ -33,6 +34,9 @@ Runs the configuration and attestation service.
   --status-file FILE                  write addresses, key hash and process number here once it serves (JSON)
   --only_for_testing-simulated-root FILE
                                       believe simulated evidence under this root certificate (PEM); it proves nothing
+  --only_for_testing-simulated-platform DIR
+                                      keep a development root and the keys of a software platform in DIR, made when missing, and believe
+                                      its evidence where a policy names \`simulated\`
   --name NAME                         further name or address for the TLS certificate; repeatable
 `;
 
@@ -52,6 +56,7 @@ function readOptions(argv: readonly string[]): (CasOptions & { readonly statusFi
       "status-file": { type: "string" },
       "accept-rollback": { type: "boolean" },
       "only_for_testing-simulated-root": { type: "string" },
+      "only_for_testing-simulated-platform": { type: "string" },
       "skip-if-already-provisioned": { type: "boolean" },
       "collateral-bundle": { type: "string", multiple: true },
       "enrol-node-key": { type: "string", multiple: true },
@@ -70,7 +75,7 @@ function readOptions(argv: readonly string[]): (CasOptions & { readonly statusFi
   const config = ownerConfig ?? (values["self-provision"] === true ? "" : undefined);
   return {
     statusFile: values["status-file"],
-    trustAnchors: trustAnchors(values["only_for_testing-simulated-root"]),
+    trustAnchors: trustAnchors(values["only_for_testing-simulated-root"], values["only_for_testing-simulated-platform"]),
     acceptRollback: values["accept-rollback"] === true,
     databasePath,
     platformKeyPath: values["platform-key"] ?? join(values.state ?? "/var/lib/vouchsafe", "platform.key"),
@@ -94,9 +99,12 @@ function withBundles(options: CollateralOptions, files: readonly string[]): Coll
   return { ...options, sources: [...files.map(bundleFileSource), ...options.sources] };
 }
 
-function trustAnchors(simulatedRootFile: string | undefined): TrustAnchors {
-  if (simulatedRootFile === undefined) return VENDOR_TRUST_ANCHORS;
-  return { ...VENDOR_TRUST_ANCHORS, simulated: [new X509Certificate(readFileSync(simulatedRootFile)).raw] };
+function trustAnchors(simulatedRootFile: string | undefined, simulatedPlatform: string | undefined): TrustAnchors {
+  const simulated = [
+    ...(simulatedRootFile === undefined ? [] : [new X509Certificate(readFileSync(simulatedRootFile)).raw]),
+    ...(simulatedPlatform === undefined ? [] : [openDevelopmentPlatform(simulatedPlatform, new Date()).root]),
+  ];
+  return simulated.length === 0 ? VENDOR_TRUST_ANCHORS : { ...VENDOR_TRUST_ANCHORS, simulated };
 }
 
 function readCertificate(path: string): { readonly keyHash: string; readonly pem: string } {

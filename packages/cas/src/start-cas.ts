@@ -7,7 +7,7 @@ import { AuditLog } from "./audit/audit-log.ts";
 import { AuditService } from "./audit/audit-service.ts";
 import { LogSigner } from "./audit/log-signer.ts";
 import type { CasContext } from "./cas-context.ts";
-import { ApiError } from "./cas-error.ts";
+import { ApiError, CasError } from "./cas-error.ts";
 import { CasCollateral, type CollateralOptions } from "./collateral/cas-collateral.ts";
 import { collateralMetrics } from "./collateral/collateral-metrics.ts";
 import { collateralReport } from "./collateral/collateral-report.ts";
@@ -120,7 +120,7 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   const identity = await openIdentity(database, now());
   log.info(`CAS key hash: ${identity.casKeyHash}`);
   log.warn("no TEE protects this CAS: the root user of this machine can read what it keeps");
-  if ((options.trustAnchors?.simulated ?? []).length > 0) log.warn("a development root is trusted: simulated evidence proves nothing");
+  if (hasDevelopmentRoot(options)) log.warn("DEVELOPMENT ONLY: a development root is trusted; simulated evidence proves nothing");
   const audit = new AuditLog(database, identity.instance, now);
   const remote = started.use(new RemoteImports({ identity: () => context.tls, now, log }));
   const { commonName, altNames } = DEFAULT_OWNER_CONFIG.identity;
@@ -130,6 +130,7 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   if (freshness.suspicion !== undefined)
     log.error(`roll-back suspected: ${freshness.suspicion}; nothing is served until the owner accepts the loss`);
   const provisioning = await Provisioning.open(context);
+  if (hasDevelopmentRoot(options)) assertDevelopment(options, provisioning);
   const isTrusted = freshness.suspicion === undefined;
   if (isTrusted && options.selfProvision !== undefined && (options.failIfProvisioned === true || provisioning.state === "unprovisioned")) {
     await provisioning.selfProvision(options.selfProvision.config, options.selfProvision.owner);
@@ -143,6 +144,17 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
     log.warn(`node agent ${hash} is trusted to measure programs: this proves nothing about hardware`);
   }
   return serve(options, { context, provisioning, freshness, nodeKeys, nodeIssuers, started }, provisioningToken);
+}
+
+const hasDevelopmentRoot = ({ trustAnchors }: CasOptions): boolean => (trustAnchors?.simulated ?? []).length > 0;
+
+/** SL-86: a CAS that an owner provisioned, or that shares a database with others, is for production and cannot hold a development root. */
+function assertDevelopment({ postgres, selfProvision }: CasOptions, { record }: Provisioning): void {
+  const isDevelopment = record === undefined ? selfProvision !== undefined : record.isSelfProvisioned;
+  if (isDevelopment && postgres === undefined) return;
+  throw new CasError("CONFIGURATION", "a production CAS cannot hold a development root, and this one does not provision itself alone", {
+    remedy: "Start a CAS with a state directory of its own for development, or leave the development root out.",
+  });
 }
 
 interface OpenedDatabase {
@@ -260,7 +272,7 @@ async function serve(
   });
   started.use(renewal.start());
   const service = started.use(await startServiceServer(options.serviceListen, context.tls, handlers, log));
-  statusRoutes(app, () => ({ state: state(), problem: context.database.failure?.message }));
+  statusRoutes(app, () => ({ state: state(), problem: context.database.failure?.message, developmentRoot: hasDevelopmentRoot(options) }));
   app.register(async (guarded) => {
     guarded.addHook("onRequest", async () => {
       if (freshness.suspicion !== undefined) throw new ApiError("unavailable", `roll-back suspected: ${freshness.suspicion}`);
@@ -280,6 +292,7 @@ async function serve(
       state: state(),
       provisioning: provisioning.record,
       nonce: nonce.slice(0, 256),
+      developmentRoot: hasDevelopmentRoot(options),
     });
   });
   ownerRoutes(app, {

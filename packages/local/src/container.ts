@@ -17,8 +17,9 @@ import { LocalError } from "./local-error.ts";
 import type { LogFile } from "./log-file.ts";
 import type { Instance, MeshLayout } from "./mesh-layout.ts";
 import { connectContainer } from "./mesh-network.ts";
-import { serveEvidence } from "./node-agent.ts";
+import { serveEvidence, vouchAsNode } from "./node-agent.ts";
 import { relay } from "./relay.ts";
+import type { SoftwarePlatform } from "./software-platform.ts";
 import { startProgram } from "./start-program.ts";
 
 const POLL_MS = 100;
@@ -36,6 +37,8 @@ export interface ContainerContext {
   readonly service: ServiceRecord;
   readonly root: ImageRoot;
   readonly agentKey: KeyObject;
+  /** Vouches in place of the agent, where the application runs on simulated evidence. */
+  readonly platform: SoftwarePlatform | undefined;
   readonly log: LogFile;
   readonly report: (status: InstanceStatus) => void;
 }
@@ -134,7 +137,7 @@ export class Container {
 
   /** From start to end of one process. Returns its exit status. */
   async #runOnce(): Promise<number> {
-    const { order, root, agentKey, log, instance, service } = this.#context;
+    const { order, root, agentKey, platform, log, instance, service } = this.#context;
     this.#become("starting");
     assertUntouched(root);
     const { exchange, nameFiles } = this.#prepareFiles();
@@ -148,7 +151,8 @@ export class Container {
       instanceCounter,
     };
     using sources = new DisposableStack();
-    const agent = await serveEvidence(join(exchange, "agent.sock"), order.ids.rootId, () => workload, agentKey);
+    const vouch = platform?.vouchFor(workloadOf(root)) ?? vouchAsNode(workload, agentKey);
+    const agent = await serveEvidence(join(exchange, "agent.sock"), order.ids.rootId, vouch);
     sources.defer(() => agent.close());
     const tpm = order.usesTpm ? await this.#relayTpm(join(exchange, "tpm.sock")) : undefined;
     sources.defer(() => tpm?.close());

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { CasError, CasProcessStatus, casStatusFile, findCasProcess, startCasProcess, stopCasProcess } from "@vouchsafe/cas";
 import { LocalError } from "./local-error.ts";
 import { readAgentKey } from "./node-agent.ts";
-import { agentKeyFile } from "./state-paths.ts";
+import { agentKeyFile, developmentPlatformDir } from "./state-paths.ts";
 
 /** The CAS of this machine: one for all applications of one user. What is known about it here is public. */
 export type EmbeddedCas = CasProcessStatus;
@@ -27,7 +27,8 @@ export async function startEmbeddedCas(
   readAgentKey(agentKey); // made here if need be
   const directory = casDirectory(stateDir);
   const before = readFormerStatus(directory);
-  const start = { stateDir: directory, nodeKeyFiles: [agentKey], ownerIdentityFile: options.ownerIdentityFile };
+  const developmentPlatform = developmentPlatformDir(stateDir);
+  const start = { stateDir: directory, nodeKeyFiles: [agentKey], ownerIdentityFile: options.ownerIdentityFile, developmentPlatform };
   try {
     return await startCasProcess({ ...start, clientListen: before?.client, serviceListen: before?.service });
   } catch (error) {

@@ -32,6 +32,7 @@ export interface HostOrder {
   readonly runDir: string;
   readonly logDir: string;
   readonly agentKeyFile: string;
+  readonly developmentPlatformDir: string;
   /** Ports to be carried from the engine's sockets to the service's instances. */
   readonly published: readonly { readonly service: string; readonly port: number }[];
   readonly environment: Readonly<Record<string, string>>;

@@ -21,7 +21,7 @@ import { publishPort } from "./publish-port.ts";
 import { relay } from "./relay.ts";
 import { TOOL_PATH } from "./run-command.ts";
 import { startProgram } from "./start-program.ts";
-import { agentKeyFile, applicationPaths } from "./state-paths.ts";
+import { agentKeyFile, applicationPaths, developmentPlatformDir } from "./state-paths.ts";
 import { findTpm, measureWorkload, serveTpm } from "./tpm-access.ts";
 import { mapSubordinateIds, planIds } from "./user-mapping.ts";
 
@@ -52,7 +52,7 @@ export class Engine {
         namespace: order.record.namespace,
         targetDir: order.targetDir,
         engine,
-        evidence: order.record.evidence.join(", "),
+        evidence: describeEvidence(order.record),
       },
       ...{ startedAt: new Date().toISOString(), phase: "unpacking", published: [], instances: [] },
     };
@@ -119,7 +119,14 @@ export class Engine {
     readAgentKey(agentKeyFile(stateDir)); // made here if need be: inside, the directory could not be written
     const hostOrder: HostOrder = {
       ...{ release, record, roots, ids, runDir },
-      ...{ logDir: this.#paths.logs, agentKeyFile: agentKeyFile(stateDir), published: wanted, environment, usesTpm },
+      ...{
+        logDir: this.#paths.logs,
+        agentKeyFile: agentKeyFile(stateDir),
+        developmentPlatformDir: developmentPlatformDir(stateDir),
+        published: wanted,
+        environment,
+        usesTpm,
+      },
     };
     const host = await this.#startHost(isRootless);
     this.#host = host;
@@ -211,6 +218,10 @@ export class Engine {
     if (this.#status.runDir !== undefined) rmSync(this.#status.runDir, { recursive: true, force: true });
   }
 }
+
+/** As `--evidence` spells it. */
+const describeEvidence = ({ evidence, simulates }: EngineOrder["record"]): string =>
+  evidence.map((kind) => (kind === "simulated" && simulates !== undefined ? `simulated:${simulates}` : kind)).join(", ");
 
 function describeFailure(error: unknown): { code: string; message: string; remedy?: string } {
   if (!(error instanceof Error)) return { code: "L-START", message: String(error) };

@@ -10,6 +10,7 @@ import { createBridge } from "./mesh-network.ts";
 import { serveNames } from "./name-server.ts";
 import { readAgentKey } from "./node-agent.ts";
 import { relay } from "./relay.ts";
+import { SoftwarePlatform } from "./software-platform.ts";
 
 const DNS_PORT = 53;
 const REAP_MS = 5_000;
@@ -42,13 +43,25 @@ export async function runMeshHost(order: HostOrder): Promise<{ stop: () => Promi
     }));
   }
   const agentKey = readAgentKey(order.agentKeyFile);
+  const { simulates } = record;
+  const platform = simulates === undefined ? undefined : new SoftwarePlatform(order.developmentPlatformDir, simulates);
   mkdirSync(order.logDir, { recursive: true, mode: 0o700 });
   const containers = layout.instances.map((instance) => {
     const service = record.services.find(({ name }) => name === instance.service);
     const root = order.roots[instance.service];
     if (service === undefined || root === undefined) throw new TypeError(`the order has no service ${instance.service}`);
     const log = new LogFile(join(order.logDir, `${instance.name}.log`));
-    return new Container({ order, layout, instance, service, root, agentKey, log, report: (status) => tell({ type: "instance", status }) });
+    return new Container({
+      order,
+      layout,
+      instance,
+      service,
+      root,
+      agentKey,
+      platform,
+      log,
+      report: (status) => tell({ type: "instance", status }),
+    });
   });
   tell({ type: "up" });
   for (const container of containers) {

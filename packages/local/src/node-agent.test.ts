@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { decodeEvidence, NODE_AGENT_MEASUREMENT, verifyNodeStatement } from "@vouchsafe/attestation";
 import { AgentReply, encodeFrame, FrameDecoder } from "@vouchsafe/protocol";
-import { agentPublicKey, readAgentKey, serveEvidence } from "./node-agent.ts";
+import { agentPublicKey, readAgentKey, serveEvidence, vouchAsNode } from "./node-agent.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "agent-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -41,7 +41,7 @@ test("the agent's key is made once, for its owner's eyes only", () => {
 
 test("C-91: the agent signs its own measurement; a caller contributes the user data and nothing else", async (t) => {
   const path = join(directory, "a.sock");
-  const server = await serveEvidence(path, process.getuid?.() ?? 0, () => workload, key);
+  const server = await serveEvidence(path, process.getuid?.() ?? 0, vouchAsNode(workload, key));
   t.after(() => server.close());
   assert.equal(statSync(path).mode & 0o777, 0o600);
   const userData = new Uint8Array(64).fill(9);
@@ -82,7 +82,7 @@ const hostile = [
 for (const { rule, bytes } of hostile) {
   test(`hazard I5: ${rule} is answered with a failure and no evidence`, async (t) => {
     const path = join(directory, "b.sock");
-    const server = await serveEvidence(path, process.getuid?.() ?? 0, () => workload, key);
+    const server = await serveEvidence(path, process.getuid?.() ?? 0, vouchAsNode(workload, key));
     t.after(() => server.close());
     const replies = await ask(path, bytes);
     assert.deepEqual(

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
-import { createNodeStatement, encodeEvidence, NODE_AGENT_MEASUREMENT } from "@vouchsafe/attestation";
+import { createNodeStatement, type Evidence, encodeEvidence, NODE_AGENT_MEASUREMENT } from "@vouchsafe/attestation";
 import { type AgentReply, AgentRequest, encodeFrame, FrameDecoder } from "@vouchsafe/protocol";
 
 /** What the agent has found out about one container by itself. */
@@ -16,6 +16,9 @@ export interface MeasuredWorkload {
   readonly program: string;
   readonly instanceCounter: bigint;
 }
+
+/** Evidence about one container over these 64 bytes. */
+export type Vouch = (userData: Uint8Array) => Evidence;
 
 const REQUEST_MAX_BYTES = 4096;
 const IDLE_MS = 10_000;
@@ -47,9 +50,9 @@ export const agentPublicKey = (key: KeyObject): Uint8Array => createPublicKey(ke
  * `owner`, the container's first process, so that the program itself (another user) cannot connect. The workload is the agent's own knowledge;
  * all that a caller contributes is the user data.
  */
-export async function serveEvidence(socketPath: string, owner: number, workload: () => MeasuredWorkload, key: KeyObject): Promise<Server> {
+export async function serveEvidence(socketPath: string, owner: number, vouch: Vouch): Promise<Server> {
   rmSync(socketPath, { force: true });
-  const server = createServer((socket) => serveConnection(socket, workload, key));
+  const server = createServer((socket) => serveConnection(socket, vouch));
   server.maxConnections = CONNECTIONS_MAX;
   server.listen(socketPath);
   await once(server, "listening");
@@ -58,14 +61,14 @@ export async function serveEvidence(socketPath: string, owner: number, workload:
   return server;
 }
 
-function serveConnection(socket: Socket, workload: () => MeasuredWorkload, key: KeyObject): void {
+function serveConnection(socket: Socket, vouch: Vouch): void {
   const decoder = new FrameDecoder(AgentRequest, REQUEST_MAX_BYTES);
   socket.setTimeout(IDLE_MS, () => socket.destroy());
   socket.on("error", () => socket.destroy());
   socket.on("data", (chunk: Buffer) => {
     let replies: AgentReply[];
     try {
-      replies = decoder.push(chunk).map(({ userData }) => vouch(Uint8Array.fromBase64(userData), workload(), key));
+      replies = decoder.push(chunk).map(({ userData }) => answer(Uint8Array.fromBase64(userData), vouch));
     } catch (error) {
       socket.end(encodeFrame({ type: "failure", message: error instanceof Error ? error.message : "unreadable request" }));
       return;
@@ -74,9 +77,14 @@ function serveConnection(socket: Socket, workload: () => MeasuredWorkload, key: 
   });
 }
 
-function vouch(userData: Uint8Array, workload: MeasuredWorkload, key: KeyObject): AgentReply {
+function answer(userData: Uint8Array, vouch: Vouch): AgentReply {
   if (userData.length !== 64) return { type: "failure", message: `user data has ${userData.length} bytes, 64 are needed` };
-  const evidence = createNodeStatement({ ...workload, userData, agentMeasurement: NODE_AGENT_MEASUREMENT, issuedAt: new Date() }, key);
-  const { kind, evidence: bytes } = encodeEvidence(evidence);
-  return { type: "evidence", evidence: { kind, evidence: bytes } };
+  const { endorsements, ...evidence } = encodeEvidence(vouch(userData));
+  return { type: "evidence", evidence: { ...evidence, ...(endorsements === undefined ? {} : { endorsements: { ...endorsements } }) } };
 }
+
+/** Evidence of kind `node`: the agent's signed statement about what it measured. */
+export const vouchAsNode =
+  (workload: MeasuredWorkload, key: KeyObject): Vouch =>
+  (userData) =>
+    createNodeStatement({ ...workload, userData, agentMeasurement: NODE_AGENT_MEASUREMENT, issuedAt: new Date() }, key);

@@ -30,3 +30,5 @@ export function applicationPaths(stateDir: string, release: string): Application
 
 export const applicationsDir = (stateDir: string): string => join(stateDir, "applications");
 export const agentKeyFile = (stateDir: string): string => join(stateDir, "agent-key.pem");
+/** Development root and keys of the software platform (kind `simulated`). */
+export const developmentPlatformDir = (stateDir: string): string => join(stateDir, "simulated-platform");

@@ -1,3 +1,4 @@
+import { SIMULATED_KINDS } from "@vouchsafe/attestation";
 import { z } from "zod";
 
 /**
@@ -99,6 +100,8 @@ export const MeshRecordSchema = z.strictObject({
   mode: z.enum(["production", "debug"]),
   /** Accepted kinds of evidence. */
   evidence: z.array(z.enum(EVIDENCE_KINDS)),
+  /** What the software platform imitates, where `simulated` is accepted. */
+  simulates: z.enum(SIMULATED_KINDS).optional(),
   cas: z.strictObject({
     name: z.string(),
     /** Host part of `cas_url`, e.g. `cas.scone-system`: the name under which services know the CAS. */

@@ -76,6 +76,8 @@ export const CasVersion = z.object({
   built: z.string(),
   language: z.array(z.string()),
   state: z.enum(CAS_STATES),
+  /** It believes simulated evidence where a policy names it: a CAS for development. */
+  developmentRoot: z.boolean(),
 });
 export type CasVersion = z.infer<typeof CasVersion>;
 
@@ -91,6 +93,8 @@ export const CasStatement = z.object({
   selfProvisioned: z.boolean(),
   ownerKeyHash: z.string().nullable(),
   databaseKeyInjected: z.boolean(),
+  /** It believes simulated evidence where a policy names it: a CAS for development. */
+  developmentRoot: z.boolean(),
   /** The caller's, base64; empty when none was given. */
   nonce: z.string(),
 });

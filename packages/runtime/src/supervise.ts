@@ -52,7 +52,7 @@ export async function supervise(
     const image = readImageDescription();
     log(`runtime ${RUNTIME_VERSION}, image platform ${image.platformVersion}, ${image.mode} mode`);
     const source = chooseSource(settings);
-    log(`service ${settings.serviceId.replace(/@.*/s, "@…")}, evidence ${describeSource(source)}`);
+    log(`service ${settings.serviceId.replace(/@.*/s, "@…")}, evidence ${describeSource(source, settings)}`);
     const evidence = source && gatherFrom(source, settings);
     if (settings.casKeyHash === undefined && settings.accessToken === undefined)
       log("warning: neither a CAS key nor an access token is known: the CAS is not authenticated (C-36)");

@@ -6,6 +6,16 @@ import type { Randomness } from "./randomness.ts";
 import { SecretError } from "./secret-error.ts";
 import type { StoredCertificate, StoredSecret, StoredSecrets } from "./stored-secret.ts";
 
+/** In every certificate of a session that names simulated evidence: whoever got its key proved nothing. */
+const DEVELOPMENT_COMMENT = "DEVELOPMENT ONLY: this policy accepts simulated evidence, which proves nothing";
+
+/** An imported section is not known when certificates are made. */
+const acceptsSimulated = ({ security, services }: Session): boolean =>
+  [security, ...services.map((service) => service.security)].some((section) => {
+    if (section === undefined || !("attestation" in section) || !("evidence" in section.attestation)) return false;
+    return section.attestation.evidence.includes("simulated");
+  });
+
 /** Makes the certificates of one session, issuers before what they issue, each once. */
 export class CertificateMaker {
   readonly pending: string[] = [];
@@ -14,6 +24,7 @@ export class CertificateMaker {
   readonly #values: Map<string, StoredSecret>;
   readonly #imports: StoredSecrets;
   readonly #clock: { readonly now: Date; readonly random: Randomness };
+  readonly #isDevelopment: boolean;
   readonly #visited = new Set<string>();
   readonly #keys = new Map<string, KeyObject>();
 
@@ -24,6 +35,7 @@ export class CertificateMaker {
     clock: { readonly now: Date; readonly random: Randomness },
   ) {
     this.#definitions = new Map(session.secrets.map((secret) => [secret.name, secret]));
+    this.#isDevelopment = acceptsSimulated(session);
     this.#values = values;
     this.#imports = imports;
     this.#clock = clock;
@@ -86,6 +98,7 @@ export class CertificateMaker {
       endpoint: definition.endpoint,
       validForSeconds: definition.validForSeconds,
       control: definition.x509,
+      ...(this.#isDevelopment ? { comment: DEVELOPMENT_COMMENT } : {}),
     };
     const ownKey = this.#key(own.pem);
     const keys =

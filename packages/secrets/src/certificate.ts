@@ -13,6 +13,8 @@ export interface CertificateRequest {
   /** Undefined: until 4096-01-01. */
   readonly validForSeconds: number | undefined;
   readonly control: CertificateControl | undefined;
+  /** Words for whoever looks at the certificate; no program is bound by them. */
+  readonly comment?: string;
 }
 
 export interface Issuer {
@@ -42,6 +44,8 @@ const OID = {
   nameConstraints: "2.5.29.30",
   authorityKeyIdentifier: "2.5.29.35",
   extKeyUsage: "2.5.29.37",
+  /** Netscape Certificate Comment: every tool shows it. */
+  comment: "2.16.840.1.113730.1.13",
 } as const;
 
 const ATTRIBUTE_OID = new Map([
@@ -213,6 +217,7 @@ function extensions(request: CertificateRequest, publicKey: KeyObject, ownId: Ui
     const subtrees = control.permittedDns.map((domain) => der.sequence(der.implicit(2, der.ia5(domain))));
     list.push(extension(OID.nameConstraints, true, der.sequence(der.tlv(0xa0, ...subtrees))));
   }
+  if (request.comment !== undefined) list.push(extension(OID.comment, false, der.tlv(0x16, der.ia5(request.comment))));
   return list;
 }
 

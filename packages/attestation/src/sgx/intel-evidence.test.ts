@@ -6,8 +6,9 @@ import type { Claims } from "../core/claims.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { verifyEvidence } from "../core/verify.ts";
 import { encodeWorkload } from "../core/workload.ts";
-import { FMSPC, type IntelMint, type JsonDocument, mintedNow, mintIntel, pckMember, SERIALS } from "../testing/mint-intel.ts";
+import { FMSPC, type IntelMint, type JsonDocument, mintedNow, mintIntel, SERIALS } from "../testing/mint-intel.ts";
 import { issueCertificate } from "../x509/issue-certificate.ts";
+import { pckMember } from "./encode-pck-extension.ts";
 import { parseQuote } from "./quote.ts";
 
 const stranger = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;

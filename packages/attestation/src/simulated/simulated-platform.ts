@@ -1,80 +1,63 @@
-import { createPublicKey, hash, type KeyObject } from "node:crypto";
-import type { Evidence, Workload } from "../core/evidence.ts";
-import { encodeWorkload } from "../core/workload.ts";
-import { encodeSnpReport } from "../snp/encode-snp-report.ts";
+import { createPublicKey, hash } from "node:crypto";
+import type { Evidence } from "../core/evidence.ts";
 import { issueCertificate } from "../x509/issue-certificate.ts";
-import { issueSnpCertificate } from "./snp-endorsement-certificate.ts";
+import { DEVELOPMENT_ORGANIZATION, ROOT_NAME } from "./development-root.ts";
+import { createSimulatedIntel, type SimulatedIntel, simulateQuote } from "./simulated-intel.ts";
+import type { SimulatedKind } from "./simulated-launch.ts";
+import type { IssueBelow, SimulatedGuest, SimulatedPlatformKeys } from "./simulated-parts.ts";
+import { createSimulatedSnp, type SimulatedSnp, simulateSnpReport } from "./simulated-snp.ts";
+import { createSimulatedTpm, type SimulatedTpm, simulateTpmQuote } from "./simulated-tpm.ts";
 
-/** Keys of a make-believe processor maker and one of its processors: three P-384 private keys, made by the caller. */
-export interface SimulatedPlatformKeys {
-  readonly root: KeyObject;
-  readonly signer: KeyObject;
-  readonly processor: KeyObject;
-}
-
-/** A processor that exists on paper. Whoever trusts its root trusts whoever holds these keys. */
+/** Hardware that exists on paper. Whoever trusts its root trusts whoever holds these keys. */
 export interface SimulatedPlatform {
   /** DER; the trust anchor for kind `simulated`. */
   readonly root: Uint8Array;
-  readonly signer: Uint8Array;
-  readonly endorsementKey: Uint8Array;
-  readonly chipId: Uint8Array;
-  readonly processor: KeyObject;
+  readonly keys: SimulatedPlatformKeys;
+  readonly snp: SimulatedSnp;
+  readonly intel: SimulatedIntel;
+  readonly tpm: SimulatedTpm;
 }
 
-export interface SimulatedGuest {
-  /** 64 bytes. */
-  readonly userData: Uint8Array;
-  /** 48 bytes that stand for the initial memory. */
-  readonly measurement: Uint8Array;
-  readonly workload: Workload;
-}
-
-const ROOT_NAME = "Vouchsafe simulated platform root: proves nothing";
-const SIGNER_NAME = "Vouchsafe simulated platform signer: proves nothing";
 const DAY_MS = 86_400_000;
 /** Short, so that what was made for a demonstration does not live on. */
 const LIFE_DAYS = 30;
-const TCB = { bootLoader: 4, tee: 0, snp: 24, microcode: 219 };
-const TCB_VERSION = 0xdb18000000000004n;
 
-/** Certifies the keys as those of a simulated SEV-SNP platform, from a day before `now` on for 30 days. */
-export function createSimulatedPlatform(keys: SimulatedPlatformKeys, now: Date): SimulatedPlatform {
+/** Certifies the keys as those of simulated hardware of every kind below `root` (`createDevelopmentRoot`), from a day before `now` on for 30 days. */
+export function createSimulatedPlatform(keys: SimulatedPlatformKeys, root: Uint8Array, now: Date): SimulatedPlatform {
   const validity = { notBefore: new Date(now.getTime() - DAY_MS), notAfter: new Date(now.getTime() + LIFE_DAYS * DAY_MS) };
-  const authority = { issuer: ROOT_NAME, issuerKey: keys.root, isCa: true, ...validity };
+  const issue: IssueBelow = ({ issuer = { name: ROOT_NAME, key: keys.root }, ...request }) =>
+    issueCertificate({ ...request, ...validity, issuer: issuer.name, issuerKey: issuer.key, organization: DEVELOPMENT_ORGANIZATION });
   const chipId = hash("sha512", createPublicKey(keys.processor).export({ type: "spki", format: "der" }), "buffer");
   return {
-    root: issueCertificate({ ...authority, subject: ROOT_NAME, publicKey: createPublicKey(keys.root), serial: 1n }),
-    signer: issueCertificate({ ...authority, subject: SIGNER_NAME, publicKey: createPublicKey(keys.signer), serial: 2n }),
-    endorsementKey: issueSnpCertificate({
-      kind: "VCEK",
-      product: "Milan",
-      tcb: TCB,
-      hardwareId: chipId,
-      key: keys.processor,
-      issuer: SIGNER_NAME,
-      issuerKey: keys.signer,
-      ...validity,
-    }),
-    chipId,
-    processor: keys.processor,
+    root,
+    keys,
+    snp: createSimulatedSnp(keys, chipId, validity, issue),
+    intel: createSimulatedIntel(keys, root, now, validity, issue),
+    tpm: createSimulatedTpm(keys, issue),
   };
 }
 
-/** Evidence of kind `simulated`: a well-formed SEV-SNP report of a guest that does not exist, workload in HOST_DATA. */
-export function simulateSnpEvidence(platform: SimulatedPlatform, { userData, measurement, workload }: SimulatedGuest): Evidence {
-  const descriptor = encodeWorkload(workload);
-  const hostData = hash("sha256", descriptor, "buffer");
-  const fields = { reportData: userData, measurement, hostData, tcb: TCB_VERSION, chipId: platform.chipId };
-  const report = encodeSnpReport(fields, platform.processor);
-  const imitated = Buffer.from("snp");
+/** Evidence of kind `simulated`: well-formed evidence of the kind it imitates, of a guest that does not exist. */
+export function simulateEvidence(platform: SimulatedPlatform, kind: SimulatedKind, guest: SimulatedGuest): Evidence {
+  const { bytes, endorsements } = imitate(platform, kind, guest);
+  const imitated = Buffer.from(kind);
   return {
     kind: "simulated",
-    bytes: Buffer.concat([Uint8Array.of(imitated.length), imitated, report]),
-    endorsements: new Map([
-      ["endorsement-key", platform.endorsementKey],
-      ["signer", platform.signer],
-      ["workload", descriptor],
-    ]),
+    bytes: Buffer.concat([Uint8Array.of(imitated.length), imitated, bytes]),
+    endorsements: new Map(endorsements),
   };
+}
+
+function imitate(platform: SimulatedPlatform, kind: SimulatedKind, guest: SimulatedGuest): Omit<Evidence, "kind"> {
+  switch (kind) {
+    case "snp":
+      return simulateSnpReport(platform.snp, guest);
+    case "tpm":
+      return simulateTpmQuote(platform.tpm, guest);
+    case "sgx":
+    case "tdx":
+      return simulateQuote(platform.intel, kind, guest);
+    default:
+      return kind satisfies never;
+  }
 }

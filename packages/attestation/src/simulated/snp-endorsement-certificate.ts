@@ -12,6 +12,7 @@ export interface SnpCertificateRequest {
   readonly key: KeyObject;
   readonly issuer: string;
   readonly issuerKey: KeyObject;
+  readonly organization?: string;
   readonly notBefore: Date;
   readonly notAfter: Date;
 }
@@ -41,6 +42,7 @@ export function issueSnpCertificate(request: SnpCertificateRequest): Uint8Array 
     notBefore: request.notBefore,
     notAfter: request.notAfter,
     isCa: false,
+    ...(request.organization === undefined ? {} : { organization: request.organization }),
     extensions,
   });
 }

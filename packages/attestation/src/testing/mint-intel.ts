@@ -1,7 +1,9 @@
-import { createPublicKey, generateKeyPairSync, hash, type KeyObject, sign } from "node:crypto";
+import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import type { IntelCollateral } from "../collateral/intel-documents.ts";
 import type { VerificationContext } from "../core/trust.ts";
-import { integer, objectIdentifier, octetString, sequence, tlv } from "../x509/der-writer.ts";
+import { encodePckMembers, SGX_EXTENSION } from "../sgx/encode-pck-extension.ts";
+import { encodeQuote, encodeQuoteHeader } from "../sgx/encode-quote.ts";
+import { sequence } from "../x509/der-writer.ts";
 import { certificatePem, issueCertificate, issueRevocationList } from "../x509/issue-certificate.ts";
 
 /** Everything about minted SGX and TDX evidence that a test may want to be wrong. Left out: a platform that is up to date. */
@@ -66,11 +68,9 @@ const YEARS: Validity = [new Date("2026-01-01T00:00:00Z"), new Date("2030-01-01T
 const MONTH: Validity = [new Date("2026-06-01T00:00:00Z"), new Date("2026-07-01T00:00:00Z")];
 const ROOT = "Intel SGX Root CA";
 const PCK_CA = "Intel SGX PCK Platform CA";
-const SGX_EXTENSION = "1.2.840.113741.1.13.1";
 const COMPONENTS = [5, 5, 2, 2, 3, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0];
 const QE_SIGNER = Buffer.alloc(32, 0x8c);
 const QE_ATTRIBUTES = Buffer.from("11000000000000000000000000000000", "hex");
-const INTEL_QE_VENDOR = Buffer.from("939a7233f79c4ca9940a0db3957f0607", "hex");
 
 const newKey = () => generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
 /** Made once: what varies between tests is what the keys sign. */
@@ -82,7 +82,11 @@ export function mintIntel(mint: IntelMint = {}): MintedIntel {
   const root = issue(ROOT, ROOT, keys.root, keys.root, 1n, true, mint.rootValidity);
   const caName = mint.pckCaName ?? PCK_CA;
   const pckCa = issue(caName, ROOT, keys.pckCa, keys.root, SERIALS.pckCa, true);
-  const members = sgxMembers(mint.sgxComponents ?? COMPONENTS, mint.pceSvn ?? 13);
+  const members = encodePckMembers({
+    fmspc: Buffer.from(FMSPC, "hex"),
+    sgxComponents: mint.sgxComponents ?? COMPONENTS,
+    pceSvn: mint.pceSvn ?? 13,
+  });
   const changed = mint.pckMembers?.(members) ?? members;
   const extensions = changed.length === 0 ? [] : [{ oid: SGX_EXTENSION, critical: false, value: sequence(...changed) }];
   const pckName = mint.pckName ?? "Intel SGX PCK Certificate";
@@ -124,19 +128,6 @@ function crl(issuer: string, issuerKey: KeyObject, mint: CrlMint = {}): Uint8Arr
   const [thisUpdate, nextUpdate] = mint.validity ?? MONTH;
   const revoked = (mint.revoked ?? []).map((serial) => ({ serial, at: thisUpdate }));
   return issueRevocationList({ issuer: mint.issuer ?? issuer, issuerKey: mint.key ?? issuerKey, thisUpdate, nextUpdate, revoked });
-}
-
-export const pckMember = (arc: string, value: Uint8Array): Uint8Array => sequence(objectIdentifier(`${SGX_EXTENSION}.${arc}`), value);
-
-function sgxMembers(svns: readonly number[], pceSvn: number): readonly Uint8Array[] {
-  const tcb = [...svns, pceSvn].map((svn, index) => pckMember(`2.${index + 1}`, integer(svn)));
-  return [
-    pckMember("1", octetString(Buffer.alloc(16, 0x01))),
-    pckMember("2", sequence(...tcb, pckMember("2.18", octetString(Uint8Array.from(svns))))),
-    pckMember("3", octetString(Buffer.from([0, 0]))),
-    pckMember("4", octetString(Buffer.from(FMSPC, "hex"))),
-    pckMember("5", tlv(0x0a, Uint8Array.of(0))),
-  ];
 }
 
 const components = (svns: readonly number[]) => svns.map((svn) => ({ svn }));
@@ -212,29 +203,19 @@ function signDocument(name: string, document: JsonDocument, change: (document: J
 
 function mintQuote(tee: "sgx" | "tdx", mint: IntelMint, chain: Buffer): Uint8Array {
   const version = mint.version ?? (tee === "sgx" ? 3 : 4);
-  const header = Buffer.alloc(48);
-  header.writeUInt16LE(version, 0);
-  header.writeUInt16LE(2, 2);
-  header.writeUInt32LE(tee === "sgx" ? 0 : 0x81, 4);
-  INTEL_QE_VENDOR.copy(header, 12);
-  header.fill(0x0e, 28, 44);
+  const header = encodeQuoteHeader(version, tee, new Uint8Array(16).fill(0x0e));
   mint.header?.(header);
-  const signed = Buffer.concat([header, mintBody(tee, version, mint)]);
-  const attestationKey = mint.attestationPoint ?? rawPoint(keys.attestation);
-  const authenticationData = mint.authenticationData ?? Buffer.alloc(32, 0xa7);
-  const qeReport = mintQeReport(tee, mint, hash("sha256", Buffer.concat([attestationKey, authenticationData]), "buffer"));
-  const inner = Buffer.concat([
-    qeReport,
-    rawSign(qeReport, mint.qeReportKey ?? keys.pck),
-    uint(authenticationData.length, 2),
-    authenticationData,
-    uint(5, 2),
-    uint(chain.length, 4),
-    chain,
-  ]);
-  const wrapped = version === 3 ? inner : Buffer.concat([uint(6, 2), uint(inner.length, 4), inner]);
-  const signatureData = Buffer.concat([rawSign(signed, mint.quoteKey ?? keys.attestation), attestationKey, wrapped]);
-  return Buffer.concat([signed, uint(signatureData.length, 4), signatureData]);
+  return encodeQuote({
+    version,
+    header,
+    body: mintBody(tee, version, mint),
+    attestationKey: mint.quoteKey ?? keys.attestation,
+    attestationPoint: mint.attestationPoint ?? rawPoint(keys.attestation),
+    authenticationData: mint.authenticationData ?? Buffer.alloc(32, 0xa7),
+    qeReport: (boundKey) => mintQeReport(tee, mint, boundKey),
+    pckKey: mint.qeReportKey ?? keys.pck,
+    pckChain: chain,
+  });
 }
 
 function mintBody(tee: "sgx" | "tdx", version: number, mint: IntelMint): Buffer {
@@ -244,11 +225,11 @@ function mintBody(tee: "sgx" | "tdx", version: number, mint: IntelMint): Buffer 
   return version === 5 ? Buffer.concat([uint(type, 2), uint(body.length, 4), body]) : body;
 }
 
-function mintQeReport(tee: "sgx" | "tdx", mint: IntelMint, bound: Buffer): Buffer {
+function mintQeReport(tee: "sgx" | "tdx", mint: IntelMint, bound: Uint8Array): Buffer {
   const report = sgxReport(QE_SIGNER, 0, tee === "sgx" ? 1 : 2, 8);
   QE_ATTRIBUTES.copy(report, 48);
   report.fill(0, 320);
-  bound.copy(report, 320);
+  report.set(bound, 320);
   mint.qeReport?.(report);
   return report;
 }
@@ -276,8 +257,6 @@ function tdReport(type: 2 | 3): Buffer {
 function rawPoint(key: KeyObject): Buffer {
   return createPublicKey(key).export({ type: "spki", format: "der" }).subarray(-64);
 }
-
-const rawSign = (bytes: Uint8Array, key: KeyObject): Buffer => sign("sha256", bytes, { key, dsaEncoding: "ieee-p1363" });
 
 function uint(value: number, width: 2 | 4): Buffer {
   const bytes = Buffer.alloc(width);

@@ -23,15 +23,15 @@ export const ENDORSEMENT_KEY_TEMPLATE: Uint8Array = concat(
   ...[u16(AES), u16(128), u16(CFB), u16(NONE), u16(RSA_BYTES * 8), u32(0), sized(new Uint8Array(RSA_BYTES))],
 );
 
-/**
- * TPMT_PUBLIC of an attestation key: P-256, restricted to signing what the TPM itself made. As a primary key it is the same at every start until
- * the TPM is cleared, so nothing of it has to be stored.
- */
-export const ATTESTATION_KEY_TEMPLATE: Uint8Array = concat(
-  ...[u16(ECC), u16(SHA256), u32(ATTESTATION_ATTRIBUTES), sized(new Uint8Array(0))],
-  ...[u16(NONE), u16(ECDSA), u16(SHA256), u16(P256), u16(NONE)],
-  ...[sized(encodeUtf8("vouchsafe/tpm-attestation-key/01")), sized(new Uint8Array(0))],
-);
+/** TPMT_PUBLIC of an attestation key with these coordinates: P-256, restricted to signing what the TPM itself made. */
+export const attestationKeyArea = (x: Uint8Array, y: Uint8Array): Uint8Array =>
+  concat(
+    ...[u16(ECC), u16(SHA256), u32(ATTESTATION_ATTRIBUTES), sized(new Uint8Array(0))],
+    ...[u16(NONE), u16(ECDSA), u16(SHA256), u16(P256), u16(NONE), sized(x), sized(y)],
+  );
+
+/** Makes an attestation key. As a primary key it is the same at every start until the TPM is cleared, so nothing of it has to be stored. */
+export const ATTESTATION_KEY_TEMPLATE: Uint8Array = attestationKeyArea(encodeUtf8("vouchsafe/tpm-attestation-key/01"), new Uint8Array(0));
 
 /** Persistent handle and NV index where platforms keep the RSA 2048 endorsement key and its certificate (same profile, §2.2.1.4). */
 export const ENDORSEMENT_KEY_HANDLE = 0x81010001;

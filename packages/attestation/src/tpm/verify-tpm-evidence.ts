@@ -12,12 +12,11 @@ import { type Certificate, parseCertificate, parsePemCertificates } from "../x50
 import { findCommonName } from "../x509/distinguished-name.ts";
 import { isSameKey } from "../x509/public-key.ts";
 import { verifyAttestationKeyCertificate } from "./attestation-key-certificate.ts";
+import { bootMeasurement } from "./boot-measurement.ts";
 import { parsePcrBanks } from "./pcr-banks.ts";
 import { assertAttestationKey, parseTpmPublic, type TpmPublic } from "./tpm-public.ts";
 import { type VerifiedTpmQuote, verifyTpmQuote } from "./verify-tpm-quote.ts";
 
-/** PCRs that firmware and boot loader extend, up to the kernel's command line: what was booted. */
-const BOOT_PCRS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 14];
 const WORKLOAD_PCR = 15;
 const ENDORSEMENT_KEY = /^TPM_EK:[0-9a-f]{64}$/;
 
@@ -88,13 +87,4 @@ function claimsOf(
       ...Object.fromEntries([...bank].map(([index, value]) => [`pcr${index}`, value.toHex()])),
     },
   };
-}
-
-/** SHA-256 over index and value of the boot PCRs. One that was not quoted makes another measurement: leaving it out hides nothing. */
-function bootMeasurement(bank: ReadonlyMap<number, Uint8Array>): Uint8Array {
-  const parts = BOOT_PCRS.flatMap((index) => {
-    const value = bank.get(index);
-    return value === undefined ? [] : [Uint8Array.of(index), value];
-  });
-  return hash("sha256", ...parts);
 }

@@ -16,6 +16,8 @@ export interface CertificateRequest {
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly isCa: boolean;
+  /** Organisation in the names of subject and issuer. */
+  readonly organization?: string;
   readonly extensions?: readonly CertificateExtension[];
 }
 
@@ -37,9 +39,9 @@ export function issueCertificate(request: CertificateRequest): Uint8Array {
     context(0, integer(2)),
     integer(request.serial),
     scheme.identifier,
-    commonName(request.issuer),
+    name(request.issuer, request.organization),
     sequence(time(request.notBefore), time(request.notAfter)),
-    commonName(request.subject),
+    name(request.subject, request.organization),
     request.publicKey.export({ type: "spki", format: "der" }),
     context(3, sequence(...extensions.map(encodeExtension))),
   );
@@ -49,6 +51,7 @@ export function issueCertificate(request: CertificateRequest): Uint8Array {
 export interface RevocationListRequest {
   readonly issuer: string;
   readonly issuerKey: KeyObject;
+  readonly organization?: string;
   readonly thisUpdate: Date;
   readonly nextUpdate: Date;
   readonly revoked: readonly { readonly serial: bigint; readonly at: Date }[];
@@ -65,7 +68,7 @@ export function issueRevocationList(request: RevocationListRequest): Uint8Array 
   const body = sequence(
     integer(1),
     scheme.identifier,
-    commonName(request.issuer),
+    name(request.issuer, request.organization),
     time(request.thisUpdate),
     time(request.nextUpdate),
     ...(revoked.length > 0 ? [sequence(...revoked)] : []),
@@ -106,5 +109,7 @@ function encodeExtension({ oid, critical, value }: CertificateExtension): Uint8A
   return sequence(objectIdentifier(oid), ...(critical ? [boolean(true)] : []), octetString(value));
 }
 
-const commonName = (name: string): Uint8Array => sequence(tlv(0x31, sequence(objectIdentifier("2.5.4.3"), utf8String(name))));
+const name = (commonName: string, organization?: string): Uint8Array =>
+  sequence(...(organization === undefined ? [] : [attribute("2.5.4.10", organization)]), attribute("2.5.4.3", commonName));
+const attribute = (oid: string, value: string): Uint8Array => tlv(0x31, sequence(objectIdentifier(oid), utf8String(value)));
 const keyIdentifier = (key: KeyObject): Uint8Array => hash("sha256", key.export({ type: "spki", format: "der" }), "buffer").subarray(0, 20);

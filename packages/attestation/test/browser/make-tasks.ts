@@ -1,20 +1,21 @@
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { generateKeyPairSync } from "node:crypto";
 import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import {
   createNodeStatement,
-  createSimulatedPlatform,
   type Evidence,
   encodeEvidence,
   NODE_AGENT_MEASUREMENT,
+  SIMULATED_KINDS,
   type SignatureScheme,
-  simulateSnpEvidence,
+  simulateEvidence,
   type VerificationContext,
 } from "../../src/index.ts";
 import { mintedNow, mintIntel } from "../../src/testing/mint-intel.ts";
 import { mintNitro, nitroTrust } from "../../src/testing/mint-nitro.ts";
 import { mintSnp } from "../../src/testing/mint-snp.ts";
+import { newSimulatedPlatform } from "../../src/testing/simulated-keys.ts";
 import { readLimboTests } from "../../src/vectors/judge-limbo.ts";
 import { type Files, judgedFamilies, type Task } from "./task.ts";
 
@@ -131,15 +132,11 @@ function node(): readonly Task[] {
 }
 
 function simulated(): readonly Task[] {
-  const key = (): KeyObject => generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey;
-  const platform = createSimulatedPlatform({ root: key(), signer: key(), processor: key() }, mintedNow);
+  const platform = newSimulatedPlatform(mintedNow);
   const workload = { imageDigest: `sha256:${"cd".repeat(32)}`, fileSystemTag: "" };
-  const guest = { userData: new Uint8Array(64).fill(7), measurement: new Uint8Array(48).fill(9), workload };
-  return withMutants(simulateSnpEvidence(platform, guest), {
-    now: mintedNow,
-    trustAnchors: { simulated: [platform.root] },
-    collateral: {},
-  });
+  const guest = { userData: new Uint8Array(64).fill(7), workload };
+  const context = { now: mintedNow, trustAnchors: { simulated: [platform.root] }, collateral: {} };
+  return SIMULATED_KINDS.flatMap((kind) => withMutants(simulateEvidence(platform, kind, guest), context));
 }
 
 function withMutants(evidence: Evidence, { now, trustAnchors }: VerificationContext, intel?: Files): readonly Task[] {

@@ -8,12 +8,14 @@ export interface CasStatus {
   readonly state: CasVersion["state"];
   /** Why the CAS cannot serve; undefined while it can. */
   readonly problem: string | undefined;
+  readonly developmentRoot: boolean;
 }
 
 /** What anybody may ask, in every state of the CAS. */
 export function statusRoutes(app: FastifyInstance, status: () => CasStatus): void {
   app.get("/v1/version", async (): Promise<CasVersion> => {
-    return { version: CAS_VERSION, commit: CAS_COMMIT, built: CAS_BUILT, language: [...LANGUAGE_VERSIONS], state: status().state };
+    const { state, developmentRoot } = status();
+    return { version: CAS_VERSION, commit: CAS_COMMIT, built: CAS_BUILT, language: [...LANGUAGE_VERSIONS], state, developmentRoot };
   });
   const document = openApiDocument();
   app.get("/v1/openapi.json", async () => document);

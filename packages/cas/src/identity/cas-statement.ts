@@ -10,10 +10,11 @@ export interface StatementFacts {
   readonly state: CasStatement["state"];
   readonly provisioning: ProvisioningRecord | undefined;
   readonly nonce: string;
+  readonly developmentRoot: boolean;
 }
 
 /** What this CAS says about itself (C-64), signed by its TLS key. There is no platform here that could make Evidence: it says so with null. */
-export function casStatement({ tls, sessionEncryptionKey, state, provisioning, nonce }: StatementFacts): CasAttestation {
+export function casStatement({ tls, sessionEncryptionKey, state, provisioning, nonce, developmentRoot }: StatementFacts): CasAttestation {
   const statement: CasStatement = {
     format: "vouchsafe/cas-statement/1",
     chain: [...tls.chain],
@@ -23,6 +24,7 @@ export function casStatement({ tls, sessionEncryptionKey, state, provisioning, n
     selfProvisioned: provisioning?.isSelfProvisioned ?? false,
     ownerKeyHash: provisioning?.ownerKeyHash ?? null,
     databaseKeyInjected: false,
+    developmentRoot,
     nonce,
   };
   const text = JSON.stringify(statement);

@@ -33,6 +33,8 @@ export interface CasProcessOptions {
   /** Public keys (PEM) of node agents to trust. */
   readonly nodeKeyFiles?: readonly string[] | undefined;
   readonly altNames?: readonly string[] | undefined;
+  /** Directory of the development root and the software platform, for a CAS that is not for production. */
+  readonly developmentPlatform?: string | undefined;
 }
 
 const START_TIMEOUT_MS = 20_000;
@@ -127,6 +129,7 @@ function commandLine(options: CasProcessOptions): string[] {
     ...(options.ownerConfigFile === undefined ? [] : ["--owner-config", options.ownerConfigFile]),
     ...(options.ownerIdentityFile === undefined ? [] : ["--owner-identity", options.ownerIdentityFile]),
     ...(options.nodeKeyFiles ?? []).flatMap((file) => ["--enrol-node-key", file]),
+    ...(options.developmentPlatform === undefined ? [] : ["--only_for_testing-simulated-platform", options.developmentPlatform]),
     ...(options.altNames ?? []).flatMap((name) => ["--name", name]),
   ];
 }

@@ -97,6 +97,10 @@ async function judge(
   if (claims?.platform !== undefined && claims.kind !== "simulated") trust.onPlatform(claims.platform, target.name);
   const platform = claims === undefined ? undefined : checkPolicy(claims, rules, trust.now());
   if (rules.security.singletonEnclaves) await checkSingleton(context, target.name, claims, request.reconnect === true, keyId(spki));
+  if (claims?.kind === "simulated")
+    context.log.warn(
+      `DEVELOPMENT ONLY: ${target.name} is admitted on simulated evidence (${claims.details["imitates"]}), which proves nothing`,
+    );
   const tokenProof = checkAccessToken(rules.security.serviceAccessToken, request, userData);
 
   const instanceKeyId = keyId(spki);
@@ -283,7 +287,7 @@ async function deliver(
   const warnings = claims === undefined ? ["this session is configured without attestation: whoever reaches the CAS gets its secrets"] : [];
   warnings.push(...platformWarnings);
   if (claims?.kind === "node") warnings.push("attested by a node agent: this proves nothing about hardware");
-  if (claims?.kind === "simulated") warnings.push("attested by simulated evidence: this proves nothing");
+  if (claims?.kind === "simulated") warnings.push("DEVELOPMENT ONLY: attested by simulated evidence: this proves nothing");
   try {
     const instanceId = instanceIdOf(version.name, service.name, instanceKeyId);
     const instance = { service: service.name, instanceId, kept };

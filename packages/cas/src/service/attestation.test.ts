@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
-import { codeIdentity, createSimulatedPlatform, type Evidence, encodeEvidence, simulateSnpEvidence } from "@vouchsafe/attestation";
+import { type Evidence, encodeEvidence, simulatedCodeIdentity, simulateEvidence } from "@vouchsafe/attestation";
 import { encodeBase32, totp } from "@vouchsafe/policy";
 import {
   type AttestRequest,
@@ -13,6 +13,7 @@ import {
   SERVICE_ALPN,
   signInstanceProof,
 } from "@vouchsafe/protocol";
+import { newSimulatedPlatform } from "../../../attestation/src/testing/simulated-keys.ts";
 import { problem, refusal, TEST_CODE, TEST_WORKLOAD, testPolicy } from "../testing/policies.ts";
 import { createTestClient, startTestCas, TestAgent } from "../testing/test-cas.ts";
 
@@ -121,17 +122,16 @@ test("hazard A21: evidence of kind simulated is refused by a CAS without a devel
 });
 
 test("SL-86: simulated evidence is accepted where CAS and policy both name it, compared like the kind it imitates, with a warning", async (t) => {
-  const key = () => generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey;
-  const platform = createSimulatedPlatform({ root: key(), signer: key(), processor: key() }, new Date());
+  const platform = newSimulatedPlatform(new Date());
   const cas = await startTestCas(t, { trustAnchors: { simulated: [platform.root] } });
-  const measurement = new Uint8Array(48).fill(3);
-  const code = codeIdentity("simulated", measurement, TEST_WORKLOAD);
-  const imitated = codeIdentity("snp", measurement, TEST_WORKLOAD);
   const policy = (evidence: string) =>
-    testPolicy({ name: evidence, security: `{attestation: {evidence: [${evidence}]}}` }).replace(TEST_CODE, `${code}, ${imitated}`);
+    testPolicy({ name: evidence, security: `{attestation: {evidence: [${evidence}]}}` }).replace(
+      TEST_CODE,
+      simulatedCodeIdentity("snp", TEST_WORKLOAD),
+    );
   const client = cas.client(createTestClient());
   for (const evidence of ["simulated", "snp"]) await client.uploadSession(policy(evidence));
-  const evidence = async (userData: Uint8Array) => simulateSnpEvidence(platform, { userData, measurement, workload: TEST_WORKLOAD });
+  const evidence = async (userData: Uint8Array) => simulateEvidence(platform, "snp", { userData, workload: TEST_WORKLOAD });
   const { configuration, connection } = await cas.attest("simulated/api", { evidence });
   connection.close();
   assert.match(configuration.warnings.join(), /simulated evidence: this proves nothing/);

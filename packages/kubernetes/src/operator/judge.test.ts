@@ -20,7 +20,13 @@ const answered = (state: "unprovisioned" | "provisioned" | "rollback-suspected")
   evidenceKind: undefined,
   statement: {
     ...{ format: "vouchsafe/cas-statement/1", chain: [], sessionEncryptionKey: "00", version: "9.9.9", state },
-    ...{ selfProvisioned: false, ownerKeyHash: state === "unprovisioned" ? null : "owner", databaseKeyInjected: false, nonce: "" },
+    ...{
+      selfProvisioned: false,
+      ownerKeyHash: state === "unprovisioned" ? null : "owner",
+      databaseKeyInjected: false,
+      developmentRoot: false,
+      nonce: "",
+    },
   },
 });
 const casCases = [

@@ -43,10 +43,11 @@ export function chooseSource(settings: RuntimeSettings, candidates = sources(set
 }
 
 /** How the launcher's log names it, with what it is worth where it proves nothing about hardware. */
-export function describeSource(source: EvidenceSource | undefined): string {
+export function describeSource(source: EvidenceSource | undefined, { evidenceKinds }: RuntimeSettings): string {
   if (source === undefined) return "none";
-  const kind = source.kinds.includes("node") ? "node (measured by the node agent; proves nothing about hardware)" : source.kinds.join(", ");
-  return `${kind} from ${source.name}`;
+  if (!source.kinds.includes("node")) return `${source.kinds.join(", ")} from ${source.name}`;
+  if (evidenceKinds?.includes("simulated")) return "simulated (DEVELOPMENT ONLY: made by the software platform; proves nothing)";
+  return "node (measured by the node agent; proves nothing about hardware)";
 }
 
 export function gatherFrom(source: EvidenceSource, { workloadFile }: RuntimeSettings): GatherEvidence {

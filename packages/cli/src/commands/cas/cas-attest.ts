@@ -79,6 +79,7 @@ export async function attestCas(client: CasClient, rules: AttestRules, { note }:
   if (statement.state === "unprovisioned" && !rules.allowsUnprovisioned) {
     throw refused("the CAS is not provisioned yet: its keys are not final", "Provision it with: vouchsafe cas provision.");
   }
+  if (statement.developmentRoot) note("warning: DEVELOPMENT ONLY: this CAS believes simulated evidence where a policy names it");
   if (statement.selfProvisioned) note("warning: this CAS provisioned itself: its operator can replace its configuration");
   if (statement.databaseKeyInjected && !rules.allowsOwnerSecretAccess) {
     throw refused("the owner of this CAS can read all secrets", "Accept that with --allow-cas-owner-secret-access.");

@@ -55,7 +55,7 @@ export async function casStatus(options: ParsedOptions, shell: Shell): Promise<n
     else shell.note("the embedded CAS is not running; start it with: vouchsafe cas start");
     return ExitCode.failed;
   }
-  const { isReady, version, state } = await withClient(
+  const { isReady, version, state, developmentRoot } = await withClient(
     formatCasAddress(status.client),
     { casKeyHash: status.casKeyHash },
     undefined,
@@ -64,11 +64,12 @@ export async function casStatus(options: ParsedOptions, shell: Shell): Promise<n
       ...(await client.version()),
     }),
   );
-  if (hasFlag(options, "json")) shell.out(JSON.stringify({ running: true, ready: isReady, version, state, ...status }));
+  if (hasFlag(options, "json")) shell.out(JSON.stringify({ running: true, ready: isReady, version, state, developmentRoot, ...status }));
   else {
     shell.out(`CAS ${version}, ${state}, ${isReady ? "ready" : "not ready"}, process ${status.pid}`);
     shell.out(`clients: https://${formatCasAddress(status.client)}/   services: ${formatCasAddress(status.service)}`);
     shell.out(`key hash: ${status.casKeyHash}`);
+    if (developmentRoot) shell.out("DEVELOPMENT ONLY: believes simulated evidence where a policy names it");
   }
   return isReady ? ExitCode.ok : ExitCode.failed;
 }
