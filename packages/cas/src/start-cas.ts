@@ -11,6 +11,7 @@ import { ApiError, CasError } from "./cas-error.ts";
 import { CasCollateral, type CollateralOptions } from "./collateral/cas-collateral.ts";
 import { collateralMetrics } from "./collateral/collateral-metrics.ts";
 import { collateralReport } from "./collateral/collateral-report.ts";
+import { exceptionMetrics } from "./collateral/exception-metrics.ts";
 import type { ListenAddress } from "./config/availability-config.ts";
 import { DEFAULT_OWNER_CONFIG, type OwnerConfig } from "./config/owner-config.ts";
 import { Database } from "./database/database.ts";
@@ -19,6 +20,7 @@ import { Freshness } from "./freshness/freshness.ts";
 import { activationRoutes } from "./http/activation-routes.ts";
 import { requireClientCertificate } from "./http/client-certificate.ts";
 import { createClientServer, listenClientServer, replaceClientIdentity } from "./http/client-server.ts";
+import { collateralRoutes } from "./http/collateral-routes.ts";
 import { enrolmentRoutes } from "./http/enrolment-routes.ts";
 import { exportRoutes } from "./http/export-routes.ts";
 import { ownerRoutes } from "./http/owner-routes.ts";
@@ -27,6 +29,7 @@ import { splitTarget } from "./http/request-names.ts";
 import { secretRoutes } from "./http/secret-routes.ts";
 import { sessionRoutes } from "./http/session-routes.ts";
 import { statusRoutes } from "./http/status-routes.ts";
+import { verifyEvidenceRoute } from "./http/verify-evidence-route.ts";
 import { openIdentity, tlsIdentity } from "./identity/cas-identity.ts";
 import { casStatement } from "./identity/cas-statement.ts";
 import { RemoteImports } from "./imports/remote-imports.ts";
@@ -252,6 +255,7 @@ async function serve(
     await CasCollateral.open(context, anchors, options.collateral ?? { sources: [] }, (event) => metrics.countCollateral(event)),
   );
   collateralMetrics(metrics.registry, collateral);
+  exceptionMetrics(metrics.registry, context);
   const attestationKeys = new AttestationKeyAuthority(() => context.ownerConfig.tpm, now);
   const trust: EvidenceTrust = {
     anchors: { ...anchors, tpm: [...(anchors.tpm ?? []), attestationKeys.root] },
@@ -281,6 +285,8 @@ async function serve(
     sessionRoutes(guarded, context, uploads, (name) => renewal.forget(name));
     activationRoutes(guarded, context, activations);
     exportRoutes(guarded, context, (name) => renewal.renew(name));
+    collateralRoutes(guarded, context, collateral, provisioning);
+    verifyEvidenceRoute(guarded, context, { trust, uploads, signer: tlsIdentity(identity, "attestation-results", [], now()) });
     secretRoutes(guarded, context, uploads, (name) => renewal.valuesChanged(name));
     enrolmentRoutes(guarded, context, nodeIssuers, nodeKeys);
   });

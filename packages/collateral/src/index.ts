@@ -6,6 +6,7 @@ export type { CollateralDocument } from "./collateral-document.ts";
 export { CollateralError } from "./collateral-error.ts";
 export { type CollateralForOptions, collateralFor } from "./collateral-for.ts";
 export { CollateralRequest, intelRequests, requestKey, type TcbUpdate, vcekRequest } from "./collateral-request.ts";
+export { describeForecast, type ForecastRow, type ForecastState } from "./forecast/describe-forecast.ts";
 export { type ForecastOutcome, type ForecastSettings, forecastFromProvider } from "./forecast/forecast-from-provider.ts";
 export {
   type ForecastCause,

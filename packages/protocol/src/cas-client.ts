@@ -10,6 +10,8 @@ import {
   AuditCheckpoints,
   CasAttestation,
   CasVersion,
+  CollateralForecast,
+  CollateralStatus,
   HealthReport,
   NodeEnrolled,
   type NodeIssuer,
@@ -19,10 +21,13 @@ import {
   SecretList,
   SecretSupplied,
   SecretValue,
+  SessionExceptions,
   SessionHash,
   SessionList,
   SessionUploaded,
+  VerifiedEvidence,
 } from "./client-api.ts";
+import type { EvidenceJson } from "./messages.ts";
 import { CasProblemError, Problem } from "./problem.ts";
 import { ProtocolError } from "./protocol-error.ts";
 import { ExportAnswer, type ExportRequest } from "./shared-secrets.ts";
@@ -173,6 +178,33 @@ export class CasClient implements Disposable {
       if (error instanceof CasProblemError) return false;
       throw error;
     }
+  }
+
+  /** Owner only. */
+  collateral(): Promise<CollateralStatus> {
+    return this.#json(CollateralStatus, { method: "GET", path: "/v1/collateral" });
+  }
+
+  /** Owner only. Documents that are missing are fetched first, so it may take a while. */
+  collateralForecast(): Promise<CollateralForecast> {
+    return this.#json(CollateralForecast, { method: "GET", path: "/v1/collateral/forecast" });
+  }
+
+  /** For whoever may read the session. */
+  sessionExceptions(name: string): Promise<SessionExceptions> {
+    return this.#json(SessionExceptions, { method: "GET", path: `/v1/sessions/${encodeName(name)}?view=exceptions` });
+  }
+
+  /** Lets the CAS verify Evidence and sign the result for `audience`, where its owner has switched that on. `service` is `SESSION/SERVICE`. */
+  verifyEvidence(request: {
+    readonly evidence: EvidenceJson;
+    readonly audience: string;
+    readonly userData?: Uint8Array;
+    readonly service?: string;
+  }): Promise<VerifiedEvidence> {
+    const { userData, ...rest } = request;
+    const body = JSON.stringify({ ...rest, ...(userData === undefined ? {} : { userData: userData.toBase64() }) });
+    return this.#json(VerifiedEvidence, { method: "POST", path: "/v1/verify-evidence", body, contentType: "application/json" });
   }
 
   /** Owner only. */

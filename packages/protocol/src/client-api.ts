@@ -157,3 +157,69 @@ export const AuditCheckpoints = z.object({
   keys: z.array(z.string()),
 });
 export type AuditCheckpoints = z.infer<typeof AuditCheckpoints>;
+
+const ForecastState = z.object({ status: z.string(), advisories: z.array(z.string()), evaluationNumber: z.int() }).nullable();
+
+/** For every platform that the CAS has seen: when it falls out of date, what it lacks, and which services would refuse it then. */
+export const CollateralForecast = z.object({
+  at: z.string(),
+  /** Which set of Intel's decides today. */
+  update: z.enum(["standard", "early"]),
+  platforms: z.array(
+    z.object({
+      platform: z.string(),
+      kind: z.enum(["sgx", "tdx", "snp"]),
+      model: z.string(),
+      daysLeft: z.int().nullable(),
+      fallsOn: z.string().nullable(),
+      cause: z.enum(["out-of-date", "recovery", "certificate"]).nullable(),
+      present: ForecastState,
+      newest: ForecastState,
+      shortfalls: z.array(z.object({ component: z.string(), found: z.int(), needed: z.int() })),
+      problem: z.string().nullable(),
+      firstSeen: z.string(),
+      lastSeen: z.string(),
+      services: z.array(z.string()),
+      refusedBy: z.array(z.object({ service: z.string(), reasons: z.array(z.string()) })),
+    }),
+  ),
+});
+export type CollateralForecast = z.infer<typeof CollateralForecast>;
+
+/** What the CAS has of what vendors publish. Times are RFC 3339. */
+export const CollateralStatus = z.object({
+  documents: z.array(
+    z.object({
+      document: z.string(),
+      source: z.string().nullable(),
+      fetchedAt: z.string().nullable(),
+      issuedAt: z.string().nullable(),
+      goodUntil: z.string().nullable(),
+      evaluationNumber: z.int().nullable(),
+      refreshAt: z.string().nullable(),
+      problem: z.string().nullable(),
+    }),
+  ),
+});
+export type CollateralStatus = z.infer<typeof CollateralStatus>;
+
+/** What a session accepts for a time, and how long still. */
+export const SessionExceptions = z.object({
+  exceptions: z.array(
+    z.object({
+      /** Null: the session's own section. */
+      service: z.string().nullable(),
+      tolerate: z.array(z.string()),
+      ignoreAdvisories: z.array(z.string()),
+      until: z.string(),
+      because: z.string(),
+      state: z.enum(["active", "ending", "ended"]),
+      daysLeft: z.int(),
+    }),
+  ),
+});
+export type SessionExceptions = z.infer<typeof SessionExceptions>;
+
+/** Attestation Result as EAR (JWT, ES256), and the chain of the key that signed it: PEM, up to the CAS key. */
+export const VerifiedEvidence = z.object({ token: z.string(), chain: z.array(z.string()) });
+export type VerifiedEvidence = z.infer<typeof VerifiedEvidence>;

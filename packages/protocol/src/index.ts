@@ -20,6 +20,8 @@ export {
   CasAttestation,
   CasStatement,
   CasVersion,
+  CollateralForecast,
+  CollateralStatus,
   HealthReport,
   NODE_AUDIENCE_PREFIX,
   NodeEnrolled,
@@ -30,9 +32,11 @@ export {
   SecretList,
   SecretSupplied,
   SecretValue,
+  SessionExceptions,
   SessionHash,
   SessionList,
   SessionUploaded,
+  VerifiedEvidence,
 } from "./client-api.ts";
 export { encodeFrame, FrameDecoder, MAX_FRAME_BYTES } from "./frames.ts";
 export {

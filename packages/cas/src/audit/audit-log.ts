@@ -20,6 +20,7 @@ export type AuditEvent =
   | "provisioned"
   | "node_key_enrolled"
   | "node_issuer_changed"
+  | "evidence_verified"
   | "rollback_accepted"
   | "certificates_renewed"
   | "session_patched"

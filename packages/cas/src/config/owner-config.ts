@@ -55,6 +55,8 @@ const OwnerConfigText = z.strictObject({
     .refine(({ sink, url }) => sink !== "network" || url !== undefined, { path: ["url"], error: "required with sink = network" })
     .optional(),
   policy: z.strictObject({ allow_advisory_wildcard: z.boolean().default(true) }).optional(),
+  /** The CAS verifies evidence for others and signs results (cas.md §19). */
+  verify_evidence: z.strictObject({ enabled: z.boolean().default(false) }).optional(),
   imports: z.strictObject({ networks: z.array(z.string().refine(isNetwork, "expected ADDRESS/BITS")).max(256).optional() }).optional(),
   witness: z.strictObject({ urls: z.array(z.url()).default([]) }).optional(),
   recovery: z.strictObject({ keys: z.array(z.string()).default([]), threshold: z.int().min(1) }).optional(),
@@ -70,6 +72,7 @@ export interface OwnerConfig {
     readonly serverCa: string | undefined;
   };
   readonly allowAdvisoryWildcard: boolean;
+  readonly isEvidenceVerifiedForOthers: boolean;
   /** Where imports from other CAS may connect to, in CIDR form; undefined: anywhere but to this machine and to link-local addresses. */
   readonly importNetworks: readonly string[] | undefined;
   readonly tpm: { readonly endorsementRoots: readonly string[]; readonly endorsementKeys: readonly string[] };
@@ -92,7 +95,7 @@ export function parseOwnerConfig(text: string, file: string): OwnerConfig {
   }
   const parsed = OwnerConfigText.safeParse(value);
   if (!parsed.success) throw new CasError("CONFIGURATION", describe(parsed.error.issues, text, file));
-  const { api_identity, api, audit_log, policy, imports, tpm, ias } = parsed.data;
+  const { api_identity, api, audit_log, policy, verify_evidence, imports, tpm, ias } = parsed.data;
   const identity = api_identity ?? api?.identity;
   return {
     identity: { commonName: identity?.common_name ?? "cas", altNames: identity?.alt_names ?? ["cas", "localhost"] },
@@ -103,6 +106,7 @@ export function parseOwnerConfig(text: string, file: string): OwnerConfig {
       serverCa: audit_log?.server_ca_certificate,
     },
     allowAdvisoryWildcard: policy?.allow_advisory_wildcard ?? true,
+    isEvidenceVerifiedForOthers: verify_evidence?.enabled ?? false,
     importNetworks: imports?.networks,
     tpm: { endorsementRoots: tpm?.endorsement_roots ?? [], endorsementKeys: tpm?.endorsement_keys ?? [] },
     warnings: ias === undefined ? [] : ["ias: EPID attestation no longer exists, the section is ignored"],

@@ -3,6 +3,8 @@ import {
   AuditCheckpoints,
   CasAttestation,
   CasVersion,
+  CollateralForecast,
+  CollateralStatus,
   ExportAnswer,
   HealthReport,
   NodeEnrolled,
@@ -16,6 +18,7 @@ import {
   SessionHash,
   SessionList,
   SessionUploaded,
+  VerifiedEvidence,
 } from "@vouchsafe/protocol";
 import { z } from "zod";
 import { CAS_VERSION } from "../version.ts";
@@ -170,6 +173,28 @@ const OPERATIONS: readonly Operation[] = [
     needs: "owner",
     body: "application/toml",
     answers: [{ status: 204, type: "" }],
+  },
+  {
+    method: "get",
+    path: "/v1/collateral",
+    summary: "What the CAS has of what vendors publish, and how long it is good",
+    needs: "owner",
+    answers: [json(CollateralStatus)],
+  },
+  {
+    method: "get",
+    path: "/v1/collateral/forecast",
+    summary: "When each platform that was seen falls out of date, and which services refuse it then",
+    needs: "owner",
+    answers: [json(CollateralForecast)],
+  },
+  {
+    method: "post",
+    path: "/v1/verify-evidence",
+    summary: "Verify evidence and sign the result as EAR, where the owner has switched it on",
+    needs: "client certificate",
+    body: JSON_TYPE,
+    answers: [json(VerifiedEvidence)],
   },
   {
     method: "post",

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Credential } from "../access/authorise.ts";
 import type { CasContext } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
-import { listSessions, publicValues, readSession, readSessionHash } from "../sessions/read-session.ts";
+import { listSessions, publicValues, readExceptions, readSession, readSessionHash } from "../sessions/read-session.ts";
 import { uploadEncryptedSession, uploadSessionPatch, uploadSignedSession } from "../sessions/upload-document.ts";
 import { type UploadedSession, uploadSession } from "../sessions/upload-session.ts";
 import { clientCertificateOf, requireClientCertificate } from "./client-certificate.ts";
@@ -64,6 +64,7 @@ export function sessionRoutes(app: FastifyInstance, context: CasContext, uploads
     app.get(`${prefix}*`, async (request, reply) => {
       const name = sessionNameIn(request.url, prefix);
       const { query } = splitTarget(request.url);
+      if (query.get("view") === "exceptions") return readExceptions(context, name, credentialOf(request));
       if (query.get("view") === "hash") return readSessionHash(context, name, credentialOf(request));
       const hash = Hash.optional().safeParse(query.get("hash") ?? undefined);
       if (!hash.success) throw new ApiError("bad_request", "hash is not 64 lower-case hex digits");

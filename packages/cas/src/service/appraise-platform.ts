@@ -20,6 +20,9 @@ const COVERED: Readonly<Record<string, Tolerable>> = {
   "INTEL-SA-00657": "aepic-leak",
 };
 
+/** The part of a policy that judges the platform's state. */
+export type PlatformTolerance = Pick<PlatformRules<never>, "tolerate" | "ignoreAdvisories" | "exceptions">;
+
 /** What is judged: the platform's state, wherever it is known from. */
 export type PlatformState = Pick<Claims, "debug" | "tcb">;
 
@@ -33,7 +36,7 @@ export interface PlatformAppraisal {
 }
 
 /** Step "debug and platform state, advisories" of C-37. Exceptions count up to and including their last instant. */
-export function appraisePlatform(state: PlatformState, rules: PlatformRules<never>, now: Date): PlatformAppraisal {
+export function appraisePlatform(state: PlatformState, rules: PlatformTolerance, now: Date): PlatformAppraisal {
   const strict = judge(state, rules);
   const isOver = (exception: PlatformException) => exceptionState(exception, now).state === "ended";
   const active = rules.exceptions.filter((exception) => !isOver(exception));
@@ -54,7 +57,7 @@ export function appraisePlatform(state: PlatformState, rules: PlatformRules<neve
 /** Names the exceptions that admitted the platform until they ended. */
 function endedReasons(
   state: PlatformState,
-  rules: PlatformRules<never>,
+  rules: PlatformTolerance,
   { problems }: Judgement,
   isOver: (exception: PlatformException) => boolean,
 ): readonly string[] {
@@ -65,7 +68,7 @@ function endedReasons(
 
 type Judgement = Omit<PlatformAppraisal, "exceptions">;
 
-function withExceptions(rules: PlatformRules<never>, exceptions: readonly PlatformException[]): PlatformRules<never> {
+function withExceptions(rules: PlatformTolerance, exceptions: readonly PlatformException[]): PlatformTolerance {
   const { ignoreAdvisories } = rules;
   return {
     ...rules,
@@ -76,7 +79,7 @@ function withExceptions(rules: PlatformRules<never>, exceptions: readonly Platfo
   };
 }
 
-function judge({ debug, tcb }: PlatformState, rules: PlatformRules<never>): Judgement {
+function judge({ debug, tcb }: PlatformState, rules: PlatformTolerance): Judgement {
   const problems: string[] = [];
   const tolerated = new Set<string>(rules.tolerate);
   if (debug && !tolerated.has("debug-mode")) problems.push("the program runs in debug mode; tolerate: debug-mode would admit it");

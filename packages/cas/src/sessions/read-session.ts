@@ -1,5 +1,5 @@
-import { parentOf, printSession } from "@vouchsafe/policy";
-import type { PublicValue } from "@vouchsafe/protocol";
+import { exceptionState, listExceptions, parentOf, printSession } from "@vouchsafe/policy";
+import type { PublicValue, SessionExceptions } from "@vouchsafe/protocol";
 import type { StoredSecret } from "@vouchsafe/secrets";
 import { type Credential, isPermitted } from "../access/authorise.ts";
 import { type CasContext, committedValues } from "../cas-context.ts";
@@ -27,6 +27,20 @@ export async function readSession(
   if (version === undefined) throw new ApiError("not_found", `session ${name} has no version ${hash}`);
   await context.audit.record("session_read", { session: name, client: credential.certificateKeyHash ?? null });
   return { text: withCreator(version), version };
+}
+
+/** What the current version accepts for a time, and how long still; for whoever may read it. */
+export async function readExceptions(context: CasContext, name: string, credential: Credential): Promise<SessionExceptions> {
+  const { version } = await readSession(context, name, undefined, credential);
+  const exceptions = listExceptions(version.session).map(({ service, tolerate, ignoreAdvisories, until, because }) => ({
+    service: service ?? null,
+    tolerate: [...tolerate],
+    ignoreAdvisories: [...ignoreAdvisories],
+    until,
+    because,
+    ...exceptionState({ tolerate, ignoreAdvisories, until, because }, context.now()),
+  }));
+  return { exceptions };
 }
 
 /** Hash of the current version: public once a version had a salt (SL-49), else for readers. */

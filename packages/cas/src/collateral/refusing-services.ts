@@ -1,0 +1,60 @@
+import { type Shortfall, snpShortfalls } from "@vouchsafe/attestation";
+import type { ForecastOutcome } from "@vouchsafe/collateral";
+import { type CasContext, committedValues } from "../cas-context.ts";
+import { appraisePlatform } from "../service/appraise-platform.ts";
+import { readServiceRules, type ServiceRules } from "../service/service-rules.ts";
+import { currentKey, type SessionVersion } from "../sessions/session-records.ts";
+import { resolveSecrets } from "../values/resolve-secrets.ts";
+import { ValueError } from "../values/secret-source.ts";
+
+export interface ServiceRefusal {
+  readonly service: string;
+  readonly reasons: readonly string[];
+}
+
+/**
+ * Which of the services that ran on a platform would refuse it once the newest collateral counts, by the rules of their present policies and
+ * the same appraisal. Exceptions are judged on the day on which the platform falls.
+ */
+export async function refusingServices(
+  context: CasContext,
+  services: readonly string[],
+  outcome: ForecastOutcome,
+): Promise<readonly ServiceRefusal[]> {
+  if ("problem" in outcome) return [];
+  const refusals: ServiceRefusal[] = [];
+  for (const service of services) {
+    const rules = await findRules(context, service);
+    const reasons = rules === undefined ? [] : reasonsOf(outcome, rules);
+    if (reasons.length > 0) refusals.push({ service, reasons });
+  }
+  return refusals;
+}
+
+function reasonsOf(outcome: Extract<ForecastOutcome, { readonly forecast: unknown }>, rules: ServiceRules): readonly string[] {
+  const { platform, newest, fallsOn } = outcome.forecast;
+  if (rules.security.attestation.mode === "none") return [];
+  if (platform.kind !== "snp") {
+    return newest === undefined ? [] : appraisePlatform({ debug: false, tcb: newest.tcb }, rules.security.attestation, fallsOn).problems;
+  }
+  const minima = rules.variants.flatMap((variant) => (variant.kind === "ok" ? [variant.value.hardware?.minimumTcb ?? {}] : []));
+  const missing = minima.map((minimum) => snpShortfalls(platform, minimum));
+  return missing.length > 0 && missing.every(({ length }) => length > 0) ? (missing[0] ?? []).map(shortfallText) : [];
+}
+
+const shortfallText = ({ component, found, needed }: Shortfall): string => `${component} is ${found}, the policy asks for ${needed}`;
+
+/** Undefined for a service that no longer exists, or whose rules cannot be resolved: nothing is known of it. */
+async function findRules(context: CasContext, name: string): Promise<ServiceRules | undefined> {
+  const at = name.lastIndexOf("/");
+  const version = await context.database.get<SessionVersion>(currentKey(name.slice(0, at)));
+  const service = version?.session.services.find((candidate) => candidate.name === name.slice(at + 1));
+  if (version === undefined || service === undefined) return undefined;
+  try {
+    const secrets = await resolveSecrets(committedValues(context), version, context.now());
+    return readServiceRules(version.session, service, { ...secrets, made: new Map() });
+  } catch (error) {
+    if (error instanceof ValueError) return undefined;
+    throw error;
+  }
+}
