@@ -2,6 +2,8 @@ export { type PolicyResource, planApplicationChart, policyObject } from "./chart
 export { Cluster, ClusterError } from "./cluster/cluster.ts";
 export { loadKubeconfig } from "./cluster/load-kubeconfig.ts";
 export { CUSTOM_RESOURCE_DEFINITIONS, type CustomResourceDefinition } from "./custom-resources/definitions.ts";
+export { type ClusterQuestion, examineCluster } from "./examine/examine-cluster.ts";
+export type { Finding } from "./examine/finding.ts";
 export { installPlatform } from "./install/install-platform.ts";
 export { KubernetesError, type KubernetesErrorCode } from "./kubernetes-error.ts";
 export { SECCOMP_PROFILE } from "./las/seccomp-profile.ts";

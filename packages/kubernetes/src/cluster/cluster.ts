@@ -172,6 +172,15 @@ export class Cluster {
     return z.object({ gitVersion: z.string() }).parse(await this.#json({ method: "GET", path: "/version" })).gitVersion;
   }
 
+  /** What time the API server has, to the second. */
+  async time(): Promise<Date> {
+    const answer = await this.#open({ method: "GET", path: "/version", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    await readAll(answer);
+    const date = answer.headers.date;
+    if (date === undefined) throw new ClusterError(0, "the cluster's answer has no date");
+    return new Date(date);
+  }
+
   async #json(call: Call): Promise<unknown> {
     const deadline = AbortSignal.timeout(TIMEOUT_MS);
     const answer = await this.#open({ ...call, signal: call.signal === undefined ? deadline : AbortSignal.any([call.signal, deadline]) });

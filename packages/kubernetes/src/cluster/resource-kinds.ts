@@ -16,6 +16,8 @@ const KINDS: Readonly<Record<string, ResourceKind>> = {
   "v1/PersistentVolumeClaim": { plural: "persistentvolumeclaims", isNamespaced: true },
   "coordination.k8s.io/v1/Lease": { plural: "leases", isNamespaced: true },
   "policy/v1/PodDisruptionBudget": { plural: "poddisruptionbudgets", isNamespaced: true },
+  "authorization.k8s.io/v1/SelfSubjectAccessReview": { plural: "selfsubjectaccessreviews", isNamespaced: false },
+  "authorization.k8s.io/v1/SubjectAccessReview": { plural: "subjectaccessreviews", isNamespaced: false },
   "apps/v1/Deployment": { plural: "deployments", isNamespaced: true },
   "apps/v1/StatefulSet": { plural: "statefulsets", isNamespaced: true },
   "apps/v1/DaemonSet": { plural: "daemonsets", isNamespaced: true },

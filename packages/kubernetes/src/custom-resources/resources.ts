@@ -88,7 +88,9 @@ export const CasResource = z.object({
       nonce: z.string().optional(),
     })
     .prefault({}),
-  status: z.object({ state: z.enum(STATES).optional(), conditions: z.array(Condition).default([]) }).prefault({}),
+  status: z
+    .object({ state: z.enum(STATES).optional(), version: z.string().optional(), conditions: z.array(Condition).default([]) })
+    .prefault({}),
 });
 export type CasResource = z.infer<typeof CasResource>;
 
@@ -107,6 +109,7 @@ export const LasResource = z.object({
   status: z
     .object({
       state: z.enum(STATES).optional(),
+      version: z.string().optional(),
       nodes: z.record(z.string(), z.looseObject({ publicKey: z.string().optional() })).default({}),
       conditions: z.array(Condition).default([]),
     })

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Cluster } from "../cluster/cluster.ts";
 import { KubernetesError } from "../kubernetes-error.ts";
 import { judgePod, Pod } from "../operator/pod-health.ts";
+import { isOlder } from "../version-order.ts";
 import { type Attested, attestCas, type CasName, casHeader, findCas } from "./inspect-cas.ts";
 import { type CasWait, untilAttested, untilHealthy } from "./provision-cas.ts";
 
@@ -92,19 +93,6 @@ async function lookBefore(cluster: Cluster, options: UpgradeOptions, state: stri
     });
   }
   return before;
-}
-
-/** Whether `a` is certainly older than `b`: both are numbers with dots. */
-export function isOlder(a: string, b: string): boolean {
-  const numbers = (version: string) =>
-    /^v?[0-9]+(\.[0-9]+)*$/.test(version) ? version.replace("v", "").split(".").map(Number) : undefined;
-  const [left, right] = [numbers(a), numbers(b)];
-  if (left === undefined || right === undefined) return false;
-  for (let index = 0; index < Math.max(left.length, right.length); index++) {
-    const difference = (left[index] ?? 0) - (right[index] ?? 0);
-    if (difference !== 0) return difference < 0;
-  }
-  return false;
 }
 
 async function setImage(cluster: Cluster, cas: CasName, image: string): Promise<void> {

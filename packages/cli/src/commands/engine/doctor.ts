@@ -10,7 +10,12 @@ export async function doctor(options: ParsedOptions, shell: Shell): Promise<numb
   const { environment } = shell;
   const cas = givenValue(options, "cas") ?? "cas";
   const findings = hasFlag(options, "cluster")
-    ? await examineCluster({ cas, casNamespace: givenValue(options, "cas-namespace") ?? "scone-system", environment })
+    ? await examineCluster({
+        cas,
+        casNamespace: givenValue(options, "cas-namespace") ?? "scone-system",
+        namespace: givenValue(options, "namespace"),
+        environment,
+      })
     : await examineMachine(defaultStateDir(environment));
   if (hasFlag(options, "json")) shell.out(JSON.stringify(findings, null, 2));
   else {

@@ -51,6 +51,12 @@ export const ENGINE_COMMANDS: readonly CommandSpec[] = [
       { long: "cluster", summary: "check the cluster of the present kubectl context instead of this machine" },
       { long: "cas", value: "NAME", summary: "with --cluster: name of the CAS (default: cas)" },
       { long: "cas-namespace", value: "NAMESPACE", summary: "with --cluster: its namespace (default: scone-system)" },
+      {
+        short: "n",
+        long: "namespace",
+        value: "NAMESPACE",
+        summary: "with --cluster: where applications go (default: that of the context)",
+      },
       { long: "quiet", summary: "print problems only" },
       JSON_OUTPUT,
       HELP,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isOlder } from "./upgrade-cas.ts";
+import { isOlder } from "./version-order.ts";
 
 const cases = [
   { a: "0.1.0", b: "0.2.0", older: true },
