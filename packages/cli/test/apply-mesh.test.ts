@@ -44,7 +44,7 @@ describe("apply on a mesh", () => {
   });
   after(() => place[Symbol.dispose]());
 
-  test("CL-27: the last line is the helm command; target holds what section 14 says", async () => {
+  test("CL-27, MF-132: the last line is the helm command; target holds what section 14 says, templates for copying too", async () => {
     const { code, out, err } = await apply();
     assert.equal(code, 0, err);
     assert.equal(out, "helm install fair target/helm\n");

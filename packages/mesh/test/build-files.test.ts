@@ -28,7 +28,11 @@ const filesOf = (fields: string, directory: string) => {
 };
 
 const REFUSED: readonly (readonly [rule: string, fields: string, expected: Expected])[] = [
-  ["bad input 93: a missing file", "copy: [nofile.py]", { code: "E-COPY-MISSING", says: ["nofile.py", "current directory"], at: "9:10" }],
+  [
+    "MF-11, bad input 93: a missing file",
+    "copy: [nofile.py]",
+    { code: "E-COPY-MISSING", says: ["nofile.py", "current directory"], at: "9:10" },
+  ],
   ["bad input 94, hazard H8: a path outside", "copy: [../secret.txt]", { code: "E-PATH-OUTSIDE", says: ["../secret.txt"] }],
   ["hazard H8: an absolute path outside", "copy: [/etc/passwd]", { code: "E-PATH-OUTSIDE", says: ["/etc/passwd"] }],
   ["hazard H8: a link that leads outside", "copy: [link]", { code: "E-PATH-OUTSIDE", says: ["link"] }],

@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { open, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { findIn, readEverything } from "./canaries.ts";
+import { CLUSTER_STATE, eventually, isOwnCluster, openCluster, preparePlatform, reasonNotToRun } from "./cluster.ts";
+import { installPatientService, stepsOf } from "./patient-service.ts";
+
+const CONTAINER = "/spec/template/spec/containers/0";
+const environment = (name: string, value: string) => ({ op: "add", path: `${CONTAINER}/env/-`, value: { name, value } });
+
+test("refusals on a real Kubernetes: the pod says why, in its log and in an event, and nothing starts", {
+  timeout: 30 * 60_000,
+}, async (t) => {
+  const reason = reasonNotToRun();
+  if (reason !== undefined) return t.diagnostic(`not run: ${reason}`);
+  const cluster = await openCluster(t);
+  const { namespace, repository, run, shell, addNamespace } = cluster;
+  const canaries = { secret: `canary-secret-${randomBytes(12).toString("hex")}`, code: `canary-code-${randomBytes(12).toString("hex")}` };
+  await preparePlatform(cluster);
+  const service = await installPatientService(t, cluster, canaries);
+  const step = stepsOf(t);
+
+  /** A clone of Redis with one thing wrong: it must say so in log and event, and never start its program. */
+  const refused = async (
+    name: string,
+    patch: readonly object[],
+    says: { readonly log?: RegExp; readonly event: RegExp },
+    original = "redis",
+  ) => {
+    await service.clone(original, name, patch);
+    const { log } = await eventually(`the reason why ${name} does not start`, async () => {
+      const seen = await service.said(name);
+      return (says.log === undefined || says.log.test(seen.log)) && says.event.test(seen.events) ? seen : undefined;
+    });
+    assert.doesNotMatch(log, /started after|Ready to accept connections/);
+    await service.removeClone(name);
+  };
+
+  await step("an unreachable CAS", async () => {
+    // A name that is served by nobody: what is said while waiting, and at the end.
+    await refused(
+      "no-cas",
+      [{ op: "replace", path: `${CONTAINER}/env/1/value`, value: `nowhere.${namespace}` }, environment("VOUCHSAFE_WAIT_SECONDS", "3")],
+      { log: /error: .*nowhere\./, event: /StartRefused: error: .*nowhere\./ },
+    );
+  });
+
+  await step("a CAS with another key than the chart pins", async () => {
+    const env: { name: string; value?: string }[] = JSON.parse(
+      await run("kubectl", "-n", namespace, "get", "deployment", "clinic-redis", "-o", "jsonpath={.spec.template.spec.containers[0].env}"),
+    );
+    const at = env.findIndex(({ name }) => name === "VOUCHSAFE_CAS_KEY");
+    assert(at >= 0, "the chart pins the key of the CAS");
+    const others = (await run("kubectl", "get", "cas", "cas", "-n", "scone-system", "-o", "jsonpath={.status.keyHash}")).trim();
+    assert.notEqual(others, env[at]?.value);
+    await refused("wrong-key", [{ op: "replace", path: `${CONTAINER}/env/${at}/value`, value: others }], {
+      log: /error: .*key/i,
+      event: /StartRefused: error: .*key/i,
+    });
+  });
+
+  await step("a policy for another image", async () => {
+    // Flask's image, started as it should be, asks for what the policy keeps for Redis.
+    const session = { op: "replace", path: `${CONTAINER}/env/0/value`, value: await sessionOf("redis") };
+    await refused("other-image", [session], { log: /error: .*mrenclave/i, event: /StartRefused: error: .*mrenclave/i }, "flask");
+  });
+
+  await step("hazard G6: another start command", async () => {
+    const command = ["/vouchsafe/runtime/bin/node", "/vouchsafe/runtime/main.js"];
+    await refused("other-command", [{ op: "replace", path: `${CONTAINER}/command`, value: command }], {
+      log: /agent refuses|cannot open shared object|error/,
+      event: /EvidenceRefused|StartRefused|BackOff/,
+    });
+  });
+
+  await step("hazard I1: a volume over the image's files", async () => {
+    const patch = [
+      { op: "add", path: "/spec/template/spec/volumes/-", value: { name: "over", emptyDir: {} } },
+      { op: "add", path: `${CONTAINER}/volumeMounts/-`, value: { name: "over", mountPath: "/usr/share" } },
+    ];
+    await refused("hidden-files", patch, {
+      log: /agent refuses: a volume mounted at \/usr\/share hides files of the image/,
+      event: /EvidenceRefused: a volume mounted at \/usr\/share hides files/,
+    });
+  });
+
+  await step("user namespaces forbidden by the seccomp profile", async () => {
+    const patch = [{ op: "replace", path: "/spec/template/spec/securityContext/seccompProfile", value: { type: "RuntimeDefault" } }];
+    await refused("no-userns", patch, { log: /error: .*namespace/i, event: /StartRefused: error: .*namespace/i });
+  });
+
+  await step("a missing pull secret, and a wrong one", async () => {
+    const image = `${repository}/app/patient-records:latest`;
+    for (const [what, secret] of [
+      ["missing", ""],
+      [
+        "wrong",
+        `kubectl -n $NS create secret docker-registry sconeapps --docker-server=${repository.split("/")[0]} --docker-username=developer --docker-password=not-this-one >/dev/null`,
+      ],
+    ] as const) {
+      const place = `${namespace}-${what}`;
+      await addNamespace(place);
+      await shell(
+        `export NS=${place}; kubectl -n $NS delete secret sconeapps >/dev/null; ${secret}
+         kubectl -n ${namespace} get deployment clinic-redis -o json |
+           jq '{apiVersion, kind, metadata: {name: "pull"}, spec: {selector: {matchLabels: {app: "pull"}}, template: (.spec.template | .metadata.labels = {app: "pull"} | .spec.containers[0].image = "${image}")}}' |
+           kubectl -n $NS create -f -`,
+      );
+      const events = await eventually(`the event about the ${what} pull secret`, async () => {
+        const text = await run(
+          "kubectl",
+          "-n",
+          place,
+          "get",
+          "events",
+          "-o",
+          'jsonpath={range .items[*]}{.reason}: {.message}{"\\n"}{end}',
+        );
+        return /Failed: .*(?:401|authorization|no basic auth|credentials)/.test(text) ? text : undefined;
+      });
+      assert.doesNotMatch(events, /Started/);
+    }
+  });
+
+  if (!isOwnCluster()) {
+    await step("hazard G3: an image that was tampered with in the registry", async () => {
+      await service.build((code) => `${code}# another image, never pulled by this node\n`);
+      const [, digest = ""] = (await shell(`grep -rhoE 'patient-records:latest@sha256:[0-9a-f]{64}' target | tail -1`)).trim().split("@");
+      const layer = await largestLayer(digest);
+      await flipByte(join(CLUSTER_STATE, "registry/docker/registry/v2/blobs", layer.replace(":", `/${layer.slice(7, 9)}/`), "data"));
+      await refused("tampered", [{ op: "replace", path: `${CONTAINER}/image`, value: `${repository}/app/patient-records@${digest}` }], {
+        event: /Failed: .*(?:digest|unexpected|verification|checksum|zstd|gzip|invalid)/i,
+      });
+    });
+  }
+
+  await step("kubectl exec, cp and debug see no secret and no plaintext code", async () => {
+    const pod = await service.pod("flask");
+    const look =
+      "cat /tls/* /app/api.py /proc/[0-9]*/environ /proc/[0-9]*/root/tls/* /proc/[0-9]*/root/app/api.py /proc/[0-9]*/maps /run/vouchsafe/* 2>/dev/null; ls -laR /tls /run/vouchsafe 2>/dev/null; true";
+    const places = new Map<string, string>();
+    places.set("exec", await run("kubectl", "-n", namespace, "exec", pod, "-c", "api", "--", "sh", "-c", look));
+    places.set("exec, memory", await run("kubectl", "-n", namespace, "exec", pod, "-c", "api", "--", "sh", "-c", MEMORY));
+    await run("kubectl", "-n", namespace, "cp", "-c", "api", `${pod}:/app`, "copied-app").catch(() => undefined); // needs tar in the image
+    places.set("cp", await readFile(join(cluster.directory, "copied-app", "api.py"), "latin1").catch(() => ""));
+    places.set("cat", await run("kubectl", "-n", namespace, "exec", pod, "-c", "api", "--", "cat", "/app/api.py").catch(() => ""));
+    const debug = ["debug", pod, `--image=${await imageOf("redis")}`, "--target=api", "--profile=restricted", "--container=looker"];
+    await run("kubectl", "-n", namespace, ...debug, "--", "/bin/sh", "-c", `${look}; ${MEMORY}; echo looked`);
+    const seen = await eventually("the debug container looked", async () => {
+      const log = await run("kubectl", "-n", namespace, "logs", pod, "-c", "looker");
+      return log.includes("looked") ? log : undefined;
+    });
+    places.set("debug", seen);
+    for (const canary of Object.values(canaries)) assert.deepEqual(findIn(places, canary), []);
+    assert.match(
+      await run("kubectl", "-n", namespace, "logs", pod, "-c", "api"),
+      /The connection to the store is fine/,
+      "it runs all the while",
+    );
+  });
+
+  await step("hazards H9, L6: no object, release, event or log of the cluster holds a secret or the program's code", async () => {
+    const places = await readEverything(cluster);
+    assert(places.size > 30, `${places.size} places`);
+    assert.deepEqual(findIn(places, "clinic-flask").length > 3, true, "the scan finds what is there");
+    for (const canary of Object.values(canaries)) assert.deepEqual(findIn(places, canary), []);
+  });
+
+  async function sessionOf(name: string): Promise<string> {
+    const path = "jsonpath={.spec.template.spec.containers[0].env[0].value}";
+    return (await run("kubectl", "-n", namespace, "get", "deployment", `clinic-${name}`, "-o", path)).trim();
+  }
+
+  async function imageOf(name: string): Promise<string> {
+    const path = "jsonpath={.spec.template.spec.containers[0].image}";
+    return (await run("kubectl", "-n", namespace, "get", "deployment", `clinic-${name}`, "-o", path)).trim();
+  }
+
+  async function largestLayer(digest: string): Promise<string> {
+    const file = join(CLUSTER_STATE, "registry/docker/registry/v2/blobs", digest.replace(":", `/${digest.slice(7, 9)}/`), "data");
+    const { layers }: { layers: { digest: string; size: number }[] } = JSON.parse(await readFile(file, "utf8"));
+    // The newest layer is this image's own; the others are on the node already.
+    const last = layers.at(-1);
+    assert(last !== undefined);
+    return last.digest;
+  }
+  return undefined;
+});
+
+/** Reads what memory of other processes can be read. */
+const MEMORY = "for m in /proc/[0-9]*/mem; do dd if=$m bs=1M count=64 skip=0 2>/dev/null; done | tr -d '\\0' | head -c 1000000; true";
+
+async function flipByte(file: string): Promise<void> {
+  const handle = await open(file, "r+");
+  try {
+    const { size } = await handle.stat();
+    const at = Math.floor(size / 2);
+    const byte = Buffer.alloc(1);
+    await handle.read(byte, 0, 1, at);
+    await handle.write(Buffer.of((byte[0] ?? 0) ^ 0x55), 0, 1, at);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
