@@ -282,7 +282,7 @@ async function serve(
       if (freshness.suspicion !== undefined) throw new ApiError("unavailable", `roll-back suspected: ${freshness.suspicion}`);
       if (provisioning.state !== "provisioned") throw new ApiError("unprovisioned", "the CAS is not provisioned yet");
     });
-    sessionRoutes(guarded, context, uploads, (name) => renewal.forget(name));
+    sessionRoutes(guarded, context, uploads, renewal);
     activationRoutes(guarded, context, activations);
     exportRoutes(guarded, context, (name) => renewal.renew(name));
     collateralRoutes(guarded, context, collateral, provisioning);

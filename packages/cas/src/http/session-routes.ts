@@ -14,8 +14,16 @@ const Hash = z.string().regex(/^[0-9a-f]{64}$/);
 const Limit = z.string().regex(/^[1-9][0-9]{0,3}$/);
 const DEFAULT_PAGE = 100;
 
+export interface SessionRenewal {
+  /** The values of this session were replaced. */
+  forget(name: string): void;
+  /** Issues what is due, before somebody gets it (SL-134). */
+  renew(name: string): Promise<void>;
+}
+
 /** Sessions and public values (cas.md §7). A route parses, authorises, calls one function, replies. */
-export function sessionRoutes(app: FastifyInstance, context: CasContext, uploads: RateLimiter, onUploaded: (name: string) => void): void {
+export function sessionRoutes(app: FastifyInstance, context: CasContext, uploads: RateLimiter, renewal: SessionRenewal): void {
+  const onUploaded = (name: string) => renewal.forget(name);
   const upload = async (request: FastifyRequest) => {
     const certificate = requireClientCertificate(request.socket, "uploading a session");
     uploads.take(certificate.keyHash, context.now().getTime());
@@ -76,6 +84,7 @@ export function sessionRoutes(app: FastifyInstance, context: CasContext, uploads
   }
   app.get("/v1/values/*", async (request) => {
     const { session, secret } = valueSelector(request.url, "/v1/values/");
+    if (context.database.ids("session-values").has(session)) await renewal.renew(session);
     const values = await publicValues(context, session, secret);
     return secret === undefined ? { values: Object.fromEntries(values) } : values.get(secret);
   });

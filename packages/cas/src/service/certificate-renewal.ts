@@ -1,10 +1,11 @@
 import { type Session, secretsOfScope } from "@vouchsafe/policy";
 import type { Configuration } from "@vouchsafe/protocol";
 import { refreshScope, renewCertificates, type StoredSecret, type StoredSecrets, systemRandomness } from "@vouchsafe/secrets";
-import type { CasContext } from "../cas-context.ts";
+import { type CasContext, committedValues } from "../cas-context.ts";
 import { stopOnBrokenRandomness } from "../operation/stop-on-broken-randomness.ts";
 import { secretMap } from "../sessions/make-values.ts";
-import { currentKey, type SessionValues, type SessionVersion, valuesKey } from "../sessions/session-records.ts";
+import { currentKey, issuedKey, type SessionValues, type SessionVersion, valuesKey } from "../sessions/session-records.ts";
+import { hasCertificatesBelowImports, resolveSecrets } from "../values/resolve-secrets.ts";
 import { redeliver } from "./attest-service.ts";
 import type { AttestedInstance } from "./attested-instance.ts";
 
@@ -36,7 +37,7 @@ export class CertificateRenewal {
   /** One round over all sessions; those that are not due cost a look at a number. What other CAS export is asked for again. */
   async renewAll(): Promise<void> {
     for (const name of this.#context.database.ids("session-values")) {
-      await this.renew(name).catch((error: unknown) => this.#failed(`renewal of certificates of session ${name}`, error));
+      await this.#renewStored(name).catch((error: unknown) => this.#failed(`renewal of certificates of session ${name}`, error));
     }
     for (const instance of this.#instances) {
       await this.#renewOwn(instance).catch((error: unknown) => this.#failed("renewal of an instance's own certificates", error));
@@ -55,7 +56,9 @@ export class CertificateRenewal {
     const { database, remote } = this.#context;
     for (const name of new Set([...this.#instances].map(({ facts }) => facts.session))) {
       const version = await database.get<SessionVersion>(currentKey(name));
-      if (version !== undefined) await remote.refresh(version);
+      if (version === undefined) continue;
+      await remote.refresh(version);
+      await this.#renewBelowImports(name).catch((error: unknown) => this.#failed(`certificates below imports of session ${name}`, error));
     }
   }
 
@@ -72,6 +75,11 @@ export class CertificateRenewal {
 
   /** Issues what is due in this session, and tells the instances that use it. */
   async renew(name: string): Promise<void> {
+    await this.#renewStored(name);
+    await this.#renewBelowImports(name);
+  }
+
+  async #renewStored(name: string): Promise<void> {
     const { database, now } = this.#context;
     const known = this.#dueAt.get(name);
     if (known !== undefined && known > now().getTime()) return;
@@ -89,6 +97,26 @@ export class CertificateRenewal {
       return true;
     });
     if (hasRenewed) await this.push(name);
+  }
+
+  /** Issues, or issues again, what is below imports, once for all who ask. */
+  async #renewBelowImports(name: string): Promise<void> {
+    const { database, now, remote, audit } = this.#context;
+    const version = await database.get<SessionVersion>(currentKey(name));
+    const values = await database.get<SessionValues>(valuesKey(name));
+    if (version === undefined || !hasCertificatesBelowImports(version, values)) return;
+    await remote.refresh(version);
+    const { toKeep } = await resolveSecrets(committedValues(this.#context), version, now());
+    if (toKeep === undefined) return;
+    const isNew = await database.transact(async (tx) => {
+      // Of several that found the same missing, the first one's certificates count.
+      const { toKeep: stillToKeep } = await resolveSecrets({ rows: tx, remote }, version, now());
+      if (stillToKeep === undefined) return false;
+      tx.put(issuedKey(name), stillToKeep);
+      audit.append(tx, "certificates_renewed", { session: name });
+      return true;
+    });
+    if (isNew) await this.push(name);
   }
 
   /** Sends the connected instances that use this session's values what changed for them. */

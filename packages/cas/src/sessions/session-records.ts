@@ -47,8 +47,18 @@ export interface TagRecord {
   readonly reportedAt: string;
 }
 
+/** Certificates whose issuer or key is an import: issued once for what was imported then (SL-104), and again when that changes or they are due. */
+export interface IssuedBelowImports {
+  /** Version of the session that they were issued for. */
+  readonly sessionHash: string;
+  /** SHA-256 of the imported values, hex. */
+  readonly imports: string;
+  readonly secrets: Readonly<Record<string, StoredSecret>>;
+}
+
 export const currentKey = (name: string): RowKey => ({ kind: "session", id: name });
 export const versionKey = (name: string, hash: string): RowKey => ({ kind: "session-version", id: `${name} ${hash}` });
+export const issuedKey = (name: string): RowKey => ({ kind: "issued-below-imports", id: name });
 export const valuesKey = (name: string): RowKey => ({ kind: "session-values", id: name });
 export const volumeTagKey = (session: string, volume: string): RowKey => ({ kind: "volume-tag", id: `${session}\n${volume}` });
 export const fileSystemTagKey = (session: string, service: string): RowKey => ({ kind: "file-system-tag", id: `${session}\n${service}` });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
+import { generateKeyPairSync, type KeyObject, randomBytes, X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { addSessionSignature, encodeSignedSession, encryptSession, signSession } from "@vouchsafe/policy";
 import { problem, testPolicy } from "../testing/policies.ts";
@@ -193,4 +193,69 @@ test("SL-134: a certificate is issued again before it expires, and sent to the r
   second.connection.close();
   assert.notEqual(second.configuration.files[0]?.content, configuration.files[0]?.content);
   assert.equal(await renewed, second.configuration.files[0]?.content);
+});
+
+const CA_POLICY = (migrate: boolean, more = "") => `${HEAD}name: pki
+${more}secrets:
+  - {name: root_key, kind: private-key, migrate: ${migrate}}
+  - {name: root, kind: x509-ca, private_key: root_key, common_name: Root}
+  - {name: ca_key, kind: private-key, migrate: ${migrate}, export: {session: shop}}
+  - {name: ca, kind: x509-ca, private_key: ca_key, issuer: root, common_name: Issuing CA, export: {session: shop}}
+`;
+const BELOW_POLICY = testPolicy({
+  name: "shop",
+  security: "{attestation: {mode: none}}",
+  service: "    image_name: i",
+  rest: [
+    "secrets:",
+    "  - {name: ca, kind: x509-ca, import: {session: pki}}",
+    "  - {name: key, kind: private-key}",
+    "  - {name: cert, kind: x509, private_key: key, issuer: ca, dns: api, valid_for: 3 days, export_public: true}",
+    'images: [{name: i, injection_files: [{path: /c, content: "$$SCONE::cert$$$$SCONE::cert:chain$$"}]}]',
+  ].join("\n"),
+});
+
+test("SL-104, SL-134, SL-149 a certificate below an imported CA is issued once for all, again when it is due, and again when the CA changes", async (t) => {
+  let now = new Date("2026-06-01T00:00:00Z");
+  const cas = await startTestCas(t, { now: () => now });
+  const identity = createTestClient();
+  const owner = cas.client(identity);
+  const { hash } = await owner.uploadSession(CA_POLICY(false));
+  await owner.uploadSession(BELOW_POLICY);
+  const start = async () => {
+    const { configuration, connection } = await cas.attest("shop/api", { evidence: undefined });
+    const [leaf, issuer, root] = Buffer.from(configuration.files[0]?.content ?? "", "base64")
+      .toString()
+      .split(/(?<=-----END CERTIFICATE-----\n)/)
+      .filter((part) => part !== "")
+      .map((part) => new X509Certificate(part));
+    assert(leaf !== undefined && issuer !== undefined && root !== undefined);
+    assert.ok(leaf.verify(issuer.publicKey) && issuer.verify(root.publicKey) && root.verify(root.publicKey), "a chain of three");
+    return { serial: leaf.serialNumber, issuer: issuer.fingerprint256, connection };
+  };
+  const all = await Promise.all([start(), start(), start(), start()]);
+  for (const { connection } of all.slice(1)) connection.close();
+  t.after(() => all[0]?.connection.close());
+  assert.equal(new Set(all.map(({ serial }) => serial)).size, 1, "services that start together get one certificate");
+  const shown = await cas.client().publicValue("shop", "cert");
+  assert.equal(new X509Certificate(String(shown.value)).serialNumber, all[0]?.serial);
+  await cas.restart();
+  const again = await start();
+  assert.equal(again.serial, all[0]?.serial, "a restart changes nothing");
+  const renewed = new Promise<string>((resolve) => again.connection.onRenewal(({ files }) => resolve(files[0]?.content ?? "")));
+  t.after(() => again.connection.close());
+  now = new Date(now.getTime() + 2.1 * 86_400_000);
+  const later = await start();
+  later.connection.close();
+  assert.notEqual(later.serial, again.serial);
+  assert.equal(later.issuer, again.issuer);
+  const [sent = ""] = Buffer.from(await renewed, "base64")
+    .toString()
+    .split(/(?<=-----END CERTIFICATE-----\n)/);
+  assert.equal(new X509Certificate(sent).serialNumber, later.serial, "the running instance was sent the new one");
+  await cas.client(identity).uploadSession(CA_POLICY(false, `predecessor: ${hash}\n`));
+  const below = await start();
+  below.connection.close();
+  assert.notEqual(below.issuer, later.issuer, "the CA's key did not migrate, so there is a new CA and a new certificate below it");
+  assert.notEqual(below.serial, later.serial);
 });

@@ -1,9 +1,17 @@
-import { type ImportedSecret, type Secret, type SecretKind, secretsOfScope } from "@vouchsafe/policy";
-import { completeCertificates, exportedSecret, type StoredSecret, systemRandomness } from "@vouchsafe/secrets";
+import { hash } from "node:crypto";
+import { type ImportedSecret, type Secret, type SecretKind, type Session, secretsOfScope } from "@vouchsafe/policy";
+import { certificatesToRenew, completeCertificates, exportedSecret, type StoredSecret, systemRandomness } from "@vouchsafe/secrets";
 import { importProblem } from "../imports/import-problem.ts";
 import type { RemoteImports } from "../imports/remote-imports.ts";
 import { secretMap } from "../sessions/make-values.ts";
-import { currentKey, type SessionValues, type SessionVersion, valuesKey } from "../sessions/session-records.ts";
+import {
+  currentKey,
+  type IssuedBelowImports,
+  issuedKey,
+  type SessionValues,
+  type SessionVersion,
+  valuesKey,
+} from "../sessions/session-records.ts";
 import type { RowKey } from "../store/row-store.ts";
 
 /** Reads committed or pending values. */
@@ -24,6 +32,8 @@ export interface ResolvedSecrets {
   readonly empty?: ReadonlyMap<string, SecretKind> | undefined;
   /** Why there is no value; fatal for the services that use it, and for those only (SL-145). */
   readonly problems: ReadonlyMap<string, string>;
+  /** Certificates below imports that were issued just now: to be kept, so that the next one to ask gets the same (SL-104). */
+  readonly toKeep?: IssuedBelowImports | undefined;
 }
 
 /** Values that all services share: own ones, and imports as their exporters have them now (SL-149). Certificates whose issuer or key is imported are issued here. */
@@ -46,7 +56,8 @@ export async function resolveSecrets(from: ValueSource, version: SessionVersion,
     }
   }
   const needsImports = imports.size > 0 && session.secrets.some((secret) => isGeneratedCertificate(secret) && !own.has(secret.name));
-  const completed = needsImports ? completeCertificates(session, own, { now, random: systemRandomness, imports }).values : own;
+  const issued = needsImports ? await issueBelowImports(from, version, { session, own, imports, now }) : undefined;
+  const completed = issued?.values ?? own;
   for (const secret of session.secrets) {
     if (!isGeneratedCertificate(secret) || completed.has(secret.name)) continue;
     problems.set(
@@ -54,7 +65,34 @@ export async function resolveSecrets(from: ValueSource, version: SessionVersion,
       "its issuer or its private key has no value yet: an import that cannot be read, or one that is to be supplied",
     );
   }
-  return { values: new Map([...completed, ...imports]), empty, problems };
+  return { values: new Map([...completed, ...imports]), empty, problems, toKeep: issued?.toKeep };
+}
+
+interface ImportedInputs {
+  readonly session: Session;
+  readonly own: ReadonlyMap<string, StoredSecret>;
+  readonly imports: ReadonlyMap<string, StoredSecret>;
+  readonly now: Date;
+}
+
+/** Certificates as they were kept, as long as what they are below is the same and they are not due (SL-134); the others are issued. */
+async function issueBelowImports({ rows }: ValueSource, { name, hash: sessionHash }: SessionVersion, inputs: ImportedInputs) {
+  const { session, own, imports, now } = inputs;
+  const digest = hash("sha256", JSON.stringify([...imports].toSorted(([a], [b]) => (a < b ? -1 : 1))));
+  const row = await rows.get<IssuedBelowImports>(issuedKey(name));
+  const isSame = row?.sessionHash === sessionHash && row.imports === digest;
+  const kept = new Map([...own, ...Object.entries(isSame ? row.secrets : {})]);
+  for (const due of certificatesToRenew(session, kept, now)) if (!own.has(due)) kept.delete(due);
+  const { values } = completeCertificates(session, kept, { now, random: systemRandomness, imports });
+  if (values.size === kept.size) return { values, toKeep: undefined };
+  const secrets = Object.fromEntries([...values].filter(([secret]) => !own.has(secret)));
+  return { values, toKeep: { sessionHash, imports: digest, secrets } };
+}
+
+/** Has the version certificates that no update makes, because they are below imports? */
+export function hasCertificatesBelowImports({ session }: SessionVersion, values: SessionValues | undefined): boolean {
+  if (!session.secrets.some(({ origin }) => origin === "imported")) return false;
+  return session.secrets.some((secret) => isGeneratedCertificate(secret) && values?.secrets[secret.name] === undefined);
 }
 
 const isGeneratedCertificate = (secret: Secret): boolean =>
