@@ -38,6 +38,11 @@ for (const keyType of ["P-256", "P-384", "Ed25519", "RSA-2048"]) {
     t.diagnostic(run("python3", [join(VERIFIERS, "verify.py"), chainDirectory(t, keyType), ...path]).trim());
   });
 
+  test(`SL-132 Java's path validation accepts a chain of three with ${keyType} keys`, (t) => {
+    if (!isInstalled("javac")) return t.diagnostic("no Java compiler is installed: nothing was checked");
+    assert.match(run("java", [join(VERIFIERS, "Verify.java"), chainDirectory(t, keyType)]), /verified/);
+  });
+
   test(`SL-132 Go's crypto/x509 accepts a chain of three with ${keyType} keys`, (t) => {
     if (!isInstalled("go")) return t.diagnostic("Go is not installed: nothing was checked");
     assert.match(run("go", ["run", join(VERIFIERS, "verify.go"), chainDirectory(t, keyType)]), /verified/);

@@ -1,16 +1,50 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
+import { connect, createServer } from "node:tls";
 import { formatSecret, systemRandomness } from "../src/index.ts";
 import { run, temporaryDirectory, write } from "./real-tools.ts";
 import { certificateOf, chainSecrets, valuesOf } from "./session-fixture.ts";
 
-for (const keyType of ["P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072", "ML-DSA-65"]) {
+for (const keyType of ["P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"]) {
+  test(`hazard D5, SL-132 mutual TLS 1.3 with ${keyType} certificates, and none with the roles exchanged`, async (t) => {
+    const made = valuesOf(chainSecrets(keyType));
+    const identity = (name: string) => {
+      const { certificate, chain, privateKey } = certificateOf(made, name);
+      return { cert: certificate + chain.slice(0, -1).join(""), key: privateKey ?? "", ca: chain.at(-1) ?? "" };
+    };
+    const [serverSide, clientSide] = [identity("server"), identity("client")];
+    const server = createServer({ ...serverSide, requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.3" }, (socket) => {
+      socket.on("error", () => {}).end("welcome");
+    });
+    server.on("tlsClientError", () => {});
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    t.after(() => server.close());
+    const port = (server.address() as AddressInfo).port;
+    const talk = async (own: typeof clientSide, servername: string) => {
+      const socket = connect({ ...own, port, host: "127.0.0.1", servername, minVersion: "TLSv1.3" });
+      try {
+        return await text(socket);
+      } finally {
+        socket.destroy();
+      }
+    };
+    assert.equal(await talk(clientSide, "db.example"), "welcome");
+    await assert.rejects(talk(clientSide, "other.example"), { code: "ERR_TLS_CERT_ALTNAME_INVALID" });
+    // In TLS 1.3 the client may learn of its refusal only by silence.
+    const asServer = await talk({ ...serverSide, ca: clientSide.ca }, "db.example").catch(() => "");
+    assert.equal(asServer, "", "a server's certificate makes no client");
+  });
+
   test(`SL-132 a chain of three with ${keyType} keys passes OpenSSL's strict verification`, (t) => {
     const made = valuesOf(chainSecrets(keyType));
     const server = certificateOf(made, "server");
     const client = certificateOf(made, "client");
-    if (keyType === "ML-DSA-65") {
+    if (keyType.startsWith("ML-DSA")) {
       // The system's OpenSSL may be older than 3.5; Node's own knows the algorithm.
       const [middle = "", root = ""] = server.chain;
       assert(new X509Certificate(server.certificate).verify(new X509Certificate(middle).publicKey));
@@ -27,6 +61,11 @@ for (const keyType of ["P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072", "ML-
     assert.match(verify("-purpose", "sslserver", "-verify_ip", "10.96.0.10", "server.pem"), /OK/);
     assert.match(verify("-purpose", "sslserver", "-verify_ip", "2001:db8::1", "server.pem"), /OK/);
     assert.match(verify("-purpose", "sslclient", "client.pem"), /OK/);
+    const refused = (says: RegExp, ...args: string[]) => assert.throws(() => verify(...args), says);
+    refused(/unsuitable certificate purpose/, "-purpose", "sslclient", "server.pem");
+    refused(/unsuitable certificate purpose/, "-purpose", "sslserver", "client.pem");
+    refused(/hostname mismatch/i, "-purpose", "sslserver", "-verify_hostname", "other.example", "server.pem");
+    refused(/IP address mismatch/i, "-purpose", "sslserver", "-verify_ip", "10.96.0.11", "server.pem");
   });
 }
 
