@@ -9,6 +9,7 @@ const ROOT = join(import.meta.dirname, "../../..");
 /** Rules that nothing of this release can show by itself. */
 const WITHOUT_TEST = new Map([
   [110, "curated images other than Redis come with later releases; naming one fails as any image that cannot be pulled"],
+  [112, "the tags that publish makes are pulled on the cluster (test/cluster)"],
 ]);
 
 /** Numbers of the rules that strings of test files name: `MF-5`, `MF-64 to MF-66`. Comments do not count. */
