@@ -85,8 +85,6 @@ case $engine in local | kubernetes) ;; *) fail "VOUCHSAFE_ENGINE is '$engine'" "
 if [ -z "${APP_NAMESPACE:-}" ]; then
   APP_NAMESPACE=$RELEASE-$RANDOM-$RANDOM
 fi
-printf 'export APP_NAMESPACE="%s"\nexport RELEASE="%s"\n' "$APP_NAMESPACE" "$RELEASE" >"$state"
-
 export APP_NAMESPACE RELEASE CAS=$cas CAS_NAMESPACE=$cas_namespace CAS_URL=$cas.$cas_namespace VERSION=${VERSION:-latest}
 export NAMESPACE=$kubernetes_namespace
 
@@ -97,6 +95,7 @@ else
   [ -n "$image_repo" ] || fail "no image repository is given" "name one that you may push to and that the cluster can pull from: ./run.sh -i REPO"
   [ -n "${SCONECTL_REPO:-}" ] || fail "SCONECTL_REPO is not set" "export SCONECTL_REPO with the repository of the platform images (see: vouchsafe publish --help)"
   APP_IMAGE_REPO=$image_repo
+  host_prefix=${RELEASE//./-} # as the chart names its objects
 fi
 export APP_IMAGE_REPO
 push=()
@@ -107,7 +106,52 @@ pull=()
 say "Checking prerequisites ($engine engine) ..."
 doctor=(vouchsafe doctor --quiet)
 [ "$engine" = local ] || doctor+=(--cluster --cas "$cas" --cas-namespace "$cas_namespace")
-"${doctor[@]}" >&2 || fail "a prerequisite is missing" "see above; 'vouchsafe doctor' repeats the check"
+"${doctor[@]}" >&2 || fail "a prerequisite is missing" "see above; '${doctor[*]}' repeats the check"
+if [ "$engine" = kubernetes ] && [ -z "${VOUCHSAFE_EVIDENCE:-}" ]; then
+  kinds=$(kubectl get las -o 'jsonpath={.items[*].status.nodes.*.evidence[*]}')
+  case " $kinds " in
+    *" sgx "* | *" tdx "* | *" snp "* | *" tpm "* | *" nitro "*) ;;
+    *) fail "no node of this cluster has a TEE (evidence: ${kinds:-none})" \
+      "export VOUCHSAFE_EVIDENCE=node to accept what the node agents say, which proves nothing about hardware (docs/security.md)" ;;
+  esac
+fi
+if [ -n "$kubernetes_namespace" ]; then
+  kubectl get namespace "$kubernetes_namespace" >/dev/null 2>&1 || fail "the namespace $kubernetes_namespace does not exist" \
+    "kubectl create namespace $kubernetes_namespace, and give it the registry's login: kubectl -n $kubernetes_namespace create secret docker-registry sconeapps ..."
+fi
+
+# Shows what the cluster and the pods themselves say, then ends.
+why_not_ready() {
+  local pods=(-l "app.kubernetes.io/instance=$RELEASE") pod
+  kubectl "${where[@]}" get pods "${pods[@]}" >&2
+  for pod in $(kubectl "${where[@]}" get pods "${pods[@]}" -o 'jsonpath={range .items[?(@.status.containerStatuses[0].ready!=true)]}{.metadata.name}{"\n"}{end}'); do
+    printf '\n%s%s:%s\n' "$orange" "$pod" "$reset" >&2
+    kubectl "${where[@]}" get events --field-selector "involvedObject.name=$pod,type=Warning" -o 'jsonpath={range .items[*]}  {.reason}: {.message}{"\n"}{end}' | sort -u >&2
+    kubectl "${where[@]}" logs "$pod" --all-containers --tail=10 2>/dev/null | sed 's/^/  /' >&2
+  done
+  fail "the application did not become ready" "the reason stands above; $0 again repeats the installation, helm ${where[*]+${where[*]} }uninstall $RELEASE removes it"
+}
+
+# The one certificate that users of the application need. The CAS is verified by its certificate, which `kubectl provision` attested.
+fetch_certificate() {
+  local log port='' values tries
+  log=$(mktemp)
+  kubectl port-forward -n "$cas_namespace" "svc/$cas" :8081 >"$log" 2>&1 &
+  local forward=$!
+  for ((tries = 0; tries < 50; tries++)); do
+    port=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\) .*/\1/p' "$log")
+    [ -z "$port" ] || break
+    sleep 0.2
+  done
+  values=$(curl -sS --fail --cacert <(printf '%s\n' "$CAS_CERT") --resolve "$CAS_URL:$port:127.0.0.1" "https://$CAS_URL:$port/v1/values/session=$APP_NAMESPACE/flask") || true
+  kill "$forward" 2>/dev/null || true
+  rm -f "$log"
+  mkdir -p target/public/flask
+  node -e 'process.stdout.write(JSON.parse(process.argv[1]).values.api_ca_cert.value)' "$values" >target/public/flask/api_ca_cert.pem 2>/dev/null ||
+    fail "the public certificate could not be fetched from the CAS $CAS_URL" "kubectl describe cas $cas -n $cas_namespace"
+}
+
+printf 'export APP_NAMESPACE="%s"\nexport RELEASE="%s"\n' "$APP_NAMESPACE" "$RELEASE" >"$state"
 
 render() { SCONE='$SCONE' envsubst <"$1" >"$2.new" && mv "$2.new" "$2"; }
 cd "$example"
@@ -145,23 +189,23 @@ else
   say "Installing the application ..."
   where=()
   [ -z "$kubernetes_namespace" ] || where=(--namespace "$kubernetes_namespace")
-  helm uninstall "${where[@]}" "$RELEASE" >/dev/null 2>&1 || true
-  helm install "${where[@]}" "$RELEASE" target/helm/ >&2
-  kubectl "${where[@]}" wait --for=condition=Available --timeout=300s deployment -l "app.kubernetes.io/instance=$RELEASE" >&2 \
-    || fail "the application did not become ready" "kubectl ${where[*]} describe pods -l app.kubernetes.io/instance=$RELEASE"
+  helm upgrade --install "${where[@]}" "$RELEASE" target/helm/ >&2 || fail "Helm could not install the release $RELEASE" \
+    "see above; helm ${where[*]+${where[*]} }status $RELEASE shows what is there, helm ${where[*]+${where[*]} }rollback $RELEASE goes back"
+  for deployment in $(kubectl "${where[@]}" get deployments -l "app.kubernetes.io/instance=$RELEASE" -o name); do
+    kubectl "${where[@]}" rollout status --timeout=300s "$deployment" >&2 || why_not_ready
+  done
+  say "Fetching the application's public certificate from the CAS ..."
+  fetch_certificate
   address=127.0.0.1:4996
 fi
 
 printf '\n%sThe application is running.%s\n' "$blue" "$reset"
 ca=target/public/flask/api_ca_cert.pem
 if [ "$engine" = kubernetes ]; then
-  mkdir -p target/public/flask
   cat <<EOT
 
-Reach it from here (each in a terminal of its own), and fetch its public certificate from the CAS:
-  kubectl ${where[*]+${where[*]} }port-forward svc/$RELEASE-flask 4996:4996
-  kubectl port-forward -n $cas_namespace svc/$cas 8081:8081
-  curl -sk "https://127.0.0.1:8081/v1/values/session=$APP_NAMESPACE/flask" | jq -r .values.api_ca_cert.value > $ca
+Reach it from here, in another terminal:
+  kubectl ${where[*]+${where[*]} }port-forward svc/$host_prefix-flask 4996:4996
 EOT
 fi
 cat <<EOT
@@ -186,7 +230,9 @@ else
   cat <<EOT
 
 See it:      kubectl ${where[*]+${where[*]} }get pods -l app.kubernetes.io/instance=$RELEASE
-Its logs:    kubectl ${where[*]+${where[*]} }logs deployment/$RELEASE-flask
+Its logs:    kubectl ${where[*]+${where[*]} }logs deployment/$host_prefix-flask
+Check it:    helm ${where[*]+${where[*]} }test $RELEASE
+Go back:     helm ${where[*]+${where[*]} }rollback $RELEASE
 Stop it:     helm ${where[*]+${where[*]} }uninstall $RELEASE
 Start again: rm -rf release.sh target; ./run.sh -i $image_repo
 EOT

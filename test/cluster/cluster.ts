@@ -44,6 +44,8 @@ export interface TestCluster {
   readonly run: (program: string, ...args: readonly string[]) => Promise<string>;
   /** As `run`, in a shell with the given variables. */
   readonly shell: (script: string, variables?: Readonly<Record<string, string>>) => Promise<string>;
+  /** Work for the end of the test, while the cluster and the directory are still there; the last given comes first. */
+  readonly atEnd: (work: () => Promise<unknown>) => void;
   /** What `sconectl init` must know about the nodes of the test cluster. */
   readonly nodeSettings: readonly string[];
   /** Makes another namespace that ends with the test. */
@@ -95,11 +97,13 @@ export async function openCluster(t: TestContext): Promise<TestCluster> {
      kubectl -n ${name} get secret sconeapps >/dev/null 2>&1 ||
        kubectl -n ${name} create secret docker-registry sconeapps --docker-server=${REGISTRY} --docker-username=${USER} --docker-password=${PASSWORD}\n`;
   const added: string[] = [];
+  const ending: (() => Promise<unknown>)[] = [];
   const addNamespace = async (name: string) => {
     added.push(name);
     await shell(`${pullSecret(name)} kubectl label --overwrite namespace ${name} pod-security.kubernetes.io/enforce=restricted`);
   };
   t.after(async () => {
+    for (const work of ending.toReversed()) await work().catch((error: unknown) => t.diagnostic(String(error)));
     if (added.length > 0) await run("kubectl", "delete", "namespace", ...added, "--wait=false").catch(() => undefined); // the cluster may be gone already
     if (hasStarted) await run(join(ROOT, "test/cluster/down.sh"), "--wipe");
     await rm(directory, { recursive: true, force: true });
@@ -107,7 +111,7 @@ export async function openCluster(t: TestContext): Promise<TestCluster> {
   const addPullSecret = async (name: string) => {
     const hadOne = (await run("kubectl", "-n", name, "get", "secret", "sconeapps", "--ignore-not-found", "-o", "name")).trim() !== "";
     await shell(pullSecret(name));
-    if (!hadOne) t.after(() => run("kubectl", "-n", name, "delete", "secret", "sconeapps").catch(() => undefined)); // as above
+    if (!hadOne) ending.push(() => run("kubectl", "-n", name, "delete", "secret", "sconeapps"));
   };
   const nodeSettings = isOwnCluster()
     ? []
@@ -115,7 +119,8 @@ export async function openCluster(t: TestContext): Promise<TestCluster> {
   await shell(pullSecret("scone-system"));
   await addNamespace(namespace);
   const repository = `${REGISTRY}/${namespace}`;
-  return { namespace, directory, repository, environment, run, shell, nodeSettings, addNamespace, addPullSecret };
+  const atEnd = (work: () => Promise<unknown>) => void ending.push(work);
+  return { namespace, directory, repository, environment, run, shell, atEnd, nodeSettings, addNamespace, addPullSecret };
 }
 
 /**
@@ -125,6 +130,8 @@ export async function openCluster(t: TestContext): Promise<TestCluster> {
 export async function preparePlatform({ run, shell, nodeSettings }: TestCluster): Promise<void> {
   await run("vouchsafe", "publish", process.env["VOUCHSAFE_CLUSTER_PLATFORM"] ?? `${REGISTRY}/platform`);
   await run("sconectl", "init", ...nodeSettings);
+  // After an update of the platform its agents start again.
+  await eventually("the platform is healthy", async () => (/ HEALTHY /.test(await run("kubectl", "get", "las")) ? true : undefined));
   await shell(
     `kubectl provision cas cas -n scone-system --is-provisioned >/dev/null || kubectl provision cas cas -n scone-system`,
     isOwnCluster() ? {} : { SCONECTL_CAS_CONFIG: join(CLUSTER_STATE, "owner") },

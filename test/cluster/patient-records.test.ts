@@ -23,7 +23,7 @@ test("the patient records application on a real Kubernetes, under Pod Security r
     (await run("kubectl", "-n", namespace, "get", "pods", "-l", `app.kubernetes.io/name=${service}`, "-o", "name")).trim();
   const installMesh = async () => {
     await shell(
-      `source <(kubectl provision cas cas -n ${namespace} --print-public-keys); SCONE='$SCONE' envsubst < mesh.yaml.template | sed '/name: imagePullSecrets/{n;s/""/sconeapps/}' > mesh.yaml; sconectl apply -f mesh.yaml --release clinic --set-version 0.1.0`,
+      `source <(kubectl provision cas cas -n ${namespace} --print-public-keys); SCONE='$SCONE' envsubst < mesh.yaml.template > mesh.yaml; sconectl apply -f mesh.yaml --release clinic --set-version 0.1.0`,
       variables,
     );
     await run("helm", "upgrade", "--install", "--namespace", namespace, "clinic", "target/helm");
