@@ -58,7 +58,7 @@ export function renderGeneralHelp(
     "  -c FILE           file of the client's state, before the command (not for sconectl; also: SCONE_CLI_CONFIG)",
     "  --cas-config DIR  directory of the client's keys and known CAS instances (default: $HOME/.cas)",
     "  --help            this text",
-    "  --no-color        no colours (also: NO_COLOR)",
+    "  --no-color        no colours (also: NO_COLOR; FORCE_COLOR asks for them)",
     "  --quiet           no progress",
     "  --version         the version",
     "",

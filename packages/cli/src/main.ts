@@ -10,6 +10,7 @@ import { findNearestWord } from "./nearest-word.ts";
 import { parseOptions, usage } from "./parse-options.ts";
 import { resultFile } from "./result-file.ts";
 import { ExitCode, type Shell } from "./shell.ts";
+import { takesColours } from "./takes-colours.ts";
 import { VERSION } from "./version.ts";
 
 interface Call {
@@ -190,7 +191,7 @@ function makeShell(program: Shell["program"], casConfig: string, isTerminal: boo
       for await (const chunk of process.stdin) chunks.push(chunk as Uint8Array); // without encoding a stream yields bytes
       return Buffer.concat(chunks);
     },
-    colour: process.stderr.isTTY === true && !noColour && (process.env["NO_COLOR"] ?? "") === "",
+    colour: takesColours(process.env, process.stderr.isTTY === true, noColour),
     isTerminal,
     isOutTerminal: process.stdout.isTTY === true,
     signal: ending.signal,
@@ -199,7 +200,7 @@ function makeShell(program: Shell["program"], casConfig: string, isTerminal: boo
 
 /** Prints a failure; operational ones without a stack. Returns the exit status (CL-40). */
 function reportFailure(error: unknown, program: string): number {
-  const colour = process.stderr.isTTY === true && (process.env["NO_COLOR"] ?? "") === "" && !process.argv.includes("--no-color");
+  const colour = takesColours(process.env, process.stderr.isTTY === true, process.argv.includes("--no-color"));
   const [red, reset] = colour ? ["\u001b[31m", "\u001b[0m"] : ["", ""];
   const code: unknown = error instanceof Error && "code" in error ? error.code : undefined;
   const isOperational =
