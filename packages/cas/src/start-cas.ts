@@ -24,6 +24,7 @@ import { collateralRoutes } from "./http/collateral-routes.ts";
 import { enrolmentRoutes } from "./http/enrolment-routes.ts";
 import { exportRoutes } from "./http/export-routes.ts";
 import { ownerRoutes } from "./http/owner-routes.ts";
+import { proposalRoutes } from "./http/proposal-routes.ts";
 import { type RateLimit, RateLimiter } from "./http/rate-limit.ts";
 import { splitTarget } from "./http/request-names.ts";
 import { secretRoutes } from "./http/secret-routes.ts";
@@ -283,6 +284,7 @@ async function serve(
       if (provisioning.state !== "provisioned") throw new ApiError("unprovisioned", "the CAS is not provisioned yet");
     });
     sessionRoutes(guarded, context, uploads, renewal);
+    proposalRoutes(guarded, context, uploads, (name) => renewal.forget(name));
     activationRoutes(guarded, context, activations);
     exportRoutes(guarded, context, (name) => renewal.renew(name));
     collateralRoutes(guarded, context, collateral, provisioning);

@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import type { MeshPlan } from "@vouchsafe/mesh";
-import { CasClient, CasProblemError, ProtocolError } from "@vouchsafe/protocol";
+import { CasClient, CasProblemError, ProtocolError, UpdatePendingError } from "@vouchsafe/protocol";
 import { CliError } from "./cli-error.ts";
 import type { ActivePolicy, PolicyDocument } from "./policy-documents.ts";
 import type { Shell } from "./shell.ts";
@@ -77,6 +77,11 @@ async function uploadAll(
             { cause: error, remedy: "Check cas_url and cas_key." },
           );
         }
+        if (error instanceof UpdatePendingError)
+          throw new CliError("E-CAS-DENIED", error.message, {
+            cause: error,
+            ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+          });
         if (error instanceof ProtocolError && attempt >= retries) {
           throw new CliError("E-CAS-CONNECT", `the CAS at ${address} cannot be reached after ${retries} retries: ${error.message}`, {
             cause: error,

@@ -75,6 +75,37 @@ export function canContribute(rule: readonly AccessEntry[], caller: AccessCaller
   });
 }
 
+/** Does the caller satisfy at least one entry somewhere in the rule? */
+export function contributes({ kind, satisfied, children }: AccessDecision): boolean {
+  return children.length === 0 ? satisfied && kind !== "any-of" : children.some(contributes);
+}
+
+/** Could everybody but these keys together still satisfy the rule? A placeholder counts as yes. */
+export function couldBeSatisfied(rule: readonly AccessEntry[], without: ReadonlySet<string>, creator: Creator | undefined): boolean {
+  return rule.some((entry): boolean => {
+    const possible = (entries: readonly AccessEntry[]) => entries.filter((each) => couldBeSatisfied([each], without, creator)).length;
+    switch (entry.kind) {
+      case "any":
+      case "placeholder":
+        return true;
+      case "none":
+        return false;
+      case "creator":
+        return creator !== undefined && !without.has(creator.keyHash);
+      case "key":
+      case "certificate":
+      case "signer":
+        return !without.has(entry.keyHash);
+      case "all":
+        return possible(entry.entries) === entry.entries.length;
+      case "at-least":
+        return possible(entry.entries) >= entry.count;
+      default:
+        return entry satisfies never;
+    }
+  });
+}
+
 /** The decision as an indented list for a refusal: counts, no keys. */
 export function renderDecision(decision: AccessDecision, indent = ""): string {
   const mark = decision.satisfied ? "satisfied" : "missing";

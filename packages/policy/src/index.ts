@@ -1,4 +1,12 @@
-export { type AccessCaller, type AccessDecision, canContribute, evaluateAccess, renderDecision } from "./access-evaluation.ts";
+export {
+  type AccessCaller,
+  type AccessDecision,
+  canContribute,
+  contributes,
+  couldBeSatisfied,
+  evaluateAccess,
+  renderDecision,
+} from "./access-evaluation.ts";
 export { canonicalJson } from "./canonical-json.ts";
 export type { Diagnostic } from "./diagnostic.ts";
 export {
@@ -41,7 +49,14 @@ export {
 export { PolicyError, type PolicyErrorCode } from "./policy-error.ts";
 export { printSession } from "./print-session.ts";
 export { keyTypeOf } from "./private-key.ts";
-export { EXTENSIONS, type Extension } from "./reader.ts";
+export {
+  PROPOSAL_ACTIONS,
+  type ProposalAction,
+  type ProposalStatement,
+  proposalMessage,
+  signProposalStatement,
+  verifyProposalStatement,
+} from "./proposal-statement.ts";
 export { type RenderOptions, renderDiagnostics } from "./render-diagnostics.ts";
 export { type PlaceholderMeaning, type PlaceholderValues, placeholderMeaning, renderFile, renderText } from "./render-placeholders.ts";
 export { MAX_DIAGNOSTICS } from "./reporter.ts";

@@ -1,4 +1,4 @@
-import { type Context, type Extension, type Issue, type JsonSchema, mapNode, type Place, quote, type Reader } from "./reader.ts";
+import { type Context, type Issue, type JsonSchema, mapNode, type Place, quote, type Reader } from "./reader.ts";
 import { MAX_DIAGNOSTICS } from "./reporter.ts";
 import { didYouMean } from "./spelling.ts";
 
@@ -10,8 +10,6 @@ export interface Field<T> {
   readonly required?: Issue;
   /** Patch level of the language that brought the key (SL-36). */
   readonly since?: number;
-  /** Accepted only where this extension is carried out. */
-  readonly extension?: Extension;
   /** The value is a secret: neither it nor its source line is ever shown (SL-5). */
   readonly sensitive?: boolean;
 }
@@ -60,15 +58,6 @@ export function mapping<F extends Fields, T>(
           continue;
         }
         if (field.sensitive === true) context.reporter.hide(value);
-        if (field.extension !== undefined && !context.extensions.has(field.extension)) {
-          failed = true;
-          context.errorAtKey(place, name, {
-            rule: "SL-12",
-            message: `\`${name}\` is an extension that is not carried out here`,
-            expected: "the key left out",
-          });
-          continue;
-        }
         if (field.since !== undefined) context.needs(field.since, `\`${name}\``, place, name);
         const read = field.reader.read({ node: value, parent: place, key: name }, context);
         if (read === undefined) failed = true;

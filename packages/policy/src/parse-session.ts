@@ -1,7 +1,7 @@
 import { checkSession } from "./checks/check-session.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import { prepare, sessionDocument } from "./language/session-document.ts";
-import { Context, type Extension, type Place } from "./reader.ts";
+import { Context, type Place } from "./reader.ts";
 import type { Reporter } from "./reporter.ts";
 import type { Session } from "./session.ts";
 import type { SourceText } from "./source-text.ts";
@@ -15,8 +15,6 @@ export interface ParseOptions {
   readonly variables?: TemplateVariables;
   /** Replaces the session's name after the variables were replaced (SL-24). */
   readonly name?: string;
-  /** Extensions that whoever runs the session carries out; by default those of the CAS of this version. */
-  readonly extensions?: ReadonlySet<Extension>;
 }
 
 /** A parsed document: what `diagnosticAt` needs to point into it later. */
@@ -34,7 +32,7 @@ export interface ParsedSession {
 }
 
 /** Text to session: YAML, aliases, template variables, structure and types, references; an error stops before the next step (SL-6). Never throws on input. */
-export function parseSession(text: string, { file = "<session>", variables, name, extensions }: ParseOptions = {}): ParsedSession {
+export function parseSession(text: string, { file = "<session>", variables, name }: ParseOptions = {}): ParsedSession {
   const { source, root: read, reporter } = readYaml(text, { file, allowedTags: ["!cas", "!akv"] });
   if (read === undefined) return { session: undefined, diagnostics: reporter.diagnostics(false), document: undefined };
   const failed = (root: YamlNode, structureKnown: boolean): ParsedSession => ({
@@ -44,19 +42,13 @@ export function parseSession(text: string, { file = "<session>", variables, name
   });
   const root = variables === undefined ? read : substituteVariables(read, variables, reporter);
   if (reporter.errorCount > 0) return failed(root, false);
-  const session = readDocument(root, name, extensions, reporter);
+  const session = readDocument(root, name, reporter);
   if (session === undefined) return failed(root, true);
   return { session, diagnostics: reporter.diagnostics(true), document: { source, root } };
 }
 
-function readDocument(
-  root: YamlNode,
-  name: string | undefined,
-  extensions: ReadonlySet<Extension> | undefined,
-  reporter: Reporter,
-): Session | undefined {
+function readDocument(root: YamlNode, name: string | undefined, reporter: Reporter): Session | undefined {
   const context = new Context(reporter);
-  if (extensions !== undefined) context.extensions = extensions;
   const named = name === undefined ? root : withName(root, name);
   const place: Place = { node: named, parent: undefined, key: undefined };
   if (named.kind !== "map") {

@@ -34,12 +34,6 @@ export interface PlaceholderSite {
   readonly place: Place;
 }
 
-/** Parts of §23 that need a CAS which carries them out. */
-export const EXTENSIONS = ["update_proposals"] as const;
-export type Extension = (typeof EXTENSIONS)[number];
-/** What the CAS of this version does. A policy that asks for more must not pass: its author would rely on it. */
-const CARRIED_OUT: ReadonlySet<Extension> = new Set<Extension>([]);
-
 export interface Issue {
   readonly severity?: "error" | "warning";
   readonly rule: string;
@@ -55,8 +49,6 @@ export class Context {
   /** Patch level the document asks for; a newer field is warned of (SL-36). */
   patch = Number.POSITIVE_INFINITY;
   sessionName = "";
-  /** Extensions of §23 that whoever runs the session carries out; the others are refused, never ignored. */
-  extensions: ReadonlySet<Extension> = CARRIED_OUT;
   readonly #places = new WeakMap<object, Place>();
 
   constructor(reporter: Reporter) {

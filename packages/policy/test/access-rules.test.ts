@@ -313,16 +313,6 @@ test("SL-75 extension roles: a patch raises versions and adds measurements, and 
   assert.equal(parseSessionPatch("services: [{name: s}]").patch, undefined);
 });
 
-test("SL-12 an extension that nobody carries out is refused, not ignored", () => {
-  const bodies = ["update_proposals: {enabled: true}"];
-  for (const body of bodies) {
-    accepted(body);
-    const { session, diagnostics } = parseSession(documentOf(body));
-    assert.equal(session, undefined);
-    assert.match(diagnostics[0]?.message ?? "", /not carried out/);
-  }
-});
-
 test("no document crashes the reader: every rule error is a diagnostic", () => {
   assert.equal(
     parseSession('version: "0.3.12"\nname: t\naccess_policy: {update: [{require-all: [{require-all: [{require-all: x}]}]}]}').session,

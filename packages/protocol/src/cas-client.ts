@@ -15,6 +15,11 @@ import {
   HealthReport,
   NodeEnrolled,
   type NodeIssuer,
+  ProposalDetail,
+  ProposalList,
+  ProposalOutcome,
+  type ProposalRequest,
+  type ProposalSummary,
   Provisioned,
   PublicValue,
   PublicValues,
@@ -28,7 +33,7 @@ import {
   VerifiedEvidence,
 } from "./client-api.ts";
 import type { EvidenceJson } from "./messages.ts";
-import { CasProblemError, Problem } from "./problem.ts";
+import { CasProblemError, Problem, UpdatePendingError } from "./problem.ts";
 import { ProtocolError } from "./protocol-error.ts";
 import { ExportAnswer, type ExportRequest } from "./shared-secrets.ts";
 
@@ -78,19 +83,19 @@ export class CasClient implements Disposable {
     return this.#agent.identity;
   }
 
-  /** Creates the session, or updates it when the text has a predecessor. `text` is YAML or JSON. */
+  /** Creates the session, or updates it when the text has a predecessor. `text` is YAML or JSON. Throws UpdatePendingError, as all uploads do. */
   uploadSession(text: string): Promise<SessionUploaded> {
-    return this.#json(SessionUploaded, { method: "POST", path: "/v1/sessions", body: text, contentType: "application/yaml" });
+    return this.#upload({ method: "POST", path: "/v1/sessions", body: text, contentType: "application/yaml" });
   }
 
   /** Uploads a signed session (SL-188); the client certificate counts for nothing here. */
   uploadSignedSession(json: string): Promise<SessionUploaded> {
-    return this.#json(SessionUploaded, { method: "PUT", path: "/v1/signed_sessions", body: json, contentType: "application/json" });
+    return this.#upload({ method: "PUT", path: "/v1/signed_sessions", body: json, contentType: "application/json" });
   }
 
   /** Uploads an encrypted session (SL-194). */
   uploadEncryptedSession(json: string): Promise<SessionUploaded> {
-    return this.#json(SessionUploaded, { method: "PUT", path: "/v1/encrypted_sessions", body: json, contentType: "application/json" });
+    return this.#upload({ method: "PUT", path: "/v1/encrypted_sessions", body: json, contentType: "application/json" });
   }
 
   /** Patches a session: higher security versions, further measurements. `text` is a patch, or the JSON of a signed one. */
@@ -153,6 +158,29 @@ export class CasClient implements Disposable {
   /** How often the services of a session were started, and how many instances run; for readers of the session. */
   activations(session: string): Promise<ActivationList> {
     return this.#json(ActivationList, { method: "GET", path: `/v1/activations/${encodeName(session)}` });
+  }
+
+  /** Proposals of a session; with a signed `list` statement for holders of a signing key. */
+  async proposals(session: string, signed?: Omit<ProposalRequest, "action">): Promise<readonly ProposalSummary[]> {
+    const path = `/v1/proposals/${encodeName(session)}`;
+    const call: Call =
+      signed === undefined
+        ? { method: "GET", path }
+        : { method: "POST", path, body: JSON.stringify({ action: "list", ...signed }), contentType: "application/json" };
+    return (await this.#json(ProposalList, call)).proposals;
+  }
+
+  readProposal(session: string, hash: string, signed?: Omit<ProposalRequest, "action">): Promise<ProposalDetail> {
+    const path = `/v1/proposals/${encodeName(session)}?hash=${hash}`;
+    if (signed === undefined) return this.#json(ProposalDetail, { method: "GET", path });
+    const body = JSON.stringify({ action: "read", ...signed });
+    return this.#json(ProposalDetail, { method: "POST", path, body, contentType: "application/json" });
+  }
+
+  /** Approves, rejects or withdraws a proposal, by the connection's key or by a signature. */
+  decideProposal(session: string, hash: string, request: ProposalRequest): Promise<ProposalOutcome> {
+    const path = `/v1/proposals/${encodeName(session)}?hash=${hash}`;
+    return this.#json(ProposalOutcome, { method: "POST", path, body: JSON.stringify(request), contentType: "application/json" });
   }
 
   /** What the CAS says and proves about itself. `nonce` is base64url text of the caller's choice. */
@@ -261,6 +289,13 @@ export class CasClient implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** An update that is not in force must not look like one. */
+  async #upload(call: Call): Promise<SessionUploaded> {
+    const uploaded = await this.#json(SessionUploaded, call);
+    if (uploaded.proposal !== undefined) throw new UpdatePendingError(uploaded.name, { hash: uploaded.hash, ...uploaded.proposal });
+    return uploaded;
   }
 
   async #json<T>(schema: z.ZodType<T>, call: Call): Promise<T> {

@@ -7,7 +7,13 @@ const Hex64 = z.string().regex(/^[0-9a-f]{64}$/);
 
 const UploadWarning = z.object({ rule: z.string(), path: z.string(), line: z.number(), column: z.number(), message: z.string() });
 
-export const SessionUploaded = z.object({ hash: Hex64, name: z.string(), warnings: z.array(UploadWarning) });
+export const SessionUploaded = z.object({
+  hash: Hex64,
+  name: z.string(),
+  warnings: z.array(UploadWarning),
+  /** The update is not in force: it waits until `expires` for what `missing` says (status 202). */
+  proposal: z.object({ expires: z.string(), missing: z.string() }).optional(),
+});
 export type SessionUploaded = z.infer<typeof SessionUploaded>;
 
 export const SessionHash = z.object({ hash: Hex64, since: z.string() });
@@ -67,6 +73,44 @@ export const ActivationList = z.object({
   ),
 });
 export type ActivationList = z.infer<typeof ActivationList>;
+
+export const PROPOSAL_STATES = ["pending", "in_force", "rejected", "withdrawn", "stale", "expired"] as const;
+
+export const ProposalSummary = z.object({
+  hash: Hex64,
+  state: z.enum(PROPOSAL_STATES),
+  predecessor: Hex64,
+  /** Key hash of whoever uploaded or first signed it. */
+  author: z.string(),
+  createdAt: z.string(),
+  expiresAt: z.string(),
+  approvals: z.int(),
+  rejections: z.int(),
+  /** The rule of the session with what is satisfied and missing, without keys. */
+  missing: z.string(),
+});
+export type ProposalSummary = z.infer<typeof ProposalSummary>;
+export const ProposalList = z.object({ proposals: z.array(ProposalSummary) });
+
+/** Holds the explicit secrets of the document. */
+export const ProposalDetail = ProposalSummary.extend({
+  text: z.string(),
+  creator: z.object({ keyHash: z.string(), publicKey: z.string().optional() }),
+  /** In words, what it allows and takes away. */
+  difference: z.string(),
+});
+export type ProposalDetail = z.infer<typeof ProposalDetail>;
+
+/** Without `signer` the key of the connection acts. `signature` is base64 over the statement, for an approval over the document. */
+export const ProposalRequest = z.strictObject({
+  action: z.enum(["approve", "reject", "withdraw", "read", "list"]),
+  signer: z.string().max(4096).optional(),
+  signature: z.string().max(1024).optional(),
+});
+export type ProposalRequest = z.infer<typeof ProposalRequest>;
+
+export const ProposalOutcome = z.object({ hash: Hex64, state: z.enum(PROPOSAL_STATES), missing: z.string() });
+export type ProposalOutcome = z.infer<typeof ProposalOutcome>;
 
 export const CAS_STATES = ["unprovisioned", "provisioned", "rollback-suspected", "upgrading"] as const;
 

@@ -26,6 +26,11 @@ export {
   NODE_AUDIENCE_PREFIX,
   NodeEnrolled,
   NodeIssuer,
+  ProposalDetail,
+  ProposalList,
+  ProposalOutcome,
+  ProposalRequest,
+  ProposalSummary,
   Provisioned,
   PublicValue,
   PublicValues,
@@ -67,7 +72,7 @@ export {
   VOLUME_POLICIES,
   type VolumeConfiguration,
 } from "./messages.ts";
-export { CasProblemError, PROBLEM_CODES, PROBLEM_STATUS, Problem, type ProblemCode } from "./problem.ts";
+export { CasProblemError, PROBLEM_CODES, PROBLEM_STATUS, Problem, type ProblemCode, UpdatePendingError } from "./problem.ts";
 export { ProtocolError, type ProtocolErrorCode } from "./protocol-error.ts";
 export {
   type AttestedService,

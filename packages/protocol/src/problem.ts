@@ -14,6 +14,7 @@ export const PROBLEM_STATUS = {
   namespace_missing: 409,
   namespace_hash_mismatch: 409,
   immutable: 403,
+  proposal_ended: 409,
   bad_signature: 422,
   quorum: 403,
   wrong_cas: 422,
@@ -66,5 +67,21 @@ export class CasProblemError extends ProtocolError {
   constructor(problem: Problem) {
     super("CAS_PROBLEM", problem.detail);
     this.problem = problem;
+  }
+}
+
+/** An update satisfies the rule only in part: the CAS keeps it as a proposal, and the session is what it was. */
+export class UpdatePendingError extends ProtocolError {
+  /** Hash of the proposed version. */
+  readonly hash: string;
+  readonly expires: string;
+  readonly missing: string;
+
+  constructor(session: string, { hash, expires, missing }: { readonly hash: string; readonly expires: string; readonly missing: string }) {
+    const remedy = `Let the others approve it: vouchsafe session proposal approve ${session} ${hash}`;
+    super("UPDATE_PENDING", `session ${session} is not updated: the update waits as a proposal until ${expires}\n${missing}`, { remedy });
+    this.hash = hash;
+    this.expires = expires;
+    this.missing = missing;
   }
 }

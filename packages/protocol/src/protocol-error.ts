@@ -9,6 +9,8 @@ export type ProtocolErrorCode =
   | "CONNECTION_LOST"
   /** The CAS judged and refused the service; see {@link RefusedError}. */
   | "SERVICE_REFUSED"
+  /** The update waits for others as a proposal; see {@link UpdatePendingError}. */
+  | "UPDATE_PENDING"
   /** The client API answered with a problem; see {@link CasProblemError}. */
   | "CAS_PROBLEM"
   /** The CAS answered that the reported tag is not the successor of the current one. */

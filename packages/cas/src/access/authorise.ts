@@ -1,4 +1,4 @@
-import { type AccessDecision, accessRule, evaluateAccess, type Operation, renderDecision } from "@vouchsafe/policy";
+import { type AccessDecision, type AccessEntry, accessRule, evaluateAccess, type Operation, renderDecision } from "@vouchsafe/policy";
 import { ApiError } from "../cas-error.ts";
 import { DEFAULT_ROOT } from "../sessions/root-session.ts";
 import type { SessionVersion } from "../sessions/session-records.ts";
@@ -46,19 +46,29 @@ export async function assertPermitted(
   throw new ApiError("forbidden", `${action} is not permitted by ${operation} of session ${version.name} (${who})`, { causes });
 }
 
-async function decide(from: ValueSource, version: SessionVersion, operation: Operation, credential: Credential): Promise<AccessDecision> {
+/** How the rule of this version was decided for the credential. */
+export async function decide(
+  from: ValueSource,
+  version: SessionVersion,
+  operation: Operation,
+  credential: Credential,
+): Promise<AccessDecision> {
+  return evaluateAccess(await ruleOf(from, version, operation), {
+    certificateKeyHash: credential.certificateKeyHash,
+    signerKeyHashes: new Set(credential.signers),
+    creator: version.session.creator,
+  });
+}
+
+/** The rule that governs an operation, with the values of secrets as they are now. */
+export async function ruleOf(from: ValueSource, version: SessionVersion, operation: Operation): Promise<readonly AccessEntry[]> {
   const { session } = version;
   const needsSecrets = JSON.stringify(session.accessPolicy).includes('"placeholder"');
   // Certificates count by their key only, so the time at which one is issued for this purpose makes no difference.
   const secrets = needsSecrets
     ? await resolveSecrets(from, version, new Date(version.uploadedAt))
     : { values: new Map(), problems: new Map() };
-  const rule = accessRule(session, operation, sectionLookup({ ...secrets, made: new Map() }));
-  return evaluateAccess(rule, {
-    certificateKeyHash: credential.certificateKeyHash,
-    signerKeyHashes: new Set(credential.signers),
-    creator: session.creator,
-  });
+  return accessRule(session, operation, sectionLookup({ ...secrets, made: new Map() }));
 }
 
 function skippedSecrets({ unresolvedSecret, children }: AccessDecision): string[] {

@@ -29,7 +29,10 @@ export type AuditEvent =
   | "secret_read"
   | "proposal_created"
   | "proposal_approved"
-  | "proposal_withdrawn";
+  | "proposal_rejected"
+  | "proposal_withdrawn"
+  | "proposal_stale"
+  | "proposal_expired";
 
 /**
  * Changes always leave an entry: the log is also what pins the state of the database. So does a person who was given a secret. The others only when the
@@ -50,7 +53,10 @@ const ALWAYS: ReadonlySet<AuditEvent> = new Set<AuditEvent>([
   "secret_read",
   "proposal_created",
   "proposal_approved",
+  "proposal_rejected",
   "proposal_withdrawn",
+  "proposal_stale",
+  "proposal_expired",
 ]);
 
 export type AuditMode = "disabled" | "unsigned" | "signed";

@@ -9,6 +9,9 @@ import {
   HealthReport,
   NodeEnrolled,
   Problem,
+  ProposalDetail,
+  ProposalList,
+  ProposalOutcome,
   Provisioned,
   PublicValue,
   PublicValues,
@@ -42,7 +45,7 @@ interface Operation {
 
 const JSON_TYPE = "application/json";
 const json = (schema: z.ZodType, status = 200) => ({ status, type: JSON_TYPE, schema });
-const uploaded = [json(SessionUploaded, 201), json(SessionUploaded)];
+const uploaded = [json(SessionUploaded, 201), json(SessionUploaded), json(SessionUploaded, 202)];
 
 const OPERATIONS: readonly Operation[] = [
   {
@@ -104,6 +107,21 @@ const OPERATIONS: readonly Operation[] = [
     needs: "certificate of a CAS",
     body: JSON_TYPE,
     answers: [json(ExportAnswer)],
+  },
+  {
+    method: "get",
+    path: "/v1/proposals/{name}",
+    summary: "Proposals of a session; query hash for one of them with its text and difference",
+    needs: "client certificate",
+    answers: [json(ProposalList), json(ProposalDetail)],
+  },
+  {
+    method: "post",
+    path: "/v1/proposals/{name}",
+    summary: "Approve, reject or withdraw the proposal of query hash; read and list for holders of a signing key",
+    needs: "signatures",
+    body: JSON_TYPE,
+    answers: [json(ProposalOutcome)],
   },
   {
     method: "patch",

@@ -13,6 +13,7 @@ const TITLES: Readonly<Record<ProblemCode, string>> = {
   predecessor_mismatch: "The session changed meanwhile",
   namespace_missing: "The namespace does not exist",
   namespace_hash_mismatch: "The namespace is not in the expected state",
+  proposal_ended: "The proposal is decided, or overtaken",
   immutable: "The session can never be changed",
   bad_signature: "A signature is not valid",
   quorum: "The signatures do not satisfy the rule",

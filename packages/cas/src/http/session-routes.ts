@@ -33,7 +33,7 @@ export function sessionRoutes(app: FastifyInstance, context: CasContext, uploads
     app.post(path, async (request, reply) => {
       const { isNew, ...uploaded } = await upload(request);
       onUploaded(uploaded.name);
-      return reply.code(isNew ? 201 : 200).send(uploaded);
+      return reply.code(statusOf(isNew, uploaded)).send(uploaded);
     });
   }
   // Signed documents may arrive without a client certificate: then the address is what can be limited.
@@ -41,7 +41,7 @@ export function sessionRoutes(app: FastifyInstance, context: CasContext, uploads
     uploads.take(clientCertificateOf(request.socket)?.keyHash ?? request.ip, context.now().getTime());
     const { isNew, ...uploaded } = await take(bodyText(request));
     onUploaded(uploaded.name);
-    return reply.code(isNew ? 201 : 200).send(uploaded);
+    return reply.code(statusOf(isNew, uploaded)).send(uploaded);
   };
   app.put(
     "/v1/signed_sessions",
@@ -89,6 +89,10 @@ export function sessionRoutes(app: FastifyInstance, context: CasContext, uploads
     return secret === undefined ? { values: Object.fromEntries(values) } : values.get(secret);
   });
 }
+
+/** 202: the update waits as a proposal, the session is what it was. */
+const statusOf = (isNew: boolean, { proposal }: Pick<UploadedSession, "proposal">): number =>
+  proposal !== undefined ? 202 : isNew ? 201 : 200;
 
 /** Reading is authorised per connection (SL-177): signatures play no part. */
 export function credentialOf(request: FastifyRequest): Credential {

@@ -3,8 +3,9 @@ import { decryptSession, isSignedSession, PolicyError, type SignedSession, verif
 import type { CasContext } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
 import { patchSession } from "../governance/patch-session.ts";
+import { credentialOf } from "./check-document.ts";
 import type { Uploader } from "./session-records.ts";
-import { credentialOf, type UploadedSession, uploadSession } from "./upload-session.ts";
+import { type UploadedSession, uploadSession } from "./upload-session.ts";
 
 /** Uploads a signed session (SL-188): every signature must verify, the connection counts for nothing (SL-192). Throws ApiError. */
 export function uploadSignedSession(context: CasContext, json: string): Promise<UploadedSession> {

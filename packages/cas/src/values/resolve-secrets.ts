@@ -92,7 +92,8 @@ async function issueBelowImports({ rows }: ValueSource, { name, hash: sessionHas
 /** Has the version certificates that no update makes, because they are below imports? */
 export function hasCertificatesBelowImports({ session }: SessionVersion, values: SessionValues | undefined): boolean {
   if (!session.secrets.some(({ origin }) => origin === "imported")) return false;
-  return session.secrets.some((secret) => isGeneratedCertificate(secret) && values?.secrets[secret.name] === undefined);
+  const { secrets } = secretsOfScope(session, "session");
+  return secrets.some((secret) => isGeneratedCertificate(secret) && values?.secrets[secret.name] === undefined);
 }
 
 const isGeneratedCertificate = (secret: Secret): boolean =>

@@ -163,7 +163,7 @@ export const sessionFields = {
   access_policy: { reader: accessPolicy, doc: "Who may read and change the session." },
   security: { reader: orPlaceholder(security), doc: "What is asked of programs and platforms.", since: 1 },
   creator: { reader: creator, doc: "Who uploaded or signed this version." },
-  update_proposals: { reader: updateProposals, doc: "Extension: updates may wait for signatures.", extension: "update_proposals" },
+  update_proposals: { reader: updateProposals, doc: "Extension: updates may wait for signatures." },
   roles: { reader: listOf(role, "roles"), doc: "Extension: people with limited rights." },
 } as const;
 

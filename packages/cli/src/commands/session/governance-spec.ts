@@ -3,7 +3,14 @@ import { CAS_OPTIONS, OUTPUT_OPTIONS as COMMON_OPTIONS } from "./session-options
 
 const OUTPUT_OPTIONS = [{ long: "json", summary: "print JSON" }, ...COMMON_OPTIONS];
 
-/** The sub-commands of `session` by which named people take part: supplied secrets, patches, limits. */
+const DECISION_OPTIONS = [
+  { long: "by-connection", summary: "let the key of the connection count instead of a signature" },
+  { long: "message-to-be-signed", value: "FILE", summary: "write what is signed to this file, and do nothing else" },
+  { long: "signer", value: "FILE", summary: "PEM public key of a signature made elsewhere" },
+  { long: "signature", value: "FILE", summary: "that signature, binary" },
+];
+
+/** The sub-commands of `session` by which named people take part: supplied secrets, patches, proposals, limits. */
 export const GOVERNANCE_COMMANDS: readonly CommandSpec[] = [
   {
     name: "session secret set",
@@ -84,5 +91,83 @@ export const GOVERNANCE_COMMANDS: readonly CommandSpec[] = [
     examples: ["session patch shop --isvsvn-min api=7", "session patch shop patch.yml --sign"],
     notes: "A patch changes no value and takes nothing back: lower versions are refused.",
     load: async () => (await import("./session-patch.ts")).sessionPatch,
+  },
+  {
+    name: "session proposal list",
+    summary: "Lists the updates of a session that wait for approval, and what became of earlier ones.",
+    completes: "session",
+    redirectsOutput: true,
+    operands: "SESSION",
+    minOperands: 1,
+    maxOperands: 1,
+    options: [...CAS_OPTIONS, ...OUTPUT_OPTIONS],
+    examples: ["session proposal list shop"],
+
+    load: async () => (await import("./session-proposal.ts")).proposalList,
+  },
+  {
+    name: "session proposal show",
+    summary: "Prints a proposed document, and tells what it changes and who is missing.",
+    completes: "session",
+    redirectsOutput: true,
+    operands: "SESSION HASH",
+    minOperands: 2,
+    maxOperands: 2,
+    options: [...CAS_OPTIONS, ...OUTPUT_OPTIONS],
+    examples: ["session proposal show shop 3f0c…"],
+
+    load: async () => (await import("./session-proposal.ts")).proposalShow,
+  },
+  {
+    name: "session proposal diff",
+    summary: "Says in words what a proposal allows and takes away.",
+    completes: "session",
+    redirectsOutput: true,
+    operands: "SESSION HASH",
+    minOperands: 2,
+    maxOperands: 2,
+    options: [...CAS_OPTIONS, ...OUTPUT_OPTIONS],
+    examples: ["session proposal diff shop 3f0c…"],
+
+    load: async () => (await import("./session-proposal.ts")).proposalDiff,
+  },
+  {
+    name: "session proposal approve",
+    summary: "Approves a proposal with a signature; with the last one that was missing it takes effect.",
+    completes: "session",
+    redirectsOutput: true,
+    operands: "SESSION HASH",
+    minOperands: 2,
+    maxOperands: 2,
+    options: [...DECISION_OPTIONS, ...CAS_OPTIONS, ...OUTPUT_OPTIONS],
+    examples: ["session proposal approve shop 3f0c…"],
+    notes: "The document is read and its hash calculated here before anything is signed.",
+    load: async () => (await import("./session-proposal.ts")).proposalDecision("approve"),
+  },
+  {
+    name: "session proposal reject",
+    summary: "Rejects a proposal.",
+    completes: "session",
+    redirectsOutput: true,
+    operands: "SESSION HASH",
+    minOperands: 2,
+    maxOperands: 2,
+    options: [...DECISION_OPTIONS, ...CAS_OPTIONS, ...OUTPUT_OPTIONS],
+    examples: ["session proposal reject shop 3f0c…"],
+
+    load: async () => (await import("./session-proposal.ts")).proposalDecision("reject"),
+  },
+  {
+    name: "session proposal withdraw",
+    summary: "Withdraws an own proposal.",
+    completes: "session",
+    redirectsOutput: true,
+    operands: "SESSION HASH",
+    minOperands: 2,
+    maxOperands: 2,
+    options: [...DECISION_OPTIONS, ...CAS_OPTIONS, ...OUTPUT_OPTIONS],
+    examples: ["session proposal withdraw shop 3f0c…"],
+
+    load: async () => (await import("./session-proposal.ts")).proposalDecision("withdraw"),
   },
 ];

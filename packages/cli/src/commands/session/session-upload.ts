@@ -1,5 +1,5 @@
 import { type Creator, printSession } from "@vouchsafe/policy";
-import type { SessionUploaded } from "@vouchsafe/protocol";
+import { type SessionUploaded, UpdatePendingError } from "@vouchsafe/protocol";
 import { type CasSession, withCasSession } from "../../cas-config/cas-session.ts";
 import { hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
@@ -30,7 +30,15 @@ async function upload(
   if (document.kind === "plain" && document.hasWarnings && hasFlag(options, "fail-on-warning")) return ExitCode.refused;
   const failure = document.kind === "plain" ? `session ${document.session.name} ${what}` : `the ${document.kind} session ${what}`;
   return withCasSession(options, shell, failure, async (session) => {
-    const uploaded = await send(await prepare(document, session), session);
+    const uploaded = await send(await prepare(document, session), session).catch((error: unknown) => {
+      if (error instanceof UpdatePendingError) return error;
+      throw error;
+    });
+    if (uploaded instanceof UpdatePendingError) {
+      shell.note(`${uploaded.message}\nhelp: ${uploaded.remedy ?? ""}`);
+      shell.out(uploaded.hash);
+      return ExitCode.refused;
+    }
     // The check has told about a plain document's other warnings already.
     const news = uploaded.warnings.filter(({ rule }) => document.kind !== "plain" || rule === "SL-145");
     for (const { rule, path, message } of news) shell.note(`warning[${rule}]: ${path}: ${message}`);
