@@ -10,11 +10,11 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Evidence, VerificationCache, type VerificationContext, verifyEvidence } from "@vouchsafe/attestation";
 import { mintIntel } from "../packages/attestation/src/testing/mint-intel.ts";
+import { cache, installJsPeer, JS_PEER, peerCollateral } from "./dcap-qvl.ts";
 import { measurePairs, median, report } from "./pairs.ts";
 
 interface Subject {
@@ -25,14 +25,12 @@ interface Subject {
   readonly folder: string | undefined;
 }
 
-const JS_PEER = "@phala/dcap-qvl@0.3.9";
 const RUST_PEER = "0.7.1";
 const CASES = [
   { kind: "sgx", folder: "sgx/phala-v3-processor-ca-2025-06" },
   { kind: "tdx", folder: "tdx/near-v4-2026-03-b" },
 ] as const;
 const vectors = process.env["VOUCHSAFE_VECTORS"] ?? join(import.meta.dirname, "../../shared/vectors");
-const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "vouchsafe-bench");
 
 const { values } = parseArgs({
   options: { rounds: { type: "string", default: "10" }, "without-rust": { type: "boolean", default: false } },
@@ -81,13 +79,8 @@ interface Peer {
 }
 
 function jsPeer({ evidence, context, folder = "" }: Subject): Peer | undefined {
-  const directory = join(cache, "dcap-qvl-js");
   try {
-    mkdirSync(directory, { recursive: true });
-    if (!existsSync(join(directory, "node_modules/@phala/dcap-qvl"))) {
-      writeFileSync(join(directory, "package.json"), '{"private":true}');
-      execFileSync("npm", ["install", "--no-audit", "--no-fund", "--save-exact", JS_PEER], { cwd: directory, stdio: "ignore" });
-    }
+    const directory = installJsPeer();
     // A package without types of ours; what it gives is used through the shape below and fails loudly when it is another.
     const peer = createRequire(join(directory, "package.json"))("@phala/dcap-qvl") as {
       verify(quote: Buffer, collateral: unknown, seconds: number): { readonly status: string };
@@ -102,28 +95,6 @@ function jsPeer({ evidence, context, folder = "" }: Subject): Peer | undefined {
     console.log(`${JS_PEER} is left out: ${String(error instanceof Error ? error.message : error).slice(0, 200)}`);
     return undefined;
   }
-}
-
-function peerCollateral(folder: string) {
-  const text = (name: string) => readFileSync(join(folder, name), "utf8");
-  const split = (name: string, member: string) => {
-    const document = text(name);
-    const end = document.lastIndexOf(',"signature":"');
-    return { inner: document.slice(`{"${member}":`.length, end), signature: document.slice(end).match(/[0-9a-f]{128}/)?.[0] ?? "" };
-  };
-  const info = split("tcb-info.json", "tcbInfo");
-  const identity = split("qe-identity.json", "enclaveIdentity");
-  return {
-    pck_crl_issuer_chain: text("pck-crl-issuer-chain.pem"),
-    root_ca_crl: readFileSync(join(folder, "root-ca-crl.der")),
-    pck_crl: readFileSync(join(folder, "pck-crl.der")),
-    tcb_info_issuer_chain: text("tcb-signing-chain.pem"),
-    tcb_info: info.inner,
-    tcb_info_signature: Buffer.from(info.signature, "hex"),
-    qe_identity_issuer_chain: text("tcb-signing-chain.pem"),
-    qe_identity: identity.inner,
-    qe_identity_signature: Buffer.from(identity.signature, "hex"),
-  };
 }
 
 const CARGO = `[package]

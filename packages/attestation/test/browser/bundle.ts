@@ -11,12 +11,20 @@ export interface Bundle {
   readonly nodeGlobals: readonly string[];
 }
 
+/** A module, or its text and the directory from which its imports are found. */
+export type BundleSource = { readonly file: string } | { readonly contents: string; readonly directory?: string };
+
 const NODE_GLOBALS = ["Buffer", "process", "global", "require", "__dirname", "__filename", "setImmediate"];
 
+/** Names that nobody declared become others that are easily found. */
+const MARKED_GLOBALS = Object.fromEntries(NODE_GLOBALS.map((name) => [name, `nodeGlobal_${name}`]));
+
 /** Bundles a module for browsers. A `node:` import anywhere below it is an error of the bundler, a global of Node is listed. */
-export async function bundleForBrowser(source: { readonly contents: string } | { readonly file: string }): Promise<Bundle> {
+export async function bundleForBrowser(source: BundleSource, define: Readonly<Record<string, string>> = MARKED_GLOBALS): Promise<Bundle> {
   const { outputFiles, metafile } = await build({
-    ...("file" in source ? { entryPoints: [source.file] } : { stdin: { contents: source.contents, resolveDir: import.meta.dirname } }),
+    ...("file" in source
+      ? { entryPoints: [source.file] }
+      : { stdin: { contents: source.contents, resolveDir: source.directory ?? import.meta.dirname } }),
     bundle: true,
     write: false,
     platform: "browser",
@@ -26,7 +34,7 @@ export async function bundleForBrowser(source: { readonly contents: string } | {
     legalComments: "none",
     metafile: true,
     logLevel: "silent",
-    define: Object.fromEntries(NODE_GLOBALS.map((name) => [name, `nodeGlobal_${name}`])),
+    define,
   });
   const text = outputFiles[0]?.text ?? "";
   return {
