@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { encodeEvidence } from "../../src/index.ts";
+import { mintedNow, mintIntel } from "../../src/testing/mint-intel.ts";
+import { bundleForBrowser } from "../browser/bundle.ts";
+
+const root = join(import.meta.dirname, "../../../..");
+const directory = mkdtempSync(join(tmpdir(), "vouchsafe-package-"));
+const project = join(directory, "project");
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+const { quote, root: anchor, collateral } = mintIntel({ tee: "tdx" });
+const base64 = (bytes: Uint8Array): string => Uint8Array.from(bytes).toBase64();
+
+before(() => {
+  const built = join(directory, "built");
+  execFileSync(process.execPath, [join(root, "scripts/build-attestation.ts"), built]);
+  const { dependencies } = JSON.parse(readFileSync(join(built, "package.json"), "utf8")) as {
+    readonly dependencies: Record<string, string>;
+  };
+  // The dependencies are packed too, as they are installed here: an installation from files needs no registry.
+  const folders = [built, ...Object.keys(dependencies).map((name) => join(root, "node_modules", name))];
+  const tarballs = folders.map((folder) => pack(folder));
+  mkdirSync(project);
+  writeFileSync(join(project, "package.json"), '{ "private": true, "type": "module" }');
+  execFileSync("npm", ["install", "--offline", "--ignore-scripts", "--no-audit", "--no-fund", ...tarballs], {
+    cwd: project,
+    stdio: "pipe",
+  });
+  const files = Object.fromEntries(Object.entries(collateral).map(([name, bytes]) => [name, base64(bytes)]));
+  const recorded = { evidence: encodeEvidence({ kind: "tdx", bytes: quote }), anchor: base64(anchor), collateral: files, now: mintedNow };
+  writeFileSync(join(project, "recorded.json"), JSON.stringify(recorded));
+});
+
+function pack(folder: string): string {
+  const [{ filename }] = JSON.parse(
+    execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", directory], { cwd: folder, encoding: "utf8" }),
+  ) as [{ readonly filename: string }];
+  return join(directory, filename);
+}
+
+const PLAIN_JAVASCRIPT = `
+import { readFileSync } from "node:fs";
+import { appraise, decodeEvidence, verifyAsync, verifyEvidence } from "@vouchsafe/attestation";
+const { evidence, anchor, collateral, now } = JSON.parse(readFileSync("recorded.json", "utf8"));
+const documents = Object.fromEntries(Object.entries(collateral).map(([name, text]) => [name, Uint8Array.fromBase64(text)]));
+const context = { now: new Date(now), trustAnchors: { tdx: [Uint8Array.fromBase64(anchor)] }, collateral: { intel: () => documents } };
+const received = decodeEvidence(evidence);
+const claims = verifyEvidence(received, context);
+const later = await verifyAsync(() => verifyEvidence(received, context));
+received.bytes[100] ^= 1;
+let refusal;
+try { verifyEvidence(received, context); } catch (error) { refusal = error.code; }
+const { accepted, checks } = appraise(claims, { kinds: ["tdx"], userData: "any", codeIdentities: [later.codeIdentity] });
+console.log(JSON.stringify({ accepted, checks: checks.length, status: claims.tcb.status, refusal }));
+`;
+
+test("a packed library verifies in plain JavaScript, with nothing but its dependencies beside it", () => {
+  writeFileSync(join(project, "verify.js"), PLAIN_JAVASCRIPT);
+  const output = execFileSync(process.execPath, ["verify.js"], { cwd: project, encoding: "utf8" });
+  const answer: Record<string, unknown> = JSON.parse(output);
+  assert.deepEqual({ ...answer, checks: 0 }, { accepted: true, checks: 0, status: "UpToDate", refusal: "EVIDENCE_SIGNATURE" });
+});
+
+const CONSUMER = `
+import { appraise, type Claims, type CryptoProvider, EvidenceError, type ReferenceValues, verifyAsync, verifyEvidence } from "ENTRY";
+const references: ReferenceValues = { kinds: ["snp"], userData: "any", codeIdentities: "any" };
+const provider: Partial<CryptoProvider> = { isSigned: async ({ scheme }) => scheme.kind === "ecdsa" };
+export async function judge(bytes: Uint8Array): Promise<boolean> {
+  try {
+    const verify = (): Claims => verifyEvidence({ kind: "snp", bytes }, { now: new Date(), trustAnchors: {}, collateral: {} });
+    return appraise(await verifyAsync(verify, provider), references).accepted;
+  } catch (error) {
+    if (error instanceof EvidenceError) return error.reason === "debug";
+    throw error;
+  }
+}
+// @ts-expect-error a kind that does not exist
+export const wrong: ReferenceValues = { ...references, kinds: ["tarot"] };
+`;
+
+for (const { entry, types, lib } of [
+  { entry: "@vouchsafe/attestation", types: ["node"], lib: ["esnext"] },
+  { entry: "@vouchsafe/attestation/portable", types: [], lib: ["esnext", "dom"] },
+]) {
+  test(`a TypeScript program that imports ${entry} type-checks${types.length === 0 ? " without the types of Node" : ""}`, () => {
+    writeFileSync(join(project, "consumer.ts"), CONSUMER.replace("ENTRY", entry));
+    const typeRoots = [join(root, "node_modules/@types")];
+    const strict = {
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      skipLibCheck: false,
+      noEmit: true,
+      module: "nodenext",
+      target: "esnext",
+    };
+    writeFileSync(
+      join(project, "tsconfig.json"),
+      JSON.stringify({ compilerOptions: { ...strict, types, typeRoots, lib }, files: ["consumer.ts"] }),
+    );
+    execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "--project", project], { encoding: "utf8" });
+  });
+}
+
+test("a packed library bundles for browsers like its sources", async () => {
+  const { nodeGlobals, inputs } = await bundleForBrowser({ contents: 'export * from "@vouchsafe/attestation";', directory: project });
+  assert.deepEqual(nodeGlobals, []);
+  assert.ok(inputs.some((path) => path.endsWith("crypto/web-provider.js")));
+});
+
+test("the packed library holds no tests, no sources and no evidence factory", () => {
+  const listed = execFileSync("tar", ["-tzf", join(directory, "vouchsafe-attestation-0.1.0.tgz")], { encoding: "utf8" }).split("\n");
+  assert.deepEqual(
+    listed.filter((path) => /testing|\.test\.|(?<!\.d)\.ts$/.test(path)),
+    [],
+  );
+  for (const path of ["package/README.md", "package/LICENSE", "package/index.js", "package/index.d.ts"])
+    assert.ok(listed.includes(path), path);
+});
