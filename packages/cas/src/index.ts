@@ -7,6 +7,7 @@ export {
   verifyAuditLog,
 } from "./audit/verify-audit-log.ts";
 export { CasError, type CasErrorCode } from "./cas-error.ts";
+export { refusalReasons } from "./collateral/refusing-services.ts";
 export { type AvailabilityConfig, type ListenAddress, parseAvailabilityConfig, parseListenAddress } from "./config/availability-config.ts";
 export { type OwnerConfig, parseOwnerConfig } from "./config/owner-config.ts";
 export { type DevelopmentPlatform, openDevelopmentPlatform } from "./development/development-platform.ts";

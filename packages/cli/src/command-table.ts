@@ -1,6 +1,7 @@
 import { APPLY, GENSERVICE, MESH } from "./apply-spec.ts";
 import type { CommandSpec } from "./command-spec.ts";
 import { CAS_COMMANDS } from "./commands/cas/cas-spec.ts";
+import { COLLATERAL_COMMANDS } from "./commands/collateral/collateral-spec.ts";
 import { ENGINE_COMMANDS } from "./commands/engine/engine-spec.ts";
 import { EVIDENCE_COMMANDS } from "./commands/evidence/evidence-spec.ts";
 import { KUBERNETES_COMMANDS } from "./commands/kubernetes/kubernetes-spec.ts";
@@ -13,7 +14,7 @@ export const COMMAND_GROUPS: readonly { readonly title: string; readonly command
   { title: "run on this machine", commands: ENGINE_COMMANDS },
   { title: "policies and their CAS", commands: [...CAS_COMMANDS, ...SESSION_COMMANDS, ...SELF_COMMANDS] },
   { title: "run on a cluster", commands: KUBERNETES_COMMANDS },
-  { title: "evidence", commands: EVIDENCE_COMMANDS },
+  { title: "evidence", commands: [...EVIDENCE_COMMANDS, ...COLLATERAL_COMMANDS] },
   { title: "other", commands: [completionSpec()] },
 ];
 export const COMMANDS: readonly CommandSpec[] = [...COMMAND_GROUPS.flatMap(({ commands }) => commands), completeWordsSpec()];

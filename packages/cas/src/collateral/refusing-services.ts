@@ -1,5 +1,5 @@
 import { type Shortfall, snpShortfalls } from "@vouchsafe/attestation";
-import type { ForecastOutcome } from "@vouchsafe/collateral";
+import type { ForecastOutcome, PlatformForecast } from "@vouchsafe/collateral";
 import { type CasContext, committedValues } from "../cas-context.ts";
 import { appraisePlatform } from "../service/appraise-platform.ts";
 import { readServiceRules, type ServiceRules } from "../service/service-rules.ts";
@@ -14,7 +14,7 @@ export interface ServiceRefusal {
 
 /**
  * Which of the services that ran on a platform would refuse it once the newest collateral counts, by the rules of their present policies and
- * the same appraisal. Exceptions are judged on the day on which the platform falls.
+ * the same appraisal.
  */
 export async function refusingServices(
   context: CasContext,
@@ -25,21 +25,29 @@ export async function refusingServices(
   const refusals: ServiceRefusal[] = [];
   for (const service of services) {
     const rules = await findRules(context, service);
-    const reasons = rules === undefined ? [] : reasonsOf(outcome, rules);
+    const reasons = rules === undefined ? [] : refusalReasons(outcome.forecast, rules);
     if (reasons.length > 0) refusals.push({ service, reasons });
   }
   return refusals;
 }
 
-function reasonsOf(outcome: Extract<ForecastOutcome, { readonly forecast: unknown }>, rules: ServiceRules): readonly string[] {
-  const { platform, newest, fallsOn } = outcome.forecast;
-  if (rules.security.attestation.mode === "none") return [];
-  if (platform.kind !== "snp") {
-    return newest === undefined ? [] : appraisePlatform({ debug: false, tcb: newest.tcb }, rules.security.attestation, fallsOn).problems;
-  }
-  const minima = rules.variants.flatMap((variant) => (variant.kind === "ok" ? [variant.value.hardware?.minimumTcb ?? {}] : []));
-  const missing = minima.map((minimum) => snpShortfalls(platform, minimum));
-  return missing.length > 0 && missing.every(({ length }) => length > 0) ? (missing[0] ?? []).map(shortfallText) : [];
+/**
+ * Why a service would refuse the platform once the newest collateral counts; empty when it would not, or has nothing to do with its kind.
+ * Exceptions are judged on the day on which the platform falls.
+ */
+export function refusalReasons(
+  { platform, newest, fallsOn }: PlatformForecast,
+  { security, variants }: Pick<ServiceRules, "security" | "variants">,
+): readonly string[] {
+  const { attestation } = security;
+  if (attestation.mode === "none" || !attestation.evidence.includes(platform.kind)) return [];
+  if (platform.kind !== "snp")
+    return newest === undefined ? [] : appraisePlatform({ debug: false, tcb: newest.tcb }, attestation, fallsOn).problems;
+  const missing = variants.map((variant) =>
+    variant.kind === "ok" ? snpShortfalls(platform, variant.value.hardware?.minimumTcb ?? {}) : [],
+  );
+  const [first = []] = missing;
+  return missing.every(({ length }) => length > 0) ? first.map(shortfallText) : [];
 }
 
 const shortfallText = ({ component, found, needed }: Shortfall): string => `${component} is ${found}, the policy asks for ${needed}`;

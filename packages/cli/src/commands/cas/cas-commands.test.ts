@@ -6,6 +6,7 @@ import { type TestContext, test } from "node:test";
 import type { CommandSpec } from "../../command-spec.ts";
 import { parseOptions } from "../../parse-options.ts";
 import type { Shell } from "../../shell.ts";
+import { COLLATERAL_COMMANDS } from "../collateral/collateral-spec.ts";
 import { SESSION_COMMANDS } from "../session/session-spec.ts";
 import { CAS_COMMANDS } from "./cas-spec.ts";
 
@@ -35,7 +36,7 @@ function commandLine(t: TestContext): { readonly run: (...argv: string[]) => Pro
       outBytes: () => {},
       signal: new AbortController().signal,
     };
-    const all: readonly CommandSpec[] = [...CAS_COMMANDS, ...SESSION_COMMANDS];
+    const all: readonly CommandSpec[] = [...CAS_COMMANDS, ...SESSION_COMMANDS, ...COLLATERAL_COMMANDS];
     const spec = all.find(({ name }) => name === argv.slice(0, 2).join(" "));
     assert(spec !== undefined);
     const { minOperands = 0, maxOperands = 0 } = spec;
@@ -84,4 +85,18 @@ test("an embedded CAS is started, shown, used for sessions and stopped", async (
   assert.match(attested.out, /is trustworthy\nVersion of attested CAS: /, attested.notes);
   assert.equal((await run("cas", "stop")).code, 0);
   assert.equal((await run("cas", "status")).code, 1);
+});
+
+test("the owner asks the CAS for exceptions and for the forecast of the platforms that it has seen", async (t) => {
+  const { run, home } = commandLine(t);
+  assert.equal((await run("cas", "start")).code, 0);
+  const exception = '{tolerate: [outdated-tcb], until: 2020-01-31, because: "long over"}';
+  writeFileSync(join(home, "e.yml"), `version: "0.3"\nname: shop\nsecurity: {attestation: {exceptions: [${exception}]}}\n`);
+  assert.equal((await run("session", "create", join(home, "e.yml"))).code, 0);
+  const listed = await run("session", "exceptions", "shop");
+  assert.equal(listed.out, '2020-01-31T23:59:59Z  ended: outdated-tcb: "long over"');
+  assert.equal(listed.code, 3);
+  const forecast = await run("collateral", "forecast");
+  assert.equal(forecast.code, 0, forecast.notes);
+  assert.match(forecast.notes, /no platform with hardware evidence has been seen yet/);
 });

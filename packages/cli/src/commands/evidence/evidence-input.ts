@@ -1,6 +1,7 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import {
+  type Collateral,
   type Evidence,
   type EvidenceKind,
   type IntelCollateral,
@@ -9,6 +10,7 @@ import {
   VENDOR_TRUST_ANCHORS,
   type VerificationContext,
 } from "@vouchsafe/attestation";
+import { bundleFileSource, CollateralProvider, collateralFor, memoryFloors } from "@vouchsafe/collateral";
 import { CliError } from "../../cli-error.ts";
 import { givenValue, givenValues, hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import type { Shell } from "../../shell.ts";
@@ -35,15 +37,17 @@ export async function readEvidenceInput(options: ParsedOptions, shell: Shell): P
     });
   }
   const endorsements = new Map([...(recognised.endorsements ?? []), ...(await readEndorsements(options, shell))]);
-  const collateral = givenValue(options, "collateral");
-  const documents = collateral === undefined ? undefined : await readIntelCollateral(resolve(shell.directory, collateral));
   const context: VerificationContext = {
     now: readTime(givenValue(options, "at")),
     trustAnchors: { [kind]: await readAnchors(kind, options, shell) },
-    collateral: documents === undefined ? {} : { intel: () => documents },
+    collateral: {},
     ...(hasFlag(options, "signatures-only") ? { insecure: "signature-chain-only" as const } : {}),
   };
-  return { evidence: { kind, bytes: recognised.bytes, endorsements }, context };
+  const evidence = { kind, bytes: recognised.bytes, endorsements };
+  return {
+    evidence,
+    context: { ...context, collateral: await readCollateral(givenValue(options, "collateral"), evidence, context, shell) },
+  };
 }
 
 async function readAnchors(kind: EvidenceKind, options: ParsedOptions, shell: Shell): Promise<readonly Uint8Array[]> {
@@ -74,6 +78,25 @@ async function readEndorsements(options: ParsedOptions, shell: Shell): Promise<r
       return [name, first] as const;
     }),
   );
+}
+
+/** A directory of Intel's documents, or a bundle with those of every vendor. */
+async function readCollateral(
+  place: string | undefined,
+  evidence: Evidence,
+  context: VerificationContext,
+  shell: Shell,
+): Promise<Collateral> {
+  if (place === undefined) return {};
+  const path = resolve(shell.directory, place);
+  if ((await stat(path).catch(() => undefined))?.isFile() !== true) {
+    const documents = await readIntelCollateral(path);
+    return { intel: () => documents };
+  }
+  const { now, trustAnchors } = context;
+  const sources = [bundleFileSource(path)];
+  const provider = new CollateralProvider({ sources, anchors: trustAnchors, floors: memoryFloors(), now: () => now, random: Math.random });
+  return collateralFor(provider, evidence, { update: "standard", context });
 }
 
 async function readIntelCollateral(directory: string): Promise<IntelCollateral> {

@@ -1,5 +1,5 @@
 import type { CommandSpec } from "../../command-spec.ts";
-import { REFERENCE_OPTIONS, VERIFY_OPTIONS } from "./verify-options.ts";
+import { CORIM_OPTION, REFERENCE_OPTIONS, VERIFY_OPTIONS } from "./verify-options.ts";
 
 /** The sub-commands of `evidence`. */
 export const EVIDENCE_COMMANDS: readonly CommandSpec[] = [
@@ -24,12 +24,13 @@ export const EVIDENCE_COMMANDS: readonly CommandSpec[] = [
     operands: "FILE|-",
     minOperands: 1,
     maxOperands: 1,
-    options: VERIFY_OPTIONS,
+    options: [CORIM_OPTION, ...VERIFY_OPTIONS],
     examples: [
       "evidence verify report.bin --with endorsement-key=vcek.der --with signer=ask.pem",
       "evidence verify quote.bin --collateral collateral/ --at 2026-08-20T00:00:00Z --json",
+      "evidence verify quote.bin --collateral collateral.json --reference build.corim",
     ],
-    notes: "Exits 3 when the evidence proves nothing.",
+    notes: "Exits 3 when the evidence proves nothing, or matches none of the reference values.",
     load: async () => (await import("./verify-evidence.ts")).verifyFile,
   },
   {

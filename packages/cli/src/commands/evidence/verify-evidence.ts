@@ -3,19 +3,24 @@ import { hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
 import { readEvidenceInput } from "./evidence-input.ts";
 import { linesOf } from "./inspect.ts";
+import { matchLines, matchReferences, readReferences } from "./match-references.ts";
 
 /** `evidence verify FILE`: says what the evidence proves. Exits 3 when it proves nothing; whether a policy accepts it is another question. */
 export async function verifyFile(options: ParsedOptions, shell: Shell): Promise<number> {
   try {
     const { evidence, context } = await readEvidenceInput(options, shell);
     const claims = verifyEvidence(evidence, context);
-    if (hasFlag(options, "json")) shell.out(JSON.stringify({ verified: true, claims: describeClaims(claims) }));
-    else {
+    const references = await readReferences(options, shell);
+    const match = references === undefined ? undefined : matchReferences(claims, references);
+    if (hasFlag(options, "json")) {
+      shell.out(JSON.stringify({ verified: true, claims: describeClaims(claims), ...(match === undefined ? {} : { references: match }) }));
+    } else {
       shell.out(`verified: ${claims.kind} evidence${claims.debug ? ", DEBUG" : ""}, at ${context.now.toISOString()}`);
       for (const line of linesOf(describeClaims(claims), "")) shell.out(line);
+      if (match !== undefined) for (const line of matchLines(match)) shell.out(line);
     }
     warn(claims, shell);
-    return ExitCode.ok;
+    return match === undefined || match.matched.length > 0 ? ExitCode.ok : ExitCode.refused;
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error;
     const { code, reason, message, remedy } = error;

@@ -17,8 +17,9 @@ export const VERIFY_OPTIONS: readonly OptionSpec[] = [
   { long: "with", value: "NAME=FILE", isRepeatable: true, summary: "an endorsement, e.g. endorsement-key=vcek.der or signer=ask.pem" },
   {
     long: "collateral",
-    value: "DIR",
-    summary: "Intel's documents: tcb-info.json, qe-identity.json, tcb-signing-chain.pem, pck-crl.der, root-ca-crl.der",
+    value: "FILE|DIR",
+    summary:
+      "a bundle made by collateral bundle, or a directory with tcb-info.json, qe-identity.json, tcb-signing-chain.pem, pck-crl.der, root-ca-crl.der",
   },
   { long: "at", value: "TIME", summary: "verify as of this time (default: now)" },
   {
@@ -30,6 +31,14 @@ export const VERIFY_OPTIONS: readonly OptionSpec[] = [
 ];
 
 const KINDS = ["sgx", "tdx", "snp", "nitro", "tpm", "node", "simulated"];
+
+/** Reference values for `verify`. */
+export const CORIM_OPTION: OptionSpec = {
+  long: "reference",
+  value: "FILE",
+  isRepeatable: true,
+  summary: "reference values as CoRIM: the evidence has to match one of them; who made the file has to be known",
+};
 
 /** What `explain` compares the claims with, beside the options of `verify`. */
 export const REFERENCE_OPTIONS: readonly OptionSpec[] = [

@@ -64,5 +64,18 @@ export const SESSION_COMMANDS: readonly CommandSpec[] = [
     redirectsOutput: true,
     load: async () => (await import("./session-read.ts")).sessionList,
   },
+  {
+    name: "session exceptions",
+    summary: "Lists what a session accepts for a time: weaknesses and advisories of platforms, until when and why.",
+    operands: "SESSION",
+    completes: "session",
+    minOperands: 1,
+    maxOperands: 1,
+    options: [...CAS_OPTIONS, ...OUTPUT_OPTIONS],
+    examples: ["session exceptions shop", "session exceptions shop --json"],
+    notes: "Exits 3 when one has ended or ends within 14 days.",
+    redirectsOutput: true,
+    load: async () => (await import("./session-exceptions.ts")).sessionExceptions,
+  },
   ...GOVERNANCE_COMMANDS,
 ];
