@@ -1,6 +1,6 @@
 import { EvidenceError } from "../core/errors.ts";
 import { JsonObject } from "./json-object.ts";
-import { type IsvTcbLevel, readIsvLevels } from "./tcb-info.ts";
+import { type IsvTcbLevel, QE_STATUSES, readIsvLevels } from "./tcb-info.ts";
 
 /** What a quoting enclave of Intel must look like (PCS API v4, Enclave Identity version 2). */
 export interface QeIdentity {
@@ -44,7 +44,7 @@ export function readQeIdentity(value: unknown): QeIdentity {
     attributesMask: identity.hex("attributesMask", 16),
     mrSigner: identity.hex("mrsigner", 32),
     isvProdId: identity.integer("isvprodid"),
-    levels: readIsvLevels(identity, "tcbLevels"),
+    levels: readIsvLevels(identity, "tcbLevels", QE_STATUSES),
   } as const;
   identity.finish();
   return read;

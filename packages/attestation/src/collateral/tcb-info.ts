@@ -59,6 +59,9 @@ const STATUSES = [
   "OutOfDateConfigurationNeeded",
   "Revoked",
 ] as const satisfies readonly KnownTcbStatus[];
+/** Software has no configuration of the machine to be wrong: fewer words are said of it, and others are not understood. */
+const MODULE_STATUSES: readonly KnownTcbStatus[] = ["UpToDate", "OutOfDate", "Revoked"];
+export const QE_STATUSES: readonly KnownTcbStatus[] = [...MODULE_STATUSES, "ConfigurationNeeded", "OutOfDateConfigurationNeeded"];
 const COMPONENTS = 16;
 const LEVELS_MAX = 256;
 const ADVISORIES_MAX = 256;
@@ -101,22 +104,22 @@ export function readTcbInfo(value: unknown): TcbInfo {
 }
 
 /** Members that every TCB level has. */
-export function readLevel(level: JsonObject): TcbLevel {
+export function readLevel(level: JsonObject, statuses: readonly KnownTcbStatus[] = STATUSES): TcbLevel {
   return {
-    status: level.word("tcbStatus", STATUSES),
+    status: level.word("tcbStatus", statuses),
     date: level.date("tcbDate"),
     advisories: level.has("advisoryIDs") ? level.list("advisoryIDs", ADVISORIES_MAX, readAdvisory) : [],
   };
 }
 
 /** Levels that name one SVN, highest first. */
-export function readIsvLevels(owner: JsonObject, name: string): readonly IsvTcbLevel[] {
+export function readIsvLevels(owner: JsonObject, name: string, statuses: readonly KnownTcbStatus[]): readonly IsvTcbLevel[] {
   const levels = owner.list(name, LEVELS_MAX, (value, where) => {
     const level = new JsonObject(value, where, malformed);
     const tcb = level.object("tcb");
     const isvSvn = tcb.integer("isvsvn");
     tcb.finish();
-    const read = { isvSvn, ...readLevel(level) };
+    const read = { isvSvn, ...readLevel(level, statuses) };
     level.finish();
     return read;
   });
@@ -143,7 +146,11 @@ const readModuleIdentity = (module: JsonObject): TdxModuleIdentity => ({
 
 function readVersionedModule(value: unknown, where: string): VersionedTdxModule {
   const module = new JsonObject(value, where, malformed);
-  const read = { id: module.text("id", 16).toUpperCase(), ...readModuleIdentity(module), levels: readIsvLevels(module, "tcbLevels") };
+  const read = {
+    id: module.text("id", 16).toUpperCase(),
+    ...readModuleIdentity(module),
+    levels: readIsvLevels(module, "tcbLevels", MODULE_STATUSES),
+  };
   module.finish();
   return read;
 }

@@ -19,6 +19,16 @@ const references: ReferenceValues = { kinds: ["snp"], userData: claims.userData,
 const failing = (changedClaims: Partial<Claims>, changed: Partial<ReferenceValues> = {}) =>
   appraise({ ...claims, ...changedClaims }, { ...references, ...changed }).checks.filter(({ outcome }) => outcome === "failed");
 
+test("hazard A12: a guest that is less protected than it could be is refused unless that is tolerated by name", () => {
+  const weaknesses = ["SEPT_VE_DISABLE is off: the host can inject exceptions"];
+  const [failed] = failing({ weaknesses });
+  assert.deepEqual([failed?.name, failed?.found], ["configuration", weaknesses[0]]);
+  assert.deepEqual(failing({ weaknesses: [] }), []);
+  assert.equal(failing({ weaknesses }, { toleratedTcbStatuses: ["OutOfDate"] }).length, 1);
+  const tolerated = appraise({ ...claims, weaknesses }, { ...references, toleratedTcbStatuses: ["ConfigurationNeeded"] });
+  assert.deepEqual([tolerated.accepted, tolerated.checks.at(-1)?.outcome], [true, "tolerated"]);
+});
+
 test("claims that meet every reference value are accepted", () => {
   const all: ReferenceValues = {
     ...references,

@@ -56,6 +56,7 @@ export function appraise(claims: Claims, references: ReferenceValues): Attestati
     checkDebug(claims, references),
     checkStatus(claims, references),
     checkAdvisories(claims, references),
+    ...(claims.weaknesses === undefined ? [] : [checkWeaknesses(claims.weaknesses, references)]),
     ...(references.platforms === undefined ? [] : [checkListed("platform", claims.platformId, references.platforms)]),
     ...Object.entries(references.details ?? {}).map(([name, values]) => checkDetail(claims, name, values)),
     ...Object.entries(references.minima ?? {}).map(([name, minimum]) => checkMinimum(claims, name, minimum)),
@@ -158,6 +159,15 @@ function checkAdvisories({ tcb }: Claims, { ignoredAdvisories = [] }: ReferenceV
   const expected = ignoredAdvisories.length === 0 ? "none" : `none but ${ignoredAdvisories.join(", ")}`;
   if (open.length === 0 && tcb.advisories.length > 0) return { name: "advisories", outcome: "tolerated", expected, found };
   return check("advisories", open.length === 0, expected, found, `Update the platform, or ignore ${open.join(", ")}.`);
+}
+
+/** Whoever accepts a platform that needs another configuration accepts a guest that does. */
+function checkWeaknesses(weaknesses: readonly string[], { toleratedTcbStatuses = [] }: ReferenceValues): AppraisalCheck {
+  const [name, found] = ["configuration", weaknesses.join("; ") || "nothing weak"];
+  if (weaknesses.length > 0 && toleratedTcbStatuses.includes("ConfigurationNeeded")) {
+    return { name, outcome: "tolerated", expected: "nothing weak, or tolerated", found };
+  }
+  return check(name, weaknesses.length === 0, "nothing weak", found, "Start the guest without it, or tolerate ConfigurationNeeded.");
 }
 
 function checkDetail({ details, kind }: Claims, name: string, accepted: readonly ClaimValue[]): AppraisalCheck {

@@ -43,6 +43,8 @@ export interface Claims {
   readonly launchMeasurement: Uint8Array;
   readonly signer?: SignerClaim;
   readonly debug: boolean;
+  /** How the workload is set up to be less protected than it could be, in words; nobody accepts that unless told to. Absent: in no known way. */
+  readonly weaknesses?: readonly string[];
   /** Names the machine or node, so that a policy can list it. */
   readonly platformId: string;
   readonly tcb: TcbClaim;

@@ -258,6 +258,30 @@ test("a TCB signing chain that does not link is told as that of the collateral",
   }
 });
 
+test("hazard A12: what makes a TD less protected is told, whatever else the bits say nothing about", () => {
+  const weaknessesWith = (edit: (body: Buffer) => void, bodyType: 2 | 3 = 2) =>
+    verify({ tee: "tdx", version: 5, bodyType, body: edit }).weaknesses?.join();
+  assert.equal(
+    weaknessesWith(() => undefined),
+    "",
+  );
+  assert.match(weaknessesWith((body) => body.fill(0, 123, 124)) ?? "", /^SEPT_VE_DISABLE is off/);
+  assert.match(weaknessesWith((body) => body.fill(0x30, 123, 124)) ?? "", /^MIGRATABLE is on/);
+  for (const [at, bit] of [
+    [120, 0x10],
+    [122, 0x01],
+    [124, 0x01],
+    [127, 0x40],
+  ] as const) {
+    assert.match(weaknessesWith((body) => void body.writeUInt8((body[at] ?? 0) | bit, at)) ?? "", /no known meaning/);
+  }
+  assert.equal(
+    weaknessesWith((body) => body.fill(0xd8, 123, 124).fill(0x80, 127, 128)),
+    "",
+  );
+  assert.match(weaknessesWith((body) => body.fill(1, 647, 648), 3) ?? "", /^a service TD is bound/);
+});
+
 test("hazard A16: evidence of one kind given as another is refused", () => {
   const sgx = mintIntel();
   const tdx = mintIntel({ tee: "tdx" });
@@ -290,9 +314,30 @@ test("a TD that outlived a module update is told that a relaunch would bring it 
   const status = ({ tcb, details }: Claims) => [tcb.status, details["relaunchAdvised"]];
   assert.deepEqual(status(claims(3, 5)), ["OutOfDate", true]);
   assert.deepEqual(status(claims(3, 3)), ["OutOfDate", false]);
-  assert.deepEqual(status(claims(3, 2)), ["OutOfDate", false]);
   assert.deepEqual(status(claims(5, 5)), ["UpToDate", false]);
   assert.equal(verify({ tee: "tdx" }).details["relaunchAdvised"], undefined);
+});
+
+test("hazard A12: the module that runs now must be known to Intel too, not only the one at launch", () => {
+  const now = (svn: number, version: number, tcbInfo: (document: JsonDocument) => void = () => undefined) =>
+    verify({ tee: "tdx", version: 5, bodyType: 3, body: (body) => Buffer.from([svn, version, 5]).copy(body, 584), tcbInfo });
+  const revoked = (document: JsonDocument) => {
+    const [module] = document["tdxModuleIdentities"] as JsonDocument[];
+    Object.assign(levelsOf(module ?? {})[1] ?? {}, { tcbStatus: "Revoked" });
+  };
+  assert.throws(() => now(2, 1), { reason: "tcb-unsupported" });
+  assert.throws(() => now(5, 9), { reason: "tdx-module-mismatch" });
+  assert.throws(() => now(4, 1, revoked), { reason: "tcb-revoked" });
+  assert.equal(now(6, 1, revoked).tcb.status, "UpToDate");
+});
+
+test("hazard A4: words that Intel does not say of a quoting enclave or a module are not understood", () => {
+  const say = (status: string) => (document: JsonDocument) => void Object.assign(levelsOf(document)[0] ?? {}, { tcbStatus: status });
+  const inModule = (status: string) => (document: JsonDocument) => (document["tdxModuleIdentities"] as JsonDocument[]).forEach(say(status));
+  assert.throws(() => verify({ qeIdentity: say("SWHardeningNeeded") }), { reason: "parse-error" });
+  assert.equal(verify({ qeIdentity: say("ConfigurationNeeded") }).tcb.status, "ConfigurationNeeded");
+  assert.throws(() => verify({ tee: "tdx", tcbInfo: inModule("ConfigurationNeeded") }), { reason: "parse-error" });
+  assert.equal(verify({ tee: "tdx", tcbInfo: inModule("OutOfDate") }).tcb.status, "OutOfDate");
 });
 
 test("hazard A9: debug attributes are claims that a policy sees", () => {

@@ -29,7 +29,15 @@ const RTMRS = 4;
 
 /** Bits of ATTRIBUTES (Intel TDX Module ABI, TD attributes). */
 const DEBUG = 1n << 0n;
+const SERVTD_EXT = 1n << 17n;
+const LASS = 1n << 27n;
 const SEPT_VE_DISABLE = 1n << 28n;
+const MIGRATABLE = 1n << 29n;
+const PKS = 1n << 30n;
+const KEY_LOCKER = 1n << 31n;
+const PERFMON = 1n << 63n;
+/** Bits that say nothing against a TD, or something that is judged on its own. */
+const JUDGED = DEBUG | SERVTD_EXT | LASS | SEPT_VE_DISABLE | MIGRATABLE | PKS | KEY_LOCKER | PERFMON;
 
 /** Reads exactly one of the two lengths. A `TypeError` for another length: the format around it has checked that. */
 export function parseTdReport(bytes: Uint8Array): TdReport {
@@ -62,3 +70,15 @@ export const isDebugTd = (report: TdReport): boolean => (attributesOf(report) & 
 
 /** Whether the host cannot raise #VE in the TD by taking pages away: every production guest sets it. */
 export const hasSeptVeDisabled = (report: TdReport): boolean => (attributesOf(report) & SEPT_VE_DISABLE) !== 0n;
+
+/** What makes a TD less protected than one of its own needs to be; debug mode is told on its own. Bits without a known meaning count. */
+export function findTdWeaknesses(report: TdReport): readonly string[] {
+  const attributes = attributesOf(report);
+  const unknown = attributes & ~JUDGED;
+  return [
+    ...(hasSeptVeDisabled(report) ? [] : ["SEPT_VE_DISABLE is off: the host can inject exceptions"]),
+    ...((attributes & MIGRATABLE) === 0n ? [] : ["MIGRATABLE is on: a service TD can move it to another machine"]),
+    ...(unknown === 0n ? [] : [`attribute bits 0x${unknown.toString(16)} have no known meaning here`]),
+    ...(report.mrServiceTd?.some((octet) => octet !== 0) === true ? ["a service TD is bound to it"] : []),
+  ];
+}

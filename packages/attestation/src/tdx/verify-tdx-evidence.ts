@@ -10,7 +10,7 @@ import { intelPlatform } from "../platform/describe-platform.ts";
 import { assertUsable, converge } from "../sgx/platform-tcb.ts";
 import { type VerifiedQuote, verifyQuoteCollateral, verifyQuoteSignatures } from "../sgx/verify-quote.ts";
 import { findCollateral, PCK_CHAIN } from "../sgx/verify-sgx-evidence.ts";
-import { hasSeptVeDisabled, isDebugTd, type TdReport } from "./td-report.ts";
+import { findTdWeaknesses, hasSeptVeDisabled, isDebugTd, type TdReport } from "./td-report.ts";
 import { findTdxModuleLevel, findTdxPlatformLevel } from "./tdx-tcb.ts";
 
 /**
@@ -39,6 +39,7 @@ export function verifyTdxEvidence({ bytes, endorsements }: Evidence, given: Veri
     codeIdentity: codeIdentity("tdx", launchMeasurement, workload),
     launchMeasurement,
     debug: isDebugTd(report),
+    weaknesses: findTdWeaknesses(report),
     platformId: platform.id,
     platform,
     tcb,
@@ -67,17 +68,14 @@ function detailsOf(report: TdReport): Claims["details"] {
   };
 }
 
-/** For a TD of TDX 1.5 that is out of date: whether the module that runs now, after an update, would no longer be. */
+/**
+ * What a TD of TDX 1.5 says about the module that runs now, after an update that the TD lived through. It must be one that Intel's documents
+ * know and have not revoked, as for the module at launch. For a TD that is out of date: whether, launched again, it would no longer be.
+ */
 function relaunchOf(verified: VerifiedQuote, report: TdReport, { status }: TcbClaim): Claims["details"] {
   if (report.teeTcbSvn2 === undefined) return {};
-  if (!status.startsWith("OutOfDate")) return { relaunchAdvised: false };
-  try {
-    const relaunched = appraiseTcb(verified, { ...report, teeTcbSvn: report.teeTcbSvn2 });
-    return { relaunchAdvised: !relaunched.status.startsWith("OutOfDate") };
-  } catch (error) {
-    if (error instanceof EvidenceError) return { relaunchAdvised: false }; // no level fits the module that runs now
-    throw error;
-  }
+  const now = appraiseTcb(verified, { ...report, teeTcbSvn: report.teeTcbSvn2 });
+  return { relaunchAdvised: status.startsWith("OutOfDate") && !now.status.startsWith("OutOfDate") };
 }
 
 function appraiseTcb({ collateral, qeLevel, pck }: VerifiedQuote, report: TdReport): Claims["tcb"] {

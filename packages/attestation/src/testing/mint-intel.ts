@@ -3,7 +3,7 @@ import type { IntelCollateral } from "../collateral/intel-documents.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { encodePckMembers, SGX_EXTENSION } from "../sgx/encode-pck-extension.ts";
 import { encodeQuote, encodeQuoteHeader } from "../sgx/encode-quote.ts";
-import { sequence } from "../x509/der-writer.ts";
+import { sequence, tlv } from "../x509/der-writer.ts";
 import { certificatePem, issueCertificate, issueRevocationList } from "../x509/issue-certificate.ts";
 
 /** Everything about minted SGX and TDX evidence that a test may want to be wrong. Left out: a platform that is up to date. */
@@ -72,6 +72,10 @@ const COMPONENTS = [5, 5, 2, 2, 3, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0];
 const QE_SIGNER = Buffer.alloc(32, 0x8c);
 const QE_ATTRIBUTES = Buffer.from("11000000000000000000000000000000", "hex");
 
+/** Where Intel's certificates say their CRL is; nobody fetches it. */
+const CRL_ADDRESS = tlv(0x86, Buffer.from("https://crl.example/list.der"));
+const DISTRIBUTION_POINTS = sequence(sequence(tlv(0xa0, tlv(0xa0, CRL_ADDRESS))));
+
 const newKey = () => generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
 /** Made once: what varies between tests is what the keys sign. */
 const keys = { root: newKey(), pckCa: newKey(), pck: newKey(), tcbSigning: newKey(), attestation: newKey() };
@@ -119,8 +123,9 @@ function issue(
   serial: bigint,
   isCa: boolean,
   [notBefore, notAfter]: Validity = YEARS,
-  extensions: Parameters<typeof issueCertificate>[0]["extensions"] = [],
+  added: Parameters<typeof issueCertificate>[0]["extensions"] = [],
 ): Uint8Array {
+  const extensions = [{ oid: "2.5.29.31", critical: false, value: DISTRIBUTION_POINTS }, ...added];
   return issueCertificate({ subject, issuer, publicKey: createPublicKey(key), issuerKey, serial, notBefore, notAfter, isCa, extensions });
 }
 
@@ -248,6 +253,7 @@ function sgxReport(mrSigner: Buffer, flags: number, isvProdId: number, isvSvn: n
 function tdReport(type: 2 | 3): Buffer {
   const report = Buffer.alloc(type === 2 ? 584 : 648);
   Buffer.from([5, 1, 5]).copy(report, 0);
+  if (type === 3) Buffer.from([5, 1, 5]).copy(report, 584);
   report[123] = 0x10; // SEPT_VE_DISABLE
   report.fill(0x3d, 136, 184);
   report.fill(0x44, 520, 584);

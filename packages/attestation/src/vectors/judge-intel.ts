@@ -95,7 +95,7 @@ function findPolicyFault(vectorCase: VectorCase, claims: Claims, isDebugAllowed:
   if (typeof reportData === "string" && reportData !== claims.userData.toHex()) return "report-data-mismatch";
   // Where only the signatures are established, attributes are not judged: Azure's paravisor lets its guests run without SEPT_VE_DISABLE.
   const isJudged = vectorCase.expected["collateral"] !== "none" && !isDebugAllowed;
-  return isJudged && claims.details["septVeDisabled"] === false ? "td-attributes" : undefined;
+  return isJudged && (claims.weaknesses ?? []).length > 0 ? "td-attributes" : undefined;
 }
 
 const hex = (bytes: Uint8Array): string => bytes.toHex();

@@ -69,6 +69,14 @@ test("SL-89 an exception counts only where it is needed, together with what the 
   assert.deepEqual(appraisePlatform(state("OutOfDate"), rules({ exceptions: [one, { ...one }] }), now).exceptions.length, 2);
 });
 
+test("hazard A12: a guest that lets its host in is refused, unless insecure-configuration is tolerated", () => {
+  const weak = { ...state("UpToDate"), weaknesses: ["MIGRATABLE is on"] };
+  assert.match(appraisePlatform(weak, rules(), now).problems.join(), /MIGRATABLE is on.*tolerate: insecure-configuration/);
+  assert.equal(appraisePlatform(weak, rules({ tolerate: ["outdated-tcb", "debug-mode"] }), now).problems.length, 1);
+  assert.deepEqual(appraisePlatform(weak, rules({ tolerate: ["insecure-configuration"] }), now).problems, []);
+  assert.deepEqual(appraisePlatform({ ...weak, weaknesses: [] }, rules(), now).problems, []);
+});
+
 test("debug, revoked and unknown platforms are admitted by no exception", () => {
   const all = rules({ exceptions: [exception({ tolerate: [...PLATFORM_WEAKNESSES] })] });
   for (const each of [state("UpToDate", [], true), state("Revoked"), state("Unknown")]) {

@@ -24,7 +24,7 @@ const COVERED: Readonly<Record<string, Tolerable>> = {
 export type PlatformTolerance = Pick<PlatformRules<never>, "tolerate" | "ignoreAdvisories" | "exceptions">;
 
 /** What is judged: the platform's state, wherever it is known from. */
-export type PlatformState = Pick<Claims, "debug" | "tcb">;
+export type PlatformState = Pick<Claims, "debug" | "tcb" | "weaknesses">;
 
 export interface PlatformAppraisal {
   /** Why the platform is refused, each with what would admit it; empty when it is accepted. */
@@ -79,10 +79,14 @@ function withExceptions(rules: PlatformTolerance, exceptions: readonly PlatformE
   };
 }
 
-function judge({ debug, tcb }: PlatformState, rules: PlatformTolerance): Judgement {
+function judge({ debug, tcb, weaknesses = [] }: PlatformState, rules: PlatformTolerance): Judgement {
   const problems: string[] = [];
   const tolerated = new Set<string>(rules.tolerate);
   if (debug && !tolerated.has("debug-mode")) problems.push("the program runs in debug mode; tolerate: debug-mode would admit it");
+  if (weaknesses.length > 0 && !tolerated.has("insecure-configuration"))
+    problems.push(
+      `the guest is less protected than it could be (${weaknesses.join("; ")}); tolerate: insecure-configuration would admit it`,
+    );
   const { status, advisories } = tcb;
   const needed = NEEDED[status];
   if (needed === "never") problems.push(`the platform's status is ${status}, which no session can tolerate`);
