@@ -1,15 +1,12 @@
 /**
  * The launcher's program, bundled into every image. As process 1 of a container it attests and supervises; with `--become-program` it is the
- * process that turns into the program; with `--probe` it answers whether the program was attested and started.
+ * process that turns into the program.
  */
-import { existsSync } from "node:fs";
 import { becomeProgram } from "./become-program.ts";
-import { READY_FILE } from "./ready-file.ts";
 
 /** No `await` at the top level: the bundle is a CommonJS script, which Node compiles once and lazily. */
 async function main([, , mode, ...rest]: readonly string[]): Promise<void> {
   if (mode === "--become-program") becomeProgram();
-  if (mode === "--probe") process.exit(existsSync(process.env["VOUCHSAFE_READY_FILE"] ?? READY_FILE) ? 0 : 1);
   // Only process 1 needs the network, the protocol and its schemas.
   const { supervise } = await import("./supervise.ts");
   const hostArguments = [process.argv0, ...(mode === undefined ? [] : [mode, ...rest])];

@@ -127,16 +127,16 @@ spec:
         periodSeconds: 2
         failureThreshold: 3
       {{- else if eq .Values.readiness.mode "launcher" }}
-      {{- /* Asked often until the program runs, rarely afterwards: each question starts a process. The launcher itself gives up sooner. */}}
+      {{- /* The launcher makes this file when the program was attested and started. Asked often until then, rarely afterwards: each question starts a process. */}}
       startupProbe:
         exec:
-          command: ["/vouchsafe/bin/launcher", "--probe"]
+          command: ["/usr/bin/test", "-e", "/run/vouchsafe/ready"]
         periodSeconds: 2
         timeoutSeconds: 10
         failureThreshold: 150
       readinessProbe:
         exec:
-          command: ["/vouchsafe/bin/launcher", "--probe"]
+          command: ["/usr/bin/test", "-e", "/run/vouchsafe/ready"]
         periodSeconds: 15
         timeoutSeconds: 10
         failureThreshold: 2
