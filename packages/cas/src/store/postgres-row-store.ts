@@ -58,6 +58,7 @@ export async function openPostgresRowStore({ connection, schema = "cas" }: Postg
   return new SqlRowStore(db, {
     description: `postgresql schema ${schema}`,
     isReadOnly: false,
+    rowsPerStatement: [500],
     copyTo: () => Promise.reject(new CasError("STORE_FAILED", "snapshots of PostgreSQL are made with its own tools")),
     close: () => holder.end(),
   });

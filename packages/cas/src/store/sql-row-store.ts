@@ -23,14 +23,14 @@ export interface SqlTables {
 export interface SqlBackend {
   readonly description: string;
   readonly isReadOnly: boolean;
+  /** How many rows one statement may insert, the largest first. Few sizes mean few statements to prepare; one size alone, few trips over a network. */
+  readonly rowsPerStatement: readonly number[];
   copyTo(path: string): Promise<void>;
   /** After the pool is gone: lock, file. */
   close(): Promise<void>;
 }
 
 const SCAN_ROWS = 500;
-/** Rows in one statement: keeps the number of parameters far below every limit. */
-const ROWS_PER_STATEMENT = 500;
 
 /** The tables, on any database. Types are the smallest set that SQLite and PostgreSQL both understand, apart from bytes. */
 export async function createTables(db: Kysely<SqlTables>, bytesType: "blob" | "bytea"): Promise<void> {
@@ -110,7 +110,7 @@ export class SqlRowStore implements RowStore {
             .executeTakeFirstOrThrow();
           if (numUpdatedRows !== 1n) throw new CasError("STORE_LOCKED", "another CAS has changed the database meanwhile");
         }
-        for (const rows of chunks(puts)) {
+        for (const rows of chunks(puts, this.#backend.rowsPerStatement)) {
           await tx
             .insertInto("record")
             .values(rows.map(recordRow))
@@ -122,7 +122,7 @@ export class SqlRowStore implements RowStore {
             .execute();
         }
         for (const { kind, id } of deletes) await tx.deleteFrom("record").where("kind", "=", kind).where("id", "=", id).execute();
-        for (const rows of chunks(log)) {
+        for (const rows of chunks(log, this.#backend.rowsPerStatement)) {
           await tx
             .insertInto("log")
             .values(rows.map(({ index, entry }) => ({ position: index, entry })))
@@ -158,6 +158,11 @@ function recordRow({ kind, id, version, sealed }: SealedRow): RecordTable {
   return { kind, id, version, sealed: Buffer.from(sealed.buffer, sealed.byteOffset, sealed.length) };
 }
 
-function* chunks<T>(items: readonly T[]): Iterable<readonly T[]> {
-  for (let at = 0; at < items.length; at += ROWS_PER_STATEMENT) yield items.slice(at, at + ROWS_PER_STATEMENT);
+function* chunks<T>(items: readonly T[], sizes: readonly number[]): Iterable<readonly T[]> {
+  for (let at = 0; at < items.length; ) {
+    const left = items.length - at;
+    const size = sizes.find((each) => each <= left) ?? left;
+    yield items.slice(at, at + size);
+    at += size;
+  }
 }

@@ -43,6 +43,7 @@ export async function openSqliteRowStore(path: string): Promise<RowStore> {
   return new SqlRowStore(db, {
     description: `sqlite ${path}`,
     isReadOnly,
+    rowsPerStatement: [64, 8, 1],
     copyTo: async (target) => {
       opened.prepare("VACUUM INTO ?").run(target);
     },
