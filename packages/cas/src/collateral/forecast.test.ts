@@ -87,7 +87,7 @@ test("the owner sees when each platform falls out of date, what it lacks, and wh
   assert.equal((await cas.client(owner).collateralForecast()).platforms[0]?.daysLeft, 36, "platforms are remembered");
 });
 
-test("SL-89 whoever may read a session sees its exceptions and how long they last", async (t) => {
+test("SL-89 an upload warns of exceptions that end, and whoever may read the session sees how long each lasts", async (t) => {
   const cas = await startTestCas(t, { now: () => mintedNow });
   const reader = createTestClient();
   const exceptions = [
@@ -95,7 +95,14 @@ test("SL-89 whoever may read a session sees its exceptions and how long they las
     '{tolerate: [hyperthreading], until: 2026-06-20, because: "ends soon"}',
     '{ignore_advisories: [INTEL-SA-00615], until: 2027-06-20, because: "later"}',
   ];
-  await cas.client(reader).uploadSession(policy("shop", `, exceptions: [${exceptions.join(", ")}]`));
+  const { warnings } = await cas.client(reader).uploadSession(policy("shop", `, exceptions: [${exceptions.join(", ")}]`));
+  assert.deepEqual(
+    warnings.map(({ rule, path, message }) => [rule, path, message]),
+    [
+      ["SL-89", "security.attestation.exceptions", "the exception until 2026-06-01T23:59:59Z has ended: over"],
+      ["SL-89", "security.attestation.exceptions", "the exception until 2026-06-20T23:59:59Z ends in 5 days: ends soon"],
+    ],
+  );
   const listed = await cas.client(reader).sessionExceptions("shop");
   assert.deepEqual(
     listed.exceptions.map(({ because, state, daysLeft }) => [because, state, daysLeft]),

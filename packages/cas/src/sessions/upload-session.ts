@@ -7,6 +7,7 @@ import { patchByRoles } from "../governance/patch-session.ts";
 import { type PendingProposal, propose } from "../governance/propose.ts";
 import { resolveSecrets } from "../values/resolve-secrets.ts";
 import { type CheckedDocument, type CheckedUpload, checkDocument, withCreator } from "./check-document.ts";
+import { exceptionWarnings } from "./exception-warnings.ts";
 import { makeValues } from "./make-values.ts";
 import { isRootSealed, ROOT_NAME, readRoot, sealRoot } from "./root-session.ts";
 import { currentKey, type SessionVersion, type Uploader, valuesKey } from "./session-records.ts";
@@ -41,6 +42,7 @@ export async function uploadSession(context: CasContext, text: string, uploader:
   );
   const warnings = [
     ...upload.warnings.map(({ rule, path, line, column, message }) => ({ rule, path, line, column, message })),
+    ...exceptionWarnings(document, context.now()),
     ...(await importWarnings(context, document)),
   ];
   return { hash, name: document.name, isNew, warnings, ...(proposal === undefined ? {} : { proposal }) };

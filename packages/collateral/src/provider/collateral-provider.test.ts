@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { FMSPC, type JsonDocument, type MintedIntel, mintedNow, mintIntel } from "../../../attestation/src/testing/mint-intel.ts";
 import { DiskCache } from "../cache/disk-cache.ts";
+import { CollateralError } from "../collateral-error.ts";
 import type { CollateralRequest } from "../collateral-request.ts";
 import { intelSource } from "../sources/intel-source.ts";
 import { type CollateralServer, startCollateralServer } from "../testing/collateral-server.ts";
@@ -278,6 +279,30 @@ test("the cache on disk serves a restart, and is verified again: a changed file 
   writeFileSync(`${path}.x.new`, "half of a document");
   await offline();
   assert.deepEqual(readdirSync(directory), [file]);
+});
+
+test("a cache that cannot be written costs no service; a date of fetching that cannot be true is corrected", async (t) => {
+  const server = await startCollateralServer(t);
+  server.serveIntel(minted);
+  const events: string[] = [];
+  const full = {
+    read: async () => undefined,
+    write: async () => {
+      throw new CollateralError("COLLATERAL_CACHE", "no space left");
+    },
+  };
+  const provider = providerOf([server], { store: full, onEvent: ({ outcome }) => events.push(outcome) });
+  assert.equal((await provider.get(TCB)).evaluationNumber, 20);
+  assert.deepEqual(events, ["fetched", "not-kept"]);
+  const { body, chain } = await provider.get(TCB);
+  for (const fetchedAt of [new Date("2099-01-01"), new Date(0)]) {
+    const stored = { request: TCB, body, chain, fetchedAt, source: "file" };
+    const offline = new CollateralProvider({ ...offlineOptions(), store: { ...full, read: async () => stored } });
+    const { fetchedAt: told, issuedAt } = await offline.get(TCB);
+    assert.ok(told <= mintedNow && told >= issuedAt);
+    const [{ refreshAt } = { refreshAt: undefined }] = offline.status();
+    assert.ok(refreshAt !== undefined && refreshAt < later(1.1));
+  }
 });
 
 function offlineOptions(): ProviderOptions {

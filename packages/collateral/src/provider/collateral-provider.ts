@@ -26,7 +26,7 @@ export interface ProviderOptions {
 
 /** What happened to a request for a document: for logs and metrics. */
 export interface CollateralEvent {
-  readonly outcome: "fetched" | "absent" | "unreachable" | "refused";
+  readonly outcome: "fetched" | "absent" | "unreachable" | "refused" | "not-kept";
   readonly source: string;
   readonly key: string;
   readonly message: string | undefined;
@@ -236,8 +236,18 @@ export class CollateralProvider {
     const chain = answer.chain ?? (request.kind === "vcek" ? await this.#amdChain(request.product) : undefined);
     const admitted = await this.#admit(entry, { request, body, chain, fetchedAt, source: source.name });
     this.#tell("fetched", source.name, entry);
-    await this.#options.store?.write(requestKey(request), admitted);
+    await this.#keep(entry, admitted);
     return admitted;
+  }
+
+  /** A cache that cannot be written (full disk) costs a question after the next start, no service today. */
+  async #keep(entry: Entry, document: VerifiedDocument): Promise<void> {
+    try {
+      await this.#options.store?.write(requestKey(entry.request), document);
+    } catch (error) {
+      if (!(error instanceof CollateralError)) throw error;
+      this.#tell("not-kept", "store", entry, error);
+    }
   }
 
   async #amdChain(product: "Milan" | "Genoa" | "Turin"): Promise<Uint8Array> {
@@ -247,7 +257,11 @@ export class CollateralProvider {
   /** Verifies, compares with what was seen before, keeps. Throws CollateralError COLLATERAL_REFUSED. */
   async #admit(entry: Entry, document: CollateralDocument): Promise<VerifiedDocument> {
     const { anchors, now, floors, refreshIntervalMs = DAY_MS, random } = this.#options;
-    const verified = verifyDocument(document, { anchors, now: now(), cache: this.#cache });
+    const at = now();
+    const { issuedAt, ...rest } = verifyDocument(document, { anchors, now: at, cache: this.#cache });
+    // When it was fetched is the word of a file or a stranger: never before it was made, never later than now.
+    const fetchedAt = new Date(Math.min(at.getTime(), Math.max(issuedAt.getTime(), rest.fetchedAt.getTime())));
+    const verified: VerifiedDocument = { ...rest, issuedAt, fetchedAt };
     const problem = this.#problemOf(verified);
     if (problem !== undefined) throw problem;
     if (entry.document !== undefined && verified.issuedAt < entry.document.issuedAt) {
