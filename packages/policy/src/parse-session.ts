@@ -34,10 +34,10 @@ export interface ParsedSession {
 /** Text to session: YAML, aliases, template variables, structure and types, references; an error stops before the next step (SL-6). Never throws on input. */
 export function parseSession(text: string, { file = "<session>", variables, name }: ParseOptions = {}): ParsedSession {
   const { source, root: read, reporter } = readYaml(text, { file, allowedTags: ["!cas", "!akv"] });
-  if (read === undefined) return { session: undefined, diagnostics: reporter.diagnostics(false), document: undefined };
+  if (read === undefined) return { session: undefined, diagnostics: reporter.diagnostics(false, languageWords()), document: undefined };
   const failed = (root: YamlNode, structureKnown: boolean): ParsedSession => ({
     session: undefined,
-    diagnostics: reporter.diagnostics(structureKnown),
+    diagnostics: reporter.diagnostics(structureKnown, languageWords()),
     document: { source, root },
   });
   const root = variables === undefined ? read : substituteVariables(read, variables, reporter);
@@ -45,6 +45,23 @@ export function parseSession(text: string, { file = "<session>", variables, name
   const session = readDocument(root, name, reporter);
   if (session === undefined) return failed(root, true);
   return { session, diagnostics: reporter.diagnostics(true), document: { source, root } };
+}
+
+let words: ReadonlySet<string> | undefined;
+
+/** Every key that the language defines. */
+function languageWords(): ReadonlySet<string> {
+  words ??= new Set(keysOf(sessionDocument.schema()));
+  return words;
+}
+
+function keysOf(schema: unknown): string[] {
+  if (Array.isArray(schema)) return schema.flatMap(keysOf);
+  if (typeof schema !== "object" || schema === null) return [];
+  return Object.entries(schema).flatMap(([name, value]) => [
+    ...(name === "properties" && typeof value === "object" && value !== null ? Object.keys(value) : []),
+    ...keysOf(value),
+  ]);
 }
 
 function readDocument(root: YamlNode, name: string | undefined, reporter: Reporter): Session | undefined {

@@ -58,8 +58,11 @@ export class Reporter {
     this.#secretRanges.push(range);
   }
 
-  /** In source order, at most fifty (SL-4). `structureKnown` is false when parsing broke off, then lines that look secret are hidden too. */
-  diagnostics(structureKnown: boolean): Diagnostic[] {
+  /**
+   * In source order, at most fifty (SL-4). `structureKnown` is false when parsing broke off: then lines that look secret are hidden too, and with
+   * `words` (the keys of the language) every line whose key is none of them, for a damaged key may be that of a secret.
+   */
+  diagnostics(structureKnown: boolean, words?: ReadonlySet<string>): Diagnostic[] {
     if (this.#findings.length === 0) return [];
     const hiddenLines = this.#secretRanges.map(
       ({ start, end }) => [this.source.position(start).line, this.source.position(Math.max(start, end - 1)).line] as const,
@@ -67,7 +70,7 @@ export class Reporter {
     const isHidden = ({ path, line }: { readonly path: string; readonly line: number }) =>
       hiddenLines.some(([first, last]) => first <= line && line <= last) ||
       // Under `secrets` a misspelt key may hold the value.
-      (!structureKnown && (path.startsWith("secrets") || this.#looksSecret(line)));
+      (!structureKnown && (path.startsWith("secrets") || this.#looksSecret(line, words)));
     return this.#findings
       .toSorted((a, b) => a.range.start - b.range.start)
       .slice(0, MAX_DIAGNOSTICS)
@@ -92,12 +95,15 @@ export class Reporter {
   }
 
   /** The line, or the nearest line above that opens a key, names something that holds secrets. */
-  #looksSecret(line: number): boolean {
+  #looksSecret(line: number, words: ReadonlySet<string> | undefined): boolean {
     for (let at = line; at >= 1; at -= 1) {
       if (line - at > MAX_LINES_ABOVE) return true;
       const text = this.source.line(at);
       if (SENSITIVE_KEY.test(text)) return true;
-      if (/^\s*(- )*["']?[\w@.-]+["']?\s*:/.test(text)) return false;
+      const key = /^\s*(?:- )*[[{]?\s*(["']?)([\w@.-]+)\1\s*:/.exec(text)?.[2];
+      if (key !== undefined) return words?.has(key) === false;
+      // A key with a wrong escape or a lost quote: whose value stands there is not known.
+      if (at === line && /["'\\]/.test(text)) return true;
     }
     return false;
   }

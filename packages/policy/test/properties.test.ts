@@ -68,6 +68,14 @@ function survive(source: string): void {
   assert(!printed.includes(CANARY), printed);
 }
 
+for (const [what, source] of [
+  ["a wrong escape in its key", `secrets:\n  - {name: s, kind: ascii,\n     "va\\lue": "${CANARY}"}`],
+  ["a lost quote of its key", `{"secrets": [{"name": "s",\n value": "${CANARY}"`],
+  ["a line break in its key", `secrets:\n  - name: s\n    kind: ascii\n    va\nlue: ${CANARY}`],
+] as const) {
+  test(`SL-5: a secret is not shown where ${what} breaks the document`, () => survive(source));
+}
+
 const piece = fc.constantFrom(
   "a",
   "name: t\n",
