@@ -181,6 +181,7 @@ async function openDatabase(
     return { database, freshness: new Freshness(database, anchor) };
   } finally {
     databaseKey.fill(0);
+    provider.forget();
   }
 }
 

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hash, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { z } from "zod";
 import { CasError } from "../cas-error.ts";
@@ -14,11 +14,14 @@ export interface SealingProvider {
   readonly platformId: string;
   /** 32 bytes; never stored by the caller. */
   readonly platformKey: Uint8Array;
+  /** Overwrites the key: called once the database is open (hazard D9). */
+  forget(): void;
 }
 
 const KEY_BYTES = 32;
 const SALT_BYTES = 32;
 const TAG_BYTES = 16;
+const HEX_DIGITS = Buffer.from("0123456789abcdef");
 const Hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
 const KeyStoreFile = z.strictObject({
   format: z.literal(1),
@@ -30,15 +33,42 @@ const KeyStoreFile = z.strictObject({
 
 /** Reads the platform key, or makes one (mode 0600) on first use. Throws KEY_STORE. */
 export function openPlatformKeyFile(path: string): SealingProvider {
-  if (!existsSync(path)) writeDurably(path, `${randomBytes(KEY_BYTES).toString("hex")}\n`);
-  const text = readFileSync(path, "utf8").trim();
-  if (!/^[0-9a-f]{64}$/.test(text)) {
+  if (!existsSync(path)) makeHexKey(path);
+  const platformKey = readHexKey(path);
+  if (platformKey === undefined) {
     throw new CasError("KEY_STORE", `the platform key ${path} is not 64 hex digits`, {
       remedy: "Restore the file; without it the database is lost.",
     });
   }
-  const platformKey = Uint8Array.fromHex(text);
-  return { kind: "file", platformId: hash("sha256", Buffer.concat([Buffer.from("vouchsafe/platform/1\0"), platformKey])), platformKey };
+  const platformId = createHash("sha256").update("vouchsafe/platform/1\0").update(platformKey).digest("hex");
+  return { kind: "file", platformId, platformKey, forget: () => platformKey.fill(0) };
+}
+
+function makeHexKey(path: string): void {
+  const key = randomBytes(KEY_BYTES);
+  const digits = Buffer.alloc(KEY_BYTES * 2 + 1, "\n");
+  for (const [at, byte] of key.entries()) digits.set([HEX_DIGITS[byte >> 4] ?? 0, HEX_DIGITS[byte & 15] ?? 0], at * 2);
+  writeDurably(path, digits);
+  key.fill(0);
+  digits.fill(0);
+}
+
+/** Decodes the digits byte by byte: a text of them could not be overwritten afterwards. */
+function readHexKey(path: string): Uint8Array | undefined {
+  const digits = readFileSync(path);
+  try {
+    const key = new Uint8Array(new ArrayBuffer(KEY_BYTES)); // with a buffer of its own: what lies in V8's heap is copied about by the collector
+    const end = digits.findLastIndex((byte) => byte > 0x20) + 1;
+    if (end !== KEY_BYTES * 2) return undefined;
+    for (let at = 0; at < end; at += 1) {
+      const digit = HEX_DIGITS.indexOf(digits[at] ?? 0);
+      if (digit < 0) return undefined;
+      key[at >> 1] = ((key[at >> 1] ?? 0) << 4) | digit;
+    }
+    return key;
+  } finally {
+    digits.fill(0);
+  }
 }
 
 /** `<database path without extension>.key-store` (C-1). */
@@ -66,8 +96,10 @@ export function openKeyStore(databasePath: string | undefined, path: string, pro
   if (hasKeyStore) return unseal(path, provider);
   const key = randomBytes(KEY_BYTES);
   const salt = randomBytes(SALT_BYTES);
-  const cipher = createCipheriv("aes-256-gcm", sealingKey(provider, salt), Buffer.alloc(12)).setAAD(associatedData(provider));
+  const sealingKeyBytes = sealingKey(provider, salt);
+  const cipher = createCipheriv("aes-256-gcm", sealingKeyBytes, Buffer.alloc(12)).setAAD(associatedData(provider));
   const sealed = Buffer.concat([cipher.update(key), cipher.final(), cipher.getAuthTag()]);
+  sealingKeyBytes.fill(0);
   const file = {
     format: 1,
     sealing: provider.kind,
@@ -100,10 +132,15 @@ function unseal(path: string, provider: SealingProvider): Uint8Array {
   const key = sealingKey(provider, Buffer.from(salt, "hex"));
   const decipher = createDecipheriv("aes-256-gcm", key, Buffer.alloc(12), { authTagLength: TAG_BYTES }).setAAD(associatedData(provider));
   decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
+  const opened = decipher.update(bytes.subarray(0, -TAG_BYTES)); // a stream cipher: all of it, `final` adds nothing but the verdict
   try {
-    return Buffer.concat([decipher.update(bytes.subarray(0, -TAG_BYTES)), decipher.final()]);
+    decipher.final();
+    return opened;
   } catch {
+    opened.fill(0);
     throw damaged("was changed"); // the cipher's own error says nothing more
+  } finally {
+    key.fill(0);
   }
 }
 
