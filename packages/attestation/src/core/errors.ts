@@ -1,3 +1,5 @@
+import { REMEDIES } from "./remedies.ts";
+
 /** A failure whose cause lies outside this program: bad Evidence, a peer that is wrong. Anything else thrown is a bug. */
 export abstract class OperationalError<Code extends string = string> extends Error {
   readonly code: Code;
@@ -11,6 +13,8 @@ export abstract class OperationalError<Code extends string = string> extends Err
   }
 }
 
+const GENERAL_REASONS = { EVIDENCE_MALFORMED: "parse-error", EVIDENCE_SIGNATURE: "bad-signature", EVIDENCE_STALE: "stale" } as const;
+
 /**
  * MALFORMED: not Evidence at all. SIGNATURE, STALE: proves nothing. What a policy refuses is an Attestation Result, not an error (C-50).
  * `reason` names the failed check more finely than the code does, for example `bad-chain` or `cert-expired`.
@@ -22,8 +26,9 @@ export class EvidenceError extends OperationalError<"EVIDENCE_MALFORMED" | "EVID
     message: string,
     options: { reason?: string; remedy?: string; cause?: unknown } = {},
   ) {
-    super(code, message, options);
-    this.reason =
-      options.reason ?? { EVIDENCE_MALFORMED: "parse-error", EVIDENCE_SIGNATURE: "bad-signature", EVIDENCE_STALE: "stale" }[code];
+    const reason = options.reason ?? GENERAL_REASONS[code];
+    const remedy = options.remedy ?? REMEDIES[reason];
+    super(code, message, { cause: options.cause, ...(remedy === undefined ? {} : { remedy }) });
+    this.reason = reason;
   }
 }

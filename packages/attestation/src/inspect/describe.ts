@@ -6,9 +6,14 @@ import { isDataMeasured, replayPcrs, replayRtmrs } from "../eventlog/replay.ts";
 import { parseNitroDocument } from "../nitro/nitro-document.ts";
 import { parseNodeStatement } from "../node/node-statement.ts";
 import { parseQuote } from "../sgx/quote.ts";
+import { isDebugEnclave } from "../sgx/sgx-report.ts";
 import { parseSnpReport, snpProduct, snpSigningKey, splitSnpPolicy, splitSnpTcb } from "../snp/snp-report.ts";
+import { isDebugTd } from "../tdx/td-report.ts";
 import { parseTpmQuote } from "../tpm/tpm-quote.ts";
+import { describeChain, describePckChain } from "./describe-certificates.ts";
 import { type Recognised, recogniseEvidence } from "./recognise.ts";
+
+const PCK_CHAIN_PEM = 5;
 
 /** A value for display: bytes as hex, integers beyond 2^53 as text. */
 export type Described = string | number | boolean | null | readonly Described[] | { readonly [name: string]: Described };
@@ -35,15 +40,14 @@ export function inspectEvidence(file: Uint8Array): Description {
 function fieldsOf(format: Recognised["format"], bytes: Uint8Array): unknown {
   switch (format) {
     case "sgx":
-    case "tdx": {
-      const { signedBytes: _signed, qeReportBytes: _report, ...quote } = parseQuote(bytes);
-      return quote;
-    }
+    case "tdx":
+      return quoteFields(bytes);
     case "snp":
       return snpFields(bytes);
     case "nitro": {
       const { cose: _cose, certificate, caBundle, ...document } = parseNitroDocument(bytes);
-      return { ...document, certificateBytes: certificate.length, caBundleCertificates: caBundle.length };
+      const chain = describeChain([certificate, ...caBundle.toReversed()]); // the bundle begins with the root
+      return { ...document, ...(chain === undefined ? { certificate, caBundle } : { certificates: chain }) };
     }
     case "tpm":
       return parseTpmQuote(bytes);
@@ -68,6 +72,19 @@ function fieldsOf(format: Recognised["format"], bytes: Uint8Array): unknown {
     default:
       return format satisfies never;
   }
+}
+
+/** The chain in a quote is shown by its certificates: as bytes nobody could read it. */
+function quoteFields(bytes: Uint8Array): unknown {
+  const { signedBytes: _signed, qeReportBytes: _report, certificationData, body, ...quote } = parseQuote(bytes);
+  const { type, data } = certificationData;
+  const chain = type === PCK_CHAIN_PEM ? describePckChain(data) : undefined;
+  return {
+    ...quote,
+    debug: body.kind === "SgxEnclave" ? isDebugEnclave(body.report) : isDebugTd(body.report),
+    body,
+    certificationData: chain === undefined ? certificationData : { type, bytes: data.length, ...chain },
+  };
 }
 
 function snpFields(bytes: Uint8Array): unknown {

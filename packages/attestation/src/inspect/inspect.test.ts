@@ -8,6 +8,8 @@ import { encodeEvidence } from "../core/evidence.ts";
 import { createNodeStatement } from "../node/create-node-statement.ts";
 import { NODE_AGENT_MEASUREMENT } from "../node/node-statement.ts";
 import { eventLogBytes } from "../testing/mint-event-log.ts";
+import { mintIntel } from "../testing/mint-intel.ts";
+import { mintNitro } from "../testing/mint-nitro.ts";
 import { mintSnp } from "../testing/mint-snp.ts";
 import { octetString } from "../x509/der-writer.ts";
 import { certificatePem, issueCertificate } from "../x509/issue-certificate.ts";
@@ -71,6 +73,31 @@ test("a certificate without evidence, or with tagged evidence that is none, is r
     assert.throws(() => inspectEvidence(certificateWith(TCG, value)), EvidenceError);
   }
   assert.throws(() => inspectEvidence(certificateWith("1.2.3.4", report)), EvidenceError);
+});
+
+test("the certificates inside a quote are shown by name and validity, with the platform that they certify", () => {
+  const { fields } = inspectEvidence(mintIntel({ tee: "tdx" }).quote);
+  const text = JSON.stringify(fields);
+  assert.match(
+    text,
+    /"subject":"CN=Intel SGX PCK Certificate","issuer":"CN=Intel SGX PCK Platform CA","serial":"3","validFrom":"2026-01-01T/,
+  );
+  assert.match(text, /"platform":\{"authority":"platform","fmspc":"00906ed50000"/);
+  assert.match(text, /"debug":false/);
+  assert.doesNotMatch(text, /2d2d2d2d2d424547494e/); // -----BEGIN
+});
+
+test("a quote whose chain cannot be read shows its bytes, and says nothing about a platform", () => {
+  const { quote } = mintIntel({ pckMembers: () => [] });
+  const at = Buffer.from(quote).indexOf("-----BEGIN");
+  const broken = Uint8Array.from(quote).fill(0x21, at, at + 5);
+  for (const bytes of [quote, broken]) {
+    assert.match(JSON.stringify(inspectEvidence(bytes).fields), /"certificationData":\{"type":5,"data":"/);
+  }
+});
+
+test("the certificates of a Nitro document are shown by name", () => {
+  assert.match(JSON.stringify(inspectEvidence(mintNitro()).fields), /"subject":"CN=enclave.test","issuer":"CN=region.test"/);
 });
 
 test("node statements and event logs are recognised", () => {

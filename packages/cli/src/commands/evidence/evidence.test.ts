@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { codeIdentity, createNodeStatement, encodeEvidence, NODE_AGENT_MEASUREMENT } from "@vouchsafe/attestation";
+import { linesOf } from "./inspect.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "vouchsafe-evidence-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -79,6 +80,31 @@ test("evidence explain says of every check what was expected, found, and would m
   assert.match(accepted.out, /accepted\n$/);
   const stale = await run("explain", "node.json", "--root", "agent.pem", "--accept", "node");
   assert.match(stale.out, /refused: the evidence proves nothing \(EVIDENCE_STALE, stale\)/);
+});
+
+test("the options that evidence explain names are those that make it accept", async () => {
+  const file = ["explain", ...verified.slice(1)];
+  const refused = await run(
+    ...file,
+    "--accept",
+    "snp",
+    "--code-identity",
+    "00".repeat(32),
+    "--fact",
+    "service=other",
+    "--platform",
+    "none",
+  );
+  const options = [...refused.out.matchAll(/options: {2}(.*)/g)].flatMap(([, text = ""]) => text.split(" "));
+  assert.equal(options.length, 8, refused.out);
+  const accepted = await run(...file, ...options);
+  assert.equal(accepted.status, 0, accepted.out);
+  const { checks } = JSON.parse((await run(...file, "--accept", "snp", "--json")).out);
+  assert.equal(checks.find(({ name }: { name: string }) => name === "evidence kind").options, "--accept node");
+});
+
+test("evidence inspect prints numbers of a list side by side", () => {
+  assert.deepEqual(linesOf({ svns: [1, 2, 3], names: ["a"], none: [] }, ""), ["  svns: 1 2 3", "  names.0: a"]);
 });
 
 test("evidence check-vectors counts, prints one line for each deviation, and exits 1", async (context) => {

@@ -33,10 +33,15 @@ export async function explain(options: ParsedOptions, shell: Shell): Promise<num
     return ExitCode.refused;
   }
   const result = appraise(claims, readReferences(options));
-  if (isJson) shell.out(JSON.stringify({ ...result, ear: earSubmodule(claims, result, "command line") }));
-  else {
+  if (isJson) {
+    const checks = result.checks.map((check) => ({
+      ...check,
+      ...(check.outcome === "failed" ? { options: findOptions(check, claims) } : {}),
+    }));
+    shell.out(JSON.stringify({ ...result, checks, ear: earSubmodule(claims, result, "command line") }));
+  } else {
     shell.out(`verified: ${claims.kind} evidence, signatures, certificates and dates hold at ${context.now.toISOString()}`);
-    for (const line of result.checks.flatMap(linesOfCheck)) shell.out(line);
+    for (const line of result.checks.flatMap((check) => linesOfCheck(check, claims))) shell.out(line);
     shell.out(
       result.accepted
         ? "accepted"
@@ -46,7 +51,9 @@ export async function explain(options: ParsedOptions, shell: Shell): Promise<num
   return result.accepted ? ExitCode.ok : ExitCode.refused;
 }
 
-function linesOfCheck({ name, outcome, expected, found, remedy }: AppraisalCheck): readonly string[] {
+function linesOfCheck(check: AppraisalCheck, claims: Claims): readonly string[] {
+  const { name, outcome, expected, found, remedy } = check;
+  const options = findOptions(check, claims);
   const marks = { passed: "ok       ", "passed-any": "any      ", tolerated: "tolerated", failed: "FAILED   " } as const;
   if (outcome !== "failed") return [`${marks[outcome]} ${name}: ${found}`];
   return [
@@ -54,7 +61,28 @@ function linesOfCheck({ name, outcome, expected, found, remedy }: AppraisalCheck
     `            expected: ${expected}`,
     `            found:    ${found}`,
     `            to pass:  ${remedy ?? ""}`,
+    ...(options === undefined ? [] : [`            options:  ${options}`]),
   ];
+}
+
+/** Options of this command that would accept what was found; undefined where none may (a revoked platform, other user data). */
+function findOptions({ name }: AppraisalCheck, { kind, codeIdentity, platformId, tcb, details }: Claims): string | undefined {
+  switch (name) {
+    case "evidence kind":
+      return `--accept ${kind}`;
+    case "code identity":
+      return `--code-identity ${codeIdentity}`;
+    case "platform":
+      return `--platform ${platformId}`;
+    case "debug":
+      return "--allow-debug";
+    case "TCB status":
+      return tcb.status === "Revoked" || tcb.status === "Unknown" ? undefined : `--tolerate ${tcb.status}`;
+    case "advisories":
+      return tcb.advisories.map((advisory) => `--ignore-advisory ${advisory}`).join(" ");
+    default:
+      return Object.hasOwn(details, name) ? `--fact ${name}=${String(details[name])}` : undefined;
+  }
 }
 
 /** Expectations from the command line. What is not given is not expected, except that some code must be: nothing admits nothing. */

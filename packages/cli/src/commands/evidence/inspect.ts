@@ -17,8 +17,9 @@ export async function inspect(options: ParsedOptions, shell: Shell): Promise<num
   return ExitCode.ok;
 }
 
-/** One line for each leaf, its path first. Control characters are shown as escapes. */
+/** One line for each leaf, its path first, and for a list of numbers. Control characters are shown as escapes. */
 export function linesOf(value: Described, path: string): readonly string[] {
+  if (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "number")) return [`  ${path}: ${value.join(" ")}`];
   if (typeof value !== "object" || value === null) return [`  ${path}: ${typeof value === "string" ? escaped(value) : String(value)}`];
   const entries = Array.isArray(value) ? value.map((item, index) => [String(index), item] as const) : Object.entries(value);
   return entries.flatMap(([name, item]) => linesOf(item, path === "" ? name : `${path}.${name}`));

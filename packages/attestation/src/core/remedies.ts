@@ -1,0 +1,51 @@
+const OTHER_EVIDENCE = "Attest again: this evidence was changed, cut, or put together from several.";
+const FRESH_COLLATERAL = "Fetch the vendor's current collateral and verify again.";
+const RIGHT_COLLATERAL = "Give the collateral that was published for this platform.";
+const KNOWN_FORM = "Give evidence whole and unchanged, as the hardware or its library wrote it.";
+const SUPPORTED = "Use a version, algorithm and platform that the README of the evidence library lists.";
+
+/** What would make Evidence pass, by the reason of its refusal, where the code that refuses has nothing better to say. */
+export const REMEDIES: Readonly<Record<string, string>> = {
+  "parse-error": KNOWN_FORM,
+  "trailing-data": KNOWN_FORM,
+  "not-tpm-generated": "Quote with a restricted key: only what a TPM made itself begins with TPM_GENERATED_VALUE.",
+  "not-a-quote": "Send the answer of TPM2_Quote, not of another attestation command.",
+  "unsupported-version": SUPPORTED,
+  "unsupported-tee": SUPPORTED,
+  "unsupported-algorithm": SUPPORTED,
+  "unsupported-qe-vendor": SUPPORTED,
+  "unsupported-certification-data": "Let the quoting library use a PCK certificate from a provisioning cache.",
+  "unsupported-collateral-version": "Fetch collateral of version 4 of the vendor's interface.",
+  "weak-algorithm": "Quote the SHA-256 bank and sign with SHA-256.",
+  "bad-signature": OTHER_EVIDENCE,
+  "bad-qe-signature": OTHER_EVIDENCE,
+  "qe-binding-mismatch": OTHER_EVIDENCE,
+  "event-digest-mismatch": OTHER_EVIDENCE,
+  "eventlog-mismatch": "Send the log of the same boot as the quote, with all its events.",
+  "pcr-mismatch": "Send the values of exactly the PCRs that were quoted, read together with the quote.",
+  "runtime-data-mismatch": "Send the data that were measured, unchanged, with evidence made after they were.",
+  "nonce-mismatch": "Attest again over the nonce of this exchange.",
+  stale: "Attest again, and let a time service set the clocks of both sides.",
+  "bad-chain": "Send the certificates that the vendor issued for this key, unchanged and complete.",
+  "untrusted-root": "Add the root to the trust anchors if you trust whoever holds its key.",
+  "cert-expired": "Get a new certificate from the vendor, or verify as of a time at which this one was valid.",
+  "cert-not-yet-valid": "Set the clock, or verify as of a time at which the certificate is valid.",
+  "cert-revoked": "Use another platform: the vendor has withdrawn its trust in this one.",
+  "crl-expired": FRESH_COLLATERAL,
+  "crl-bad-signature": FRESH_COLLATERAL,
+  "crl-mismatch": RIGHT_COLLATERAL,
+  "collateral-missing": RIGHT_COLLATERAL,
+  "collateral-expired": FRESH_COLLATERAL,
+  "collateral-not-yet-valid": "Set the clock, or verify as of a time after the document was issued.",
+  "collateral-bad-signature": FRESH_COLLATERAL,
+  "collateral-bad-chain": FRESH_COLLATERAL,
+  "collateral-mismatch": RIGHT_COLLATERAL,
+  "tcb-unsupported": "Update the machine's firmware and microcode, or use a platform that the vendor supports.",
+  "tcb-revoked": "Update the machine's firmware and microcode: the vendor distrusts this level.",
+  "tcb-mismatch": "Fetch the endorsement key's certificate for the security versions that the report names.",
+  "chip-id-mismatch": "Fetch the endorsement key's certificate of the chip that the report names.",
+  "qe-identity-mismatch": "Use the vendor's own quoting enclave, and its current identity document.",
+  "qe-tcb-unsupported": "Update the quoting enclave, which comes with the platform software.",
+  "tdx-module-mismatch": "Update the TDX module to one that the vendor signed and lists.",
+  policy: "Use a key or guest with the properties that the message names.",
+};
