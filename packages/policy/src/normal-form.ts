@@ -60,7 +60,7 @@ export function normaliseSession(
     volumes: listForm(session.volumes, volumeForm),
     images: listForm(session.images, imageForm),
     access_policy: placeholderOr(session.accessPolicy, accessPolicyForm),
-    security: placeholderOr(session.security, securityForm),
+    security: placeholderOr(session.security, (section) => securityForm(section)),
     update_proposals: session.updateProposals && {
       enabled: session.updateProposals.enabled,
       expires: session.updateProposals.expiresSeconds,
@@ -168,7 +168,7 @@ function serviceForm(service: Service): Form {
     fspf_tag: fileSystem?.tag,
     fspf_update_policy: fileSystem?.updatePolicy === "no_rollback_protection" ? fileSystem.updatePolicy : undefined,
     one_time_password_shared_secret: service.oneTimePasswordSecret && text(service.oneTimePasswordSecret),
-    security: service.security && (placeholderOr(service.security, securityForm) ?? {}),
+    security: service.security && (placeholderOr(service.security, serviceSecurityForm) ?? {}),
     max_activations: service.maxActivations,
     max_running: service.maxRunning,
   });
@@ -211,8 +211,11 @@ function signerForm(signer: SignerFactor): Form {
   });
 }
 
-export function securityForm(security: Security): Form | undefined {
-  const attestation = placeholderOr(security.attestation, platformRulesForm);
+export const serviceSecurityForm = (security: Security): Form | undefined => securityForm(security, []);
+
+/** `defaultEvidence`: the kinds that need not be written. */
+export function securityForm(security: Security, defaultEvidence: PlatformRules["evidence"] = DEFAULT_EVIDENCE_KINDS): Form | undefined {
+  const attestation = placeholderOr(security.attestation, (rules) => platformRulesForm(rules, defaultEvidence));
   return nonEmpty(
     form({
       singleton_enclaves: security.singletonEnclaves === false ? undefined : scalar(security.singletonEnclaves),
@@ -225,8 +228,8 @@ export function securityForm(security: Security): Form | undefined {
 const exceptionForm = ({ tolerate, ignoreAdvisories, until, because }: PlatformException): Form =>
   form({ tolerate: listForm(tolerate, text), ignore_advisories: listForm(ignoreAdvisories, text), until, because });
 
-function platformRulesForm(rules: PlatformRules): Form | undefined {
-  const evidenceIsDefault = JSON.stringify(rules.evidence) === JSON.stringify(DEFAULT_EVIDENCE_KINDS);
+function platformRulesForm(rules: PlatformRules, defaultEvidence: PlatformRules["evidence"]): Form | undefined {
+  const evidenceIsDefault = JSON.stringify(rules.evidence) === JSON.stringify(defaultEvidence);
   const { ignoreAdvisories } = rules;
   const advisories =
     typeof ignoreAdvisories === "string"

@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 /** Sections whose placeholders are replaced at delivery or when access is decided (SL-77, SL-114, SL-182). */
 import { accessPolicy, accessRuleReader, readEntryText } from "./language/access.ts";
 import { attestation, platforms } from "./language/attestation.ts";
-import { DEFAULT_SECURITY, otpSecret, security } from "./language/security.ts";
-import { accessEntryForm, securityForm, variantForm } from "./normal-form.ts";
+import { otpSecret, security, serviceSecurity } from "./language/security.ts";
+import { accessEntryForm, securityForm, serviceSecurityForm, variantForm } from "./normal-form.ts";
 import { isPlaceholder } from "./normal-parts.ts";
 import { Context, type Reader } from "./reader.ts";
 import { Reporter } from "./reporter.ts";
@@ -109,21 +109,34 @@ export function resolvePlatforms(service: Service, lookup: SectionLookup): Resol
   return resolved.kind === "ok" ? { kind: "ok", value: resolved.value as readonly string[] } : resolved;
 }
 
-function resolveSection(section: Security | Placeholder, lookup: SectionLookup): Resolved<Security<never>> {
-  const json = isPlaceholder(section) ? section.text : securityForm(section);
-  if (json === undefined) return { kind: "ok", value: DEFAULT_SECURITY };
-  const resolved = resolveJson(json, security, lookup);
+function resolveSection(
+  section: Security | Placeholder,
+  lookup: SectionLookup,
+  { form, reader }: { readonly form: (section: Security) => JsonValue | undefined; readonly reader: Reader<Security> },
+): Resolved<Security<never>> {
+  const json = isPlaceholder(section) ? section.text : (form(section) ?? {});
+  const resolved = resolveJson(json, reader, lookup);
   // No placeholder is left: resolveJson refuses values that hold one.
   return resolved.kind === "ok" ? { kind: "ok", value: resolved.value as Security<never> } : resolved;
 }
 
 /** The security section that holds for a service: the session's, made stricter by the service's own (or replaced, if the session lets services relax it). */
 export function resolveSecurity(session: Session, service: Service, lookup: SectionLookup): Resolved<Security<never>> {
-  const general = resolveSection(session.security, lookup);
+  const general = resolveSection(session.security, lookup, { form: (section) => securityForm(section), reader: security });
   if (general.kind === "unresolved" || service.security === undefined) return general;
-  const own = resolveSection(service.security, lookup);
+  const own = resolveSection(service.security, lookup, { form: serviceSecurityForm, reader: serviceSecurity });
   if (own.kind === "unresolved") return own;
-  return { kind: "ok", value: general.value.attestation.servicesMayRelax ? own.value : stricter(general.value, own.value) };
+  return {
+    kind: "ok",
+    value: general.value.attestation.servicesMayRelax ? relaxed(general.value, own.value) : stricter(general.value, own.value),
+  };
+}
+
+/** What the service says, with the evidence kinds of the session where it names none. */
+function relaxed(general: Security<never>, own: Security<never>): Security<never> {
+  return own.attestation.evidence.length > 0
+    ? own
+    : { ...own, attestation: { ...own.attestation, evidence: general.attestation.evidence } };
 }
 
 function stricter(general: Security<never>, own: Security<never>): Security<never> {
@@ -145,7 +158,7 @@ function stricterRules(general: PlatformRules<never>, own: PlatformRules<never>)
     exceptions: general.exceptions.filter((exception) => own.exceptions.some((other) => isDeepStrictEqual(exception, other))),
     mustBeSgxLocal: general.mustBeSgxLocal || own.mustBeSgxLocal,
     oneTimePasswordSecret: own.oneTimePasswordSecret ?? general.oneTimePasswordSecret,
-    evidence: both(general.evidence, own.evidence),
+    evidence: own.evidence.length === 0 ? general.evidence : both(general.evidence, own.evidence),
   };
 }
 

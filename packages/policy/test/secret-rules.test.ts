@@ -435,3 +435,12 @@ test("SL-115 extension rotate: the previous value needs one that is kept", () =>
   refusedBy("SL-115", use(", rotate: {every: 1d, keep: 0}"));
   refusedBy("SL-115", use(""));
 });
+
+test("SL-135 extension epoch: an intermediate that is new with each update needs a root that stays", () => {
+  const chain = (root: string, own: string, issuer = ", issuer: root") =>
+    `secrets: [{name: rk, kind: private-key${root}}, {name: root, kind: x509-ca, private_key: rk}, {name: k, kind: private-key${own}}, {name: ca, kind: x509-ca, private_key: k${issuer}, epoch: on_update}]`;
+  clean(chain(", migrate: true", ""));
+  refusedBy("SL-135", chain("", ""));
+  refusedBy("SL-135", chain(", migrate: true", ", migrate: true"));
+  refusedBy("SL-135", chain(", migrate: true", "", ""));
+});

@@ -297,14 +297,23 @@ test("a service's own section: the stricter mode and the fewer advisories hold, 
     return resolved.value.attestation;
   };
   assert.equal(rules("mode: none", "mode: hardware").mode, "hardware");
-  assert.equal(rules("mode: hardware", "mode: none").mode, "hardware");
+  const beyond = (rule: string, general: string, mine: string) =>
+    refusedBy(rule, `security: {attestation: {${general}}}\n${serviceWith(`security: {attestation: {${mine}}}`)}`);
+  beyond("SL-88", "mode: hardware", "mode: none");
   const all = 'ignore_advisories: "*", tolerate: [debug-mode]';
   const one = "ignore_advisories: [INTEL-SA-00161]";
   assert.deepEqual(rules(all, one).ignoreAdvisories, ["INTEL-SA-00161"]);
-  assert.deepEqual(rules(`tolerate: [debug-mode], ${one}`, all).ignoreAdvisories, ["INTEL-SA-00161"]);
-  assert.deepEqual(rules(one, "ignore_advisories: [INTEL-SA-00289]").ignoreAdvisories, []);
+  beyond("SL-89", `tolerate: [debug-mode], ${one}`, all);
+  beyond("SL-89", one, "ignore_advisories: [INTEL-SA-00289]");
   assert.equal(rules(all, all).ignoreAdvisories, "*");
-  assert.deepEqual(rules("evidence: [sgx, node]", "evidence: [node, tpm]").evidence, ["node"]);
+  beyond("SL-86", "evidence: [sgx, node]", "evidence: [node, tpm]");
+  assert.deepEqual(rules("evidence: [sgx, node]", "evidence: [node]").evidence, ["node"]);
+  assert.deepEqual(
+    rules("evidence: [sgx, node]", "must_be_sgx_local: false").evidence,
+    ["sgx", "node"],
+    "kinds that are not named are the session's",
+  );
+  assert.deepEqual(rules("evidence: [tpm], services_may_relax: true", "tolerate: [outdated-tcb]").evidence, ["tpm"]);
   const session = accepted(`${serviceWith('security: "$$SCONE::f$$"')}\nsecrets: [{name: f, import: {session: o}}]`);
   assert.equal(resolveSecurity(session, session.services[0] ?? assert.fail(), () => undefined).kind, "unresolved");
 });
@@ -428,4 +437,10 @@ test("SL-85, SL-50 such facts are read in words and keep their spelling in the n
   assert.equal(explainAttestation(accepted(text).services[0] ?? assert.fail()), "admits: (image 9f0c2e6a… AND tpm pcr7 9f0c2e6a…)");
   const { services } = normaliseSession(clean(text), { unknownCreator: "omit" });
   assert.deepEqual((services as { attestation: object[] }[])[0]?.attestation, [{ image: [`sha256:${A}`], tpm: { pcrs: { 7: [A] } } }]);
+});
+
+test("SL-197 extension network: declared connections are refused by name, because no shield would carry them out", () => {
+  const { message, path } = refusedBy("SL-197", serviceWith("network: {default: refuse}"));
+  assert.match(message, /needs a network shield, which the runtime does not have/);
+  assert.equal(path, "services[0].network");
 });

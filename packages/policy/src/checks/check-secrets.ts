@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
 import { keyTypeOf } from "../private-key.ts";
 import { type Context, child, type Issue } from "../reader.ts";
-import type { JwtSecret, Secret, SecretKind, Session } from "../session.ts";
+import type { GeneratedCertificate, JwtSecret, Secret, SecretKind, Session } from "../session.ts";
 import { isWithin, parentOf } from "../session-name.ts";
 import { didYouMean } from "../spelling.ts";
 
@@ -46,6 +46,7 @@ function checkReferences(secret: Secret, secrets: SecretTable, context: Context)
     context.error(child(place, key), issue);
   }
   if (!valid || secret.origin === "imported" || secret.origin === "vault" || secret.origin === "supplied") return;
+  if (secret.origin === "generated" && secret.kind === "x509-ca" && secret.epochOnUpdate) checkEpoch(secret, secrets, context);
   if (secret.kind === "jwt") checkToken(secret, secrets, context);
   if (secret.origin === "explicit" && (secret.kind === "x509" || secret.kind === "x509-ca"))
     checkExplicitCertificate(secret, secrets, context);
@@ -60,6 +61,21 @@ function referenceProblem(name: string, kinds: readonly SecretKind[], secrets: S
   if (target === undefined)
     return { rule: "SL-105", message: `secret \`${name}\` is not defined`, expected, hint: didYouMean(name, candidates) };
   return { rule: "SL-105", message: `\`${name}\` is \`${target.kind}\``, expected };
+}
+
+/** Extension: an intermediate whose key is new with each update, below a root that stays, so that old and new instances go on talking. */
+function checkEpoch(secret: GeneratedCertificate, secrets: SecretTable, context: Context): void {
+  const refuse = (key: string, message: string, expected: string) =>
+    context.errorAtKey(context.placeOf(secret), key, { rule: "SL-135", message, expected });
+  const migrates = (name: string): boolean | undefined => {
+    const key = secrets.get(name);
+    return key?.origin === "generated" && key.kind === "private-key" ? key.migrate : undefined;
+  };
+  const issuer = secret.issuer === undefined ? undefined : secrets.get(secret.issuer);
+  if (secret.issuer === undefined) refuse("epoch", "`epoch` without `issuer`", "the root that stays as `issuer`");
+  else if (issuer?.origin === "generated" && issuer.kind === "x509-ca" && migrates(issuer.privateKey) === false)
+    refuse("issuer", `the key of \`${issuer.name}\` is made anew with each update too`, "`migrate: true` at its key");
+  if (migrates(secret.privateKey) === true) refuse("private_key", "`epoch` with a key that is kept", "a key without `migrate: true`");
 }
 
 const ALGORITHM_KEYS = { ES384: ["P-384"], ES256: ["P-256"], EdDSA: ["Ed25519"], PS256: ["RSA-2048", "RSA-3072"] } as const;

@@ -70,13 +70,24 @@ function checkStricter(own: Security, service: Service, session: Session, contex
   const general = rulesOf(session.security);
   const rules = isPlaceholder(own.attestation) ? undefined : own.attestation;
   if (general === undefined || rules === undefined || general.servicesMayRelax !== false) return;
-  const extra = rules.tolerate.find(
-    (item) => typeof item === "string" && !general.tolerate.some((other) => other === item || isPlaceholder(other)),
-  );
-  if (extra === undefined) return;
-  const message = `service \`${service.name}\` tolerates \`${String(extra)}\`, its session does not`;
-  const at = child(child(child(context.placeOf(service), "security"), "attestation"), "tolerate");
-  context.error(at, { rule: "SL-91", message, expected: "a stricter section, or `services_may_relax: true` in the session" });
+  const beyond = (kept: readonly unknown[], own: readonly unknown[]) =>
+    own.find((item) => typeof item === "string" && !kept.some((other) => other === item || isPlaceholder(other)));
+  const refuse = (key: "tolerate" | "evidence" | "mode" | "ignore_advisories", rule: string, message: string) =>
+    context.error(child(child(child(context.placeOf(service), "security"), "attestation"), key), {
+      rule,
+      message: `service \`${service.name}\` ${message}`,
+      expected: "a stricter section, or `services_may_relax: true` in the session",
+    });
+  const weakness = beyond(general.tolerate, rules.tolerate);
+  if (weakness !== undefined) refuse("tolerate", "SL-91", `tolerates \`${String(weakness)}\`, its session does not`);
+  const kind = beyond(general.evidence, rules.evidence);
+  if (kind !== undefined) refuse("evidence", "SL-86", `accepts evidence of kind \`${String(kind)}\`, its session does not`);
+  if (general.mode === "hardware" && typeof rules.mode === "string" && rules.mode !== "hardware")
+    refuse("mode", "SL-88", `is attested with mode \`${rules.mode}\`, its session with \`hardware\``);
+  const [listed, given] = [general.ignoreAdvisories, rules.ignoreAdvisories];
+  const ignored = given === "*" ? "*" : Array.isArray(given) && Array.isArray(listed) ? beyond(listed, given) : undefined;
+  if (listed !== "*" && Array.isArray(listed) && ignored !== undefined)
+    refuse("ignore_advisories", "SL-89", `ignores \`${String(ignored)}\`, its session does not`);
 }
 
 /** SL-166, SL-170. */

@@ -130,10 +130,9 @@ const platformFields = {
   services_may_relax: { reader: orPlaceholder(boolean), doc: "A service's own section may ask for less than this one." },
 } as const;
 
-const platformRules: Reader<PlatformRules> = mapping(
-  platformFields,
-  { rule: "SL-88", expected: "a mapping with `mode`, `tolerate`, …" },
-  (raw, place, context) => {
+/** A service's own section that names no evidence accepts what its session does. */
+const platformRulesWith = (defaultEvidence: PlatformRules["evidence"]): Reader<PlatformRules> =>
+  mapping(platformFields, { rule: "SL-88", expected: "a mapping with `mode`, `tolerate`, …" }, (raw, place, context) => {
     const rules: PlatformRules = {
       mode: raw.mode ?? "hardware",
       tolerate: unique(raw.tolerate ?? []),
@@ -145,13 +144,12 @@ const platformRules: Reader<PlatformRules> = mapping(
       certificates: raw.certificates ?? [],
       minRsaSigningKeySize: raw.min_rsa_signing_key_size ?? DEFAULT_MIN_RSA_BITS,
       trustedQeKeys: raw.trusted_scone_qe_pubkeys ?? [],
-      evidence: raw.evidence ?? DEFAULT_EVIDENCE_KINDS,
+      evidence: raw.evidence ?? defaultEvidence,
       servicesMayRelax: raw.services_may_relax ?? false,
     };
     if (!checkModes(rules, raw.tolerate ?? [], place, context)) return undefined;
     return rules;
-  },
-);
+  });
 
 function unique<T>(items: readonly T[]): readonly T[] {
   return items.filter((item, index) => typeof item !== "string" || items.indexOf(item) === index);
@@ -254,16 +252,21 @@ export const DEFAULT_SECURITY: Security<never> = {
   attestation: DEFAULT_PLATFORM_RULES,
 };
 
-export const security: Reader<Security> = mapping(
-  {
-    singleton_enclaves: { reader: orPlaceholder(boolean), doc: "Each instance is attested once only.", since: 9 },
-    service_access_token: { reader: orPlaceholder(token), doc: "Shared token that both sides prove to hold.", since: 9, sensitive: true },
-    attestation: { reader: orPlaceholder(platformRules), doc: "What is asked of the platform.", since: 1 },
-  } as const,
-  { rule: "SL-88", expected: "a mapping with `attestation`, …" },
-  (raw) => ({
-    singletonEnclaves: raw.singleton_enclaves ?? false,
-    serviceAccessToken: raw.service_access_token,
-    attestation: raw.attestation ?? DEFAULT_PLATFORM_RULES,
-  }),
-);
+const securityWith = (attestation: Reader<PlatformRules>, none: PlatformRules): Reader<Security> =>
+  mapping(
+    {
+      singleton_enclaves: { reader: orPlaceholder(boolean), doc: "Each instance is attested once only.", since: 9 },
+      service_access_token: { reader: orPlaceholder(token), doc: "Shared token that both sides prove to hold.", since: 9, sensitive: true },
+      attestation: { reader: orPlaceholder(attestation), doc: "What is asked of the platform.", since: 1 },
+    } as const,
+    { rule: "SL-88", expected: "a mapping with `attestation`, …" },
+    (raw) => ({
+      singletonEnclaves: raw.singleton_enclaves ?? false,
+      serviceAccessToken: raw.service_access_token,
+      attestation: raw.attestation ?? none,
+    }),
+  );
+
+export const security = securityWith(platformRulesWith(DEFAULT_EVIDENCE_KINDS), DEFAULT_PLATFORM_RULES);
+/** Inside a service: an empty list of evidence kinds stands for those of the session. */
+export const serviceSecurity = securityWith(platformRulesWith([]), { ...DEFAULT_PLATFORM_RULES, evidence: [] });

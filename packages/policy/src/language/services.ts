@@ -19,7 +19,7 @@ import {
 } from "../reader.ts";
 import type { Placeholder, Service, ServiceFileSystem, Variable } from "../session.ts";
 import { attestation, mrenclaves, platforms } from "./attestation.ts";
-import { otpSecret, security } from "./security.ts";
+import { otpSecret, serviceSecurity } from "./security.ts";
 import { absolutePath, component } from "./value-readers.ts";
 
 /** Variables that act before attestation only (SL-60). */
@@ -151,6 +151,20 @@ function readVariable(key: string, place: Place, parent: Place, context: Context
   return { name, value: fromHost ? "" : value, fromHost };
 }
 
+/**
+ * Transparent TLS as declared connections (§23) needs a network shield around the program, which the runtime of this version does not have. Accepting the
+ * key would promise encryption that nobody does.
+ */
+const network: Reader<never> = {
+  read: (place, context) =>
+    context.errorAtKey(place.parent ?? place, "network", {
+      rule: "SL-197",
+      message: "`network` needs a network shield, which the runtime does not have: nothing would be encrypted",
+      expected: "TLS in the program, with certificates of the session",
+    }),
+  schema: () => ({ not: {} }),
+};
+
 const serviceFields = {
   name: {
     reader: component("service name"),
@@ -191,7 +205,8 @@ const serviceFields = {
     ),
     doc: "Accepted and ignored.",
   },
-  security: { reader: orPlaceholder(security), doc: "Extension: stricter rules for this service." },
+  network: { reader: network, doc: "Extension of the language that is refused: this runtime has no network shield." },
+  security: { reader: orPlaceholder(serviceSecurity), doc: "Extension: stricter rules for this service." },
   max_activations: {
     reader: integer("SL-12", 1, 1_000_000_000),
     doc: "Extension: how often the service may be started.",
