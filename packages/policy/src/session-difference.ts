@@ -1,5 +1,7 @@
 /** What an update means, in words: what it allows that was not allowed before, and what it takes away. */
+
 import { explainVariant } from "./explain-attestation.ts";
+import { extensionFacts } from "./extension-facts.ts";
 import { accessEntryForm, normaliseSession, variantForm } from "./normal-form.ts";
 import { isPlaceholder } from "./normal-parts.ts";
 import { scanPlaceholders } from "./placeholder-syntax.ts";
@@ -53,6 +55,7 @@ function facts(session: Session): Facts {
   for (const volume of session.volumes) {
     for (const { to, updatePolicy } of volume.exports) add(`volume ${volume.name} goes to session ${to.target} (${updatePolicy})`);
   }
+  extensionFacts(session, describeEntry, add);
   for (const { name, members, may } of session.roles) {
     for (const member of members) {
       for (const { action, names } of may)
