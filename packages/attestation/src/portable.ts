@@ -22,6 +22,7 @@ export type { Collateral, IntelFreshness, TrustAnchors, VerificationContext } fr
 export { verifyEvidence } from "./core/verify.ts";
 export { encodeWorkload, parseWorkload } from "./core/workload.ts";
 export { type Corim, type CorimDigest, type CorimEnvironment, type CorimReference, corimDigests, parseCorim } from "./corim/corim.ts";
+export { type CorimTrust, type SignedCorim, verifySignedCorim } from "./corim/signed-corim.ts";
 export {
   type CryptoProvider,
   CryptoUnavailableError,

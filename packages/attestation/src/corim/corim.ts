@@ -30,7 +30,7 @@ export interface Corim {
   readonly references: readonly CorimReference[];
 }
 
-const CORIM_MAX_BYTES = 1024 * 1024;
+export const CORIM_MAX_BYTES = 1024 * 1024;
 const TAGS_MAX = 64;
 const REFERENCES_MAX = 10_000;
 const TAG = {
