@@ -13,8 +13,8 @@ export interface Outcome {
 /** A tutorial's folder as a user has it after a clone, with a home of its own. */
 export interface Tutorial {
   readonly directory: string;
-  /** Runs `./run.sh` with arguments and exported variables; `undefined` takes a variable away. */
-  readonly runScript: (args: readonly string[], variables?: NodeJS.ProcessEnv) => Promise<Outcome>;
+  /** Runs `./run.sh` with arguments and exported variables; `undefined` takes a variable away. An abort ends it. */
+  readonly runScript: (args: readonly string[], variables?: NodeJS.ProcessEnv, signal?: AbortSignal) => Promise<Outcome>;
   /** Forgets what earlier runs left. */
   readonly forget: (...names: readonly ("release.sh" | "target")[]) => Promise<void>;
 }
@@ -40,9 +40,11 @@ export async function openTutorial(
   };
   return {
     directory,
-    runScript: (args, variables = {}) =>
+    runScript: (args, variables = {}, signal) =>
       new Promise((resolve, reject) => {
-        const child = spawn(join(directory, "run.sh"), args, { cwd: directory, env: { ...base, ...variables } });
+        const child = spawn(join(directory, "run.sh"), args, { cwd: directory, env: { ...base, ...variables }, detached: true });
+        // With all that it started: it may be waiting for one of them.
+        signal?.addEventListener("abort", () => child.pid !== undefined && process.kill(-child.pid));
         const chunks: Buffer[] = [];
         for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => chunks.push(chunk));
         child.once("error", reject);

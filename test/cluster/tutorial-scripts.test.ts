@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import { chmod, cp, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { eventually, openCluster, preparePlatform, ROOT, reasonNotToRun } from "./cluster.ts";
+import { provideDocker } from "./container-engine.ts";
+import { type Outcome, openTutorial } from "./tutorial.ts";
+
+/*
+ * cli.md section 17, on a real cluster: the scripts of the tutorials as they are (see `tutorials/README.md`), with nothing but SCONECTL_REPO, VERSION
+ * and VOUCHSAFE_EVIDENCE exported. The Flask tutorial installs into the namespace `default` unless it is told otherwise, as its readers do.
+ */
+const FORM =
+  "fname=Jane&lname=Doe&address=1 Main Street&city=Richmond&state=Washington&ssn=1&email=a@b.c&dob=01/01/2010&contactphone=1&drugallergies=none&preexistingconditions=none&dateadmitted=01/05/2010&insurancedetails=none";
+
+const succeeded = ({ status, output }: Outcome): string => {
+  assert.equal(status, 0, output);
+  return output;
+};
+
+test("cli.md section 17: the tutorials' scripts run unmodified", { timeout: 40 * 60_000 }, async (t) => {
+  const reason = reasonNotToRun();
+  if (reason !== undefined) return t.diagnostic(`not run: ${reason}`);
+  const cluster = await openCluster(t);
+  const { namespace, directory, repository, environment, run, shell } = cluster;
+  await preparePlatform(cluster);
+  const docker = await provideDocker(cluster);
+  await cluster.addPullSecret("default");
+  const flask = await openTutorial("flask", directory, environment, docker);
+  await cp(join(ROOT, "examples/patient-records/api.py"), join(flask.directory, "api.py"));
+  await cp(join(ROOT, "examples/patient-records/requirements.txt"), join(flask.directory, "requirements.txt"));
+  for (const release of ["records", "ward", "alone"])
+    cluster.atEnd(() => run("helm", "uninstall", "-n", "default", release, "--ignore-not-found"));
+  const policyNamespace = async () => /"(.*)"/.exec(await readFile(join(flask.directory, "release.sh"), "utf8"))?.[1];
+  /** Stores a record and reads it back. */
+  const assertServes = async (release: string, where = "default") => {
+    const address = (await run("kubectl", "-n", where, "get", "service", `${release}-flask`, "-o", "jsonpath={.spec.clusterIP}")).trim();
+    const patient = `https://${address}:4996/patient/p${Date.now()}`;
+    await eventually("the service answers", () => run("curl", "-sSfk", patient, "-d", FORM));
+    assert.match(await run("curl", "-sSfk", patient), /"fname": "Jane"/);
+  };
+  const step = (name: string, work: () => Promise<void>) => t.test(name, work);
+  const images = ["-i", `${repository}/apps`];
+
+  await step("CL-93, CL-94: sconecli has its commands on the path, check_cpufeatures runs, both under the tags V and latest", async () => {
+    const engine = join(docker, "docker");
+    const inSconecli = "for name in sconectl scone apply genservice mesh; do command -v $name || exit 1; done; sconectl --version";
+    for (const tag of [environment["VERSION"], "latest"]) {
+      const image = (name: string) => `${environment["SCONECTL_REPO"]}/${name}:${tag}`;
+      assert.match(await run(engine, "run", "--rm", "--quiet", image("sconecli"), "sh", "-c", inSconecli), /mesh\nvouchsafe \d/);
+      assert.match(await run(engine, "run", "--rm", "--quiet", image("sconecli"), "apply", "--help"), /--set-version/);
+      assert.match(await run(engine, "run", "--rm", "--quiet", image("check_cpufeatures")), /can run the platform/);
+    }
+  });
+
+  await step("AC-1: run.sh -i REPO --release R -v ends with 0, and the application serves", async () => {
+    succeeded(await flask.runScript([...images, "--release", "records", "-v"]));
+    await assertServes("records");
+    assert.match((await policyNamespace()) ?? "", /^records-\d+-\d+$/);
+  });
+
+  await step("AC-2: the same again without deleting anything: the policies are updated", async () => {
+    const before = await policyNamespace();
+    succeeded(await flask.runScript([...images, "--release", "records", "-v"]));
+    await assertServes("records");
+    assert.equal(await policyNamespace(), before);
+  });
+
+  await step("AC-3: the same with release.sh kept and target deleted", async () => {
+    const before = await policyNamespace();
+    await flask.forget("target");
+    succeeded(await flask.runScript([...images, "--release", "records", "-v"]));
+    await assertServes("records");
+    assert.equal(await policyNamespace(), before);
+  });
+
+  await step("AC-4: with another release name and release.sh kept: the store's host follows the release", async () => {
+    const before = await policyNamespace();
+    succeeded(await flask.runScript([...images, "-r", "ward"]));
+    await assertServes("ward");
+    assert.equal(await policyNamespace(), before);
+    assert.match(await run("kubectl", "-n", "default", "get", "service", "ward-redis", "-o", "name"), /ward-redis/);
+  });
+
+  await step("AC-5: no release first, then one: the policy namespace starts with a hyphen", async () => {
+    await flask.forget("release.sh", "target");
+    const { status, output } = await flask.runScript(images);
+    assert.equal(status, 1, output);
+    succeeded(await flask.runScript([...images, "-r", "records"]));
+    assert.match((await policyNamespace()) ?? "", /^-\d+-\d+$/);
+    await assertServes("records");
+  });
+
+  await step("AC-6: -n NAMESPACE: the application works there, and the script's wait succeeds with ns exported", async () => {
+    await flask.forget("release.sh", "target");
+    // The script asks for single pods without a namespace (CL-90), so the context must have it too.
+    const kubeconfig = join(directory, "kubeconfig-dev");
+    await shell(
+      `kubectl config view --raw > ${kubeconfig}; KUBECONFIG=${kubeconfig} kubectl config set-context --current --namespace=${namespace}`,
+    );
+    succeeded(await flask.runScript([...images, "-r", "records", "-n", namespace], { ns: namespace, KUBECONFIG: kubeconfig }));
+    await assertServes("records", namespace);
+    // Side by side with the release of the same name in the other namespace, which has policies of its own.
+    await assertServes("records");
+  });
+
+  await step("AC-7: -d: both applies run in debug mode", async () => {
+    const output = succeeded(await flask.runScript([...images, "-r", "ward", "-d"]));
+    await assertServes("ward");
+    assert.match(await readFile(join(flask.directory, "target/policies/flask.yaml"), "utf8"), /debug-mode/, output);
+  });
+
+  await step("AC-8: a CAS that stops before its keys are read: the script fails, the installed release is untouched", async () => {
+    const where = ["--cas", "fragile", "--cas-namespace", namespace];
+    await run("kubectl", "provision", "cas", "fragile", "-n", namespace);
+    await flask.forget("release.sh", "target");
+    succeeded(await flask.runScript([...images, "-r", "ward", ...where]));
+    const pods = () => run("kubectl", "-n", "default", "get", "pods", "-l", "app.kubernetes.io/instance=ward", "-o", "name");
+    const before = await pods();
+    const bin = join(directory, "stop-cas");
+    await mkdir(bin);
+    const sconectl = join(ROOT, "packages/cli/bin/sconectl");
+    const script = `#!/bin/bash\n[ "$3" = mesh.yaml ] || kubectl delete cas fragile -n ${namespace} --wait >&2\nexec ${sconectl} "$@"\n`;
+    await writeFile(join(bin, "sconectl"), script);
+    await chmod(join(bin, "sconectl"), 0o755);
+    const broken = await openTutorial("flask", join(directory, "broken"), environment, bin, docker);
+    for (const name of ["api.py", "requirements.txt", "release.sh", "target"])
+      await cp(join(flask.directory, name), join(broken.directory, name), { recursive: true });
+    const { status, output } = await broken.runScript([...images, "-r", "ward", ...where]);
+    assert.equal(status, 1, output);
+    assert.match(output, /error\[E-/);
+    assert.match(output, /kubectl provision/); // CL-50: the text points at the keys
+    assert.equal(await pods(), before);
+    await assertServes("ward");
+  });
+
+  await step("AC-11: the first-mesh tutorial", async () => {
+    const mesh = await openTutorial("mesh", directory, environment, docker);
+    succeeded(await mesh.runScript(["--image-repo", `${repository}/apps`, "--namespace", namespace, "-v"]));
+    assert.match(await run("kubectl", "-n", namespace, "logs", "deployment/pythonapp-pythonservice"), /hello pythonapp, key: True/);
+    succeeded(await mesh.runScript(["--image-repo", `${repository}/apps`, "--namespace", namespace]));
+    // With this mode anybody could read the policy in the chart, and with it the key of the program.
+    const options = ["--image-repo", `${repository}/apps`, "--namespace", namespace, "--release", "signedapp"];
+    const { status, output } = await mesh.runScript(options, { UPLOAD_MODE: "SignedManifest" });
+    assert.equal(status, 1);
+    assert.match(output, /E-SIGNED-CODEKEY/);
+  });
+
+  await step("AC-11: the software-update tutorial alternates between two images; keys that migrate stay", async () => {
+    const update = await openTutorial("update", directory, environment, docker);
+    const keys = new Set<string>();
+    for (const number of ["1", "2", "3"]) {
+      succeeded(await update.runScript([`${repository}/apps`, number], { ns: namespace }));
+      const tag = number === "2" ? "v2" : "v1";
+      const line = await eventually("the new version runs", async () => {
+        const log = await run("kubectl", "-n", namespace, "logs", "deployment/update-counter");
+        return new RegExp(`counter ${tag} with the key (\\w+)`).exec(log)?.[1];
+      });
+      keys.add(line);
+      assert.match(await run("helm", "-n", namespace, "list", "--filter", "update"), new RegExp(`confidential-mesh-0\\.${number}\\.0`));
+    }
+    assert.equal(keys.size, 1);
+  });
+
+  await step("AC-11, CL-106: the document tutorial's two services in one target directory", async () => {
+    const documents = await openTutorial("documents", directory, environment, docker);
+    succeeded(await documents.runScript([`${repository}/apps`], { ns: namespace }));
+    await eventually("the reader sees what the writer stored", async () =>
+      /read: signed/.test(await run("kubectl", "-n", namespace, "logs", "deployment/documents-reader")) ? true : undefined,
+    );
+  });
+
+  await step("AC-9: an unhealthy LAS passes the script's check by accident, but nothing starts, and the log says why", async () => {
+    const unhealthy = await openTutorial("flask", join(directory, "unhealthy"), environment, docker);
+    for (const name of ["api.py", "requirements.txt"]) await cp(join(flask.directory, name), join(unhealthy.directory, name));
+    // An image that cannot be pulled: a mistake that needs a person.
+    const patchLas = (patch: object[]) => run("kubectl", "patch", "las", "las", "--type=json", "-p", JSON.stringify(patch));
+    await patchLas([{ op: "add", path: "/spec/image", value: "registry.invalid/las:none" }]);
+    try {
+      await run("kubectl", "-n", "scone-system", "delete", "pods", "-l", "app.kubernetes.io/name=las", "--wait");
+      await eventually("LAS is unhealthy", async () => (/ UNHEALTHY /.test(await run("kubectl", "get", "las")) ? true : undefined));
+      const stop = new AbortController();
+      const running = unhealthy.runScript([...images, "-r", "alone"], {}, stop.signal);
+      const log = await eventually(
+        "the log says why",
+        async () => {
+          const text = await run("kubectl", "-n", "default", "logs", "-l", "app.kubernetes.io/name=redis,app.kubernetes.io/instance=alone");
+          return /node agent/.test(text) ? text : undefined;
+        },
+        300_000,
+      );
+      stop.abort(); // it would wait for 155 s
+      const { output } = await running;
+      assert.match(output, /STATUS: deployed/); // so it passed its own check
+      assert.doesNotMatch(log, /started after/);
+    } finally {
+      await patchLas([{ op: "remove", path: "/spec/image" }]);
+    }
+  });
+  return undefined;
+});
