@@ -175,6 +175,26 @@ describe("the example application, from ./run.sh to ./vouchsafe down", () => {
     assert.equal((await api("/keys")).curl, 7);
   });
 
+  test("SL-86 with VOUCHSAFE_EVIDENCE=simulated:tdx the same command runs on the software platform, and everything that follows says so", async () => {
+    const run = await workspace.run("./run.sh", ["-r", RELEASE], { env: { VOUCHSAFE_EVIDENCE: "simulated:tdx" } });
+    assert.equal(run.status, 0, run.stderr);
+    assert.match(run.stderr, /warning.*simulated.*proves nothing/);
+    flask = await serviceOf(workspace, RELEASE, "flask");
+    assert.equal((await api("/patient/ward-31", "-X", "POST", ...patient("Ida"))).status, 200);
+    assert.equal((await api("/patient/ward-31")).status, 200);
+    const described = JSON.parse((await workspace.vouchsafe("ps", "--json", "--release", RELEASE)).stdout);
+    assert.equal(described.evidence, "simulated:tdx");
+    assert.match((await workspace.vouchsafe("logs", "--release", RELEASE)).stdout, /evidence simulated \(DEVELOPMENT ONLY/);
+    assert.match(
+      readFileSync(join(workspace.state, "cas/cas.log"), "utf8"),
+      /DEVELOPMENT ONLY: .*\/flask\/\S+ is admitted on simulated evidence \(tdx\)/,
+    );
+    const ca = join(workspace.root, "target/public/flask/api_ca_cert.pem");
+    assert.match((await workspace.run("openssl", ["x509", "-noout", "-text", "-in", ca])).stdout, /DEVELOPMENT ONLY/);
+    assert.match(readFileSync(join(workspace.root, "target/policies/flask.yaml"), "utf8"), /simulated/);
+    assert.equal((await workspace.vouchsafe("down", "--release", RELEASE)).status, 0);
+  });
+
   test("hazard G10: one changed byte in a stored layer stops the start, and the message says so", async () => {
     const record = JSON.parse(readFileSync(join(workspace.root, "target/mesh.json"), "utf8"));
     const { image } = record.services.find(({ name }: { name: string }) => name === "flask");

@@ -34,7 +34,11 @@ export const MESH_OPTIONS: readonly OptionSpec[] = [
   { short: "o", long: "output", value: "FORMAT", words: ["helm_chart", "yaml"], summary: "yaml also writes plain Kubernetes objects" },
   { long: "otp", value: "DIGITS", summary: "one-time password for image signing" },
   { long: "policy-namespace", value: "NAME", summary: "overrides policy.namespace" },
-  { long: "evidence", value: "KINDS", summary: "kinds of evidence that the policies accept, e.g. node" },
+  {
+    long: "evidence",
+    value: "KINDS",
+    summary: "kinds of evidence that the policies accept, e.g. node, or simulated:tdx on a machine without a TEE",
+  },
   { long: "release", value: "NAME", summary: "Helm release for which the chart is meant" },
   { long: "release-version", value: "N", summary: "ordinal of this release of the application (default: 1)" },
   { long: "signing-url", value: "HOST:PORT", summary: "remote signing service, with mode SignOnline" },

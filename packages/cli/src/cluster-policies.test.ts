@@ -8,7 +8,7 @@ import { missingForApiServer, startApiServer } from "../../kubernetes/src/testin
 import { imageOf, meshText, planOf, serviceText } from "../../mesh/src/testing/mesh-fixture.ts";
 import { activePoliciesOfCluster } from "./cluster-policies.ts";
 
-const { plan } = planOf(meshText(), { app: imageOf(serviceText()) }, { evidence: ["node"] });
+const { plan } = planOf(meshText(), { app: imageOf(serviceText()) }, { evidence: { kinds: ["node"], simulates: undefined } });
 assert(plan !== undefined);
 const neverAsked = () => assert.fail("there is no CAS to ask");
 test("MF-100: without a cluster nothing is known; a list of kubeconfigs is refused", async () => {

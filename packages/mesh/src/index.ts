@@ -2,6 +2,7 @@ export { readBuildFiles, readNamedFile } from "./build-files.ts";
 export { BUILD_KINDS, type BuildSection } from "./build-section.ts";
 export { CAS_ROLES, type CasInstance } from "./cas-section.ts";
 export { Findings, type ManifestDiagnostic } from "./diagnostic.ts";
+export { EVIDENCE_WORDS, type EvidenceChoice, joinEvidence, parseEvidenceWord } from "./evidence-choice.ts";
 export { imageDefaults } from "./image-defaults.ts";
 export { toYaml } from "./image-templates.ts";
 export { MANIFEST_CODES, type ManifestCode } from "./manifest-codes.ts";
@@ -12,7 +13,6 @@ export { type MeshManifest, type MeshReadOptions, type MeshService, readMeshMani
 export {
   CAS_MODES,
   type CasMode,
-  EVIDENCE_KINDS,
   type EvidenceKindName,
   type MeshRecord,
   MeshRecordSchema,

@@ -1,5 +1,7 @@
+import type { SimulatedKind, Workload } from "@vouchsafe/attestation";
 import type { ServiceMetadata } from "@vouchsafe/image";
 import type { CasInstance } from "./cas-section.ts";
+import type { EvidenceChoice } from "./evidence-choice.ts";
 import type { MeshManifest } from "./mesh-manifest.ts";
 import type { EvidenceKindName } from "./mesh-record.ts";
 import type { BuiltIns } from "./mesh-variables.ts";
@@ -28,9 +30,9 @@ export interface MeshInputs {
   /** By service name. */
   readonly images: ReadonlyMap<string, MeshImage>;
   /** `codeIdentity` of the platform version, undefined for a kind whose launch measurement is not known. */
-  readonly codeIdentity: (kind: EvidenceKindName, workload: { imageDigest: string; fileSystemTag: string }) => string | undefined;
+  readonly codeIdentity: (kind: EvidenceKindName, workload: Workload, simulates: SimulatedKind | undefined) => string | undefined;
   /** Kinds from `--evidence` or `VOUCHSAFE_EVIDENCE`; they win over the mesh. */
-  readonly evidence: readonly EvidenceKindName[] | undefined;
+  readonly evidence: EvidenceChoice | undefined;
   readonly mode: "production" | "debug";
   readonly release: string | undefined;
   readonly releaseVersion: number;
@@ -50,5 +52,7 @@ export interface MeshContext {
   readonly namespace: string;
   readonly cas: CasInstance;
   readonly casNames: BuiltIns;
-  readonly evidence: readonly EvidenceKindName[];
+  readonly evidence: EvidenceChoice;
+  /** The kinds were named, not left to the default: each must be possible. */
+  readonly isEvidenceNamed: boolean;
 }

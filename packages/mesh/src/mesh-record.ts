@@ -80,8 +80,8 @@ const ServiceRecord = z.strictObject({
   /** Memory limit from `SCONE_HEAP`. */
   memoryBytes: z.int().positive().optional(),
   replicas: z.int().min(0),
-  /** One for each accepted kind of evidence (MF-68a). */
-  codeIdentities: z.partialRecord(z.enum(EVIDENCE_KINDS), Hex64),
+  /** One for each accepted kind of evidence (MF-68a): a code identity, or the digest by which the platform binds the image. */
+  codeIdentities: z.partialRecord(z.enum(EVIDENCE_KINDS), z.string().regex(/^[0-9a-f]{64}(?:[0-9a-f]{32})?$/)),
   volumes: z.array(z.strictObject({ name: Text, path: Text })),
   /** Names of secrets with `export_public`: `up` writes them to `public/<service>/<secret>.pem`. */
   publicSecrets: z.array(z.string().max(128)),

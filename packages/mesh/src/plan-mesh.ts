@@ -1,5 +1,6 @@
 import { type CasInstance, casWithRole } from "./cas-section.ts";
 import { Findings } from "./diagnostic.ts";
+import type { EvidenceChoice } from "./evidence-choice.ts";
 import { imagePolicyName, refuseImagePoliciesElsewhere } from "./image-policy.ts";
 import { POLICY_VERSION } from "./image-templates.ts";
 import { parseManifestYaml } from "./manifest-yaml.ts";
@@ -39,7 +40,7 @@ export interface MeshPlan {
   readonly mode: "production" | "debug";
   readonly platformVersion: string;
   readonly platformImage: string;
-  readonly evidence: readonly EvidenceKindName[];
+  readonly evidence: EvidenceChoice;
   readonly cas: CasInstance;
   /** In upload order (MF-103). */
   readonly policies: readonly PlannedPolicy[];
@@ -71,7 +72,8 @@ function buildPlan(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): 
   refuseUnsupported(mesh, findings);
   refuseImagePoliciesElsewhere(mesh, cas, findings);
   const evidence = acceptedEvidence(mesh, inputs, findings);
-  const context = { mesh, inputs, namespace, cas, casNames, evidence };
+  const isEvidenceNamed = (inputs.evidence ?? mesh.policy.evidence) !== undefined;
+  const context = { mesh, inputs, namespace, cas, casNames, evidence, isEvidenceNamed };
   const prepared = mesh.services.map((service) => prepareService(service, context, findings)).filter((service) => service !== undefined);
   checkNames(mesh, namespaces(namespace, mesh), prepared, findings);
   if (prepared.length < mesh.services.length) return undefined;
@@ -79,7 +81,7 @@ function buildPlan(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): 
     prepared.map(({ secrets }) => secrets),
     findings,
   );
-  const security = securitySection(mesh, inputs, evidence);
+  const security = securitySection(mesh, inputs, evidence.kinds);
   const rendered = prepared.map((service) => renderServicePolicy(service, { ...context, sharing, security }, findings));
   const services = planChart(prepared, { ...context, sharing }, findings).map((chart, index): PlannedService | undefined => {
     const service = prepared[index];
@@ -88,7 +90,7 @@ function buildPlan(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): 
       : {
           prepared: service,
           chart,
-          codeIdentities: service.codeIdentities,
+          codeIdentities: service.attested.identities,
           publicSecrets: service.secrets.definitions.filter(({ exportPublic }) => exportPublic).map(({ name }) => name),
         };
   });
@@ -169,9 +171,9 @@ function extraPolicies(mesh: MeshManifest, inputs: MeshInputs, casNames: BuiltIn
   });
 }
 
-function acceptedEvidence(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): readonly EvidenceKindName[] {
-  const kinds = inputs.evidence ?? mesh.policy.evidence ?? DEFAULT_EVIDENCE;
-  const weak = kinds.filter((kind) => WEAK.includes(kind));
+function acceptedEvidence(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): EvidenceChoice {
+  const choice = inputs.evidence ?? mesh.policy.evidence ?? { kinds: DEFAULT_EVIDENCE, simulates: undefined };
+  const weak = choice.kinds.filter((kind) => WEAK.includes(kind));
   if (weak.length > 0) {
     findings.add(
       mesh.policy.at,
@@ -179,7 +181,7 @@ function acceptedEvidence(mesh: MeshManifest, inputs: MeshInputs, findings: Find
       `evidence of kind ${weak.join(", ")} is accepted: it does not prove that a program runs in a TEE`,
     );
   }
-  return kinds;
+  return choice;
 }
 
 function securitySection(mesh: MeshManifest, { mode }: MeshInputs, evidence: readonly EvidenceKindName[]): PlainMapping {

@@ -1,8 +1,9 @@
 import type { Findings, Place } from "./diagnostic.ts";
+import { EVIDENCE_WORDS, type EvidenceChoice, joinEvidence, parseEvidenceWord } from "./evidence-choice.ts";
 import { type FieldReader, type PlacedText, type ReadOptions, shortText } from "./manifest-reader.ts";
-import { EVIDENCE_KINDS, type EvidenceKindName } from "./mesh-record.ts";
 import { findNearest } from "./nearest.ts";
 import { refuseShellVariables } from "./placeholder.ts";
+import { type ReferenceValues, readReferenceValues } from "./reference-values.ts";
 
 /** `policy` of a mesh (manifests section 5.3). */
 export interface PolicySection {
@@ -14,7 +15,9 @@ export interface PolicySection {
   readonly securityPolicyName: string | undefined;
   readonly accessPolicyName: string | undefined;
   readonly imagePolicyNamespace: string | undefined;
-  readonly evidence: readonly EvidenceKindName[] | undefined;
+  readonly evidence: EvidenceChoice | undefined;
+  /** What must have been launched, for kinds of evidence whose guests this release did not build. */
+  readonly references: ReferenceValues;
   readonly at: Place;
 }
 
@@ -41,6 +44,7 @@ const FIELDS = [
   "access_policy_name",
   "image_policy_namespace",
   "evidence",
+  "references",
 ];
 
 export interface PolicyReadOptions extends ReadOptions {
@@ -89,10 +93,13 @@ export function readPolicySection(top: FieldReader, options: PolicyReadOptions, 
     accessPolicyName: policyName("access_policy_name"),
     imagePolicyNamespace: policyName("image_policy_namespace"),
     evidence: fields.has("evidence")
-      ? words(fields, "evidence")
-          .map((word) => readEvidenceKind(word, findings))
-          .filter((kind) => kind !== undefined)
+      ? joinEvidence(
+          words(fields, "evidence")
+            .map((word) => readEvidence(word, findings))
+            .filter((choice) => choice !== undefined),
+        )
       : undefined,
+    references: readReferenceValues(fields.node("references"), findings),
     at: fields.at,
   };
 }
@@ -134,12 +141,12 @@ function readAdvisories(items: readonly PlacedText[], options: PolicyReadOptions
   return items.map(({ text }) => text);
 }
 
-export function readEvidenceKind(item: PlacedText, findings: Findings): EvidenceKindName | undefined {
-  const kind = EVIDENCE_KINDS.find((each) => each === item.text);
-  if (kind !== undefined) return kind;
-  const near = findNearest(item.text, EVIDENCE_KINDS);
+function readEvidence(item: PlacedText, findings: Findings): EvidenceChoice | undefined {
+  const choice = parseEvidenceWord(item.text);
+  if (choice !== undefined) return choice;
+  const near = findNearest(item.text, EVIDENCE_WORDS);
   findings.add(item.at, "E-EVIDENCE", `the kind of evidence ${shortText(item.text)} is unknown`, {
-    expected: EVIDENCE_KINDS.join(", "),
+    expected: EVIDENCE_WORDS.join(", "),
     ...(near === undefined ? {} : { hint: `did you mean ${near}?` }),
   });
   return undefined;

@@ -1,10 +1,11 @@
+import { type Attested, attestedAs } from "./attestation-variants.ts";
 import type { Findings, Place } from "./diagnostic.ts";
 import { parseManifestYaml } from "./manifest-yaml.ts";
 import type { MeshContext, MeshImage } from "./mesh-inputs.ts";
 import type { MeshService } from "./mesh-manifest.ts";
-import type { EvidenceKindName } from "./mesh-record.ts";
 import { type BuiltIns, serviceScope } from "./mesh-variables.ts";
 import { isPlainMapping, type PlainValue, toPlainValue } from "./plain-value.ts";
+import { neededReference, REFERENCE_KINDS, type ReferenceKind } from "./reference-values.ts";
 import { renderNode } from "./render-template.ts";
 import type { ServiceSecrets } from "./resolve-imports.ts";
 import { casServiceName, objectName, pinnedReference } from "./resource-name.ts";
@@ -34,8 +35,9 @@ export interface PreparedService {
   /** Imports that name a policy themselves: they stay as they are. */
   readonly explicitImports: readonly PlainValue[];
   readonly explicitUsable: readonly UsableSecret[];
-  readonly codeIdentities: ReadonlyMap<EvidenceKindName, string>;
-  readonly stableIdentities: readonly string[];
+  /** How its policy recognises the image, and the previous version that must keep running. */
+  readonly attested: Attested;
+  readonly stableAttested: Attested | undefined;
   /** Value of `APP_SERVICE_PORT`: a port that the mesh's author names is meant for users. */
   readonly appServicePort: string | undefined;
 }
@@ -81,15 +83,16 @@ export function prepareService(service: MeshService, context: MeshContext, findi
   const read = readSecrets(service, image, scope, findings);
   const workload = { imageDigest: image.digest, fileSystemTag: image.service.fileSystem?.tag ?? "" };
   const { stable } = image.service;
-  const codeIdentities = identities(context, workload);
-  if (codeIdentities.size === 0) {
+  const attested = attestedAs(workload, context.evidence, mesh.policy.references, inputs.codeIdentity);
+  const missing = unprovable(context, attested);
+  if (missing.length > 0) {
     findings.add(
       service.image.at,
       "E-EVIDENCE",
-      `no code identity of ${service.name} is known for the evidence kinds ${context.evidence.join(", ")}`,
+      `what ${service.name} must have been launched from is not known for evidence of kind ${missing.join(", ")}`,
       {
-        expected: "a kind whose launch measurement this release knows",
-        hint: "where no TEE exists, accept evidence of the node agent: --evidence node",
+        expected: missing.map((kind) => neededReference(kind)).join("; ") || "another kind of evidence",
+        hint: "where no TEE exists, accept evidence of the node agent (--evidence node), or try it with the software platform (--evidence simulated:tdx)",
       },
     );
   }
@@ -109,25 +112,24 @@ export function prepareService(service: MeshService, context: MeshContext, findi
     secrets: { service: service.name, policy, definitions: read.definitions, imports: read.imports },
     explicitImports: read.explicit,
     explicitUsable: read.usable,
-    codeIdentities,
-    stableIdentities:
+    attested,
+    stableAttested:
       stable === undefined
-        ? []
-        : [...identities(context, { imageDigest: stable.digest, fileSystemTag: stable.fileSystemTag ?? "" }).values()],
+        ? undefined
+        : attestedAs(
+            { imageDigest: stable.digest, fileSystemTag: stable.fileSystemTag ?? "" },
+            context.evidence,
+            mesh.policy.references,
+            inputs.codeIdentity,
+          ),
     appServicePort: scope.has("APP_SERVICE_PORT") ? scope.value("APP_SERVICE_PORT", service.at, findings) : undefined,
   };
 }
 
-function identities(
-  { inputs, evidence }: MeshContext,
-  workload: { imageDigest: string; fileSystemTag: string },
-): ReadonlyMap<EvidenceKindName, string> {
-  return new Map(
-    evidence.flatMap((kind) => {
-      const identity = inputs.codeIdentity(kind, workload);
-      return identity === undefined ? [] : [[kind, identity] as const];
-    }),
-  );
+/** Kinds that were asked for and that nothing can be compared with; where none was named, all of them when no other is left. */
+function unprovable({ evidence, isEvidenceNamed }: MeshContext, { identities }: Attested): readonly ReferenceKind[] {
+  const missing = REFERENCE_KINDS.filter((kind) => evidence.kinds.includes(kind) && !identities.has(kind));
+  return isEvidenceNamed || identities.size === 0 ? missing : [];
 }
 
 /** Where a file of an image or of the mesh is, for findings. */

@@ -37,11 +37,10 @@ export function renderServicePolicy(service: PreparedService, context: PolicyCon
     });
     return undefined;
   }
-  const codeIdentities = [...service.codeIdentities.values()];
-  const variants: PlainValue[] = [
-    { mrenclave: codeIdentities, ...enclaveSigner(service) },
-    ...(service.stableIdentities.length === 0 ? [] : [{ mrenclave: [...service.stableIdentities] }]),
-  ];
+  const codeIdentities = [...service.attested.identities.values()];
+  const signed = (variant: PlainMapping): PlainMapping =>
+    variant["mrenclave"] === undefined ? variant : { ...variant, ...enclaveSigner(service) };
+  const variants: PlainValue[] = [...service.attested.variants.map(signed), ...(service.stableAttested?.variants ?? [])];
   const imagePolicyOf = imagePolicyName(mesh, service.name);
   const attestation: PlainValue[] = [
     ...(imagePolicyOf === undefined ? variants : [`$$SCONE::${IMAGE_ATTESTATION}$$`]),

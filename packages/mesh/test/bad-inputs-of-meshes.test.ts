@@ -382,7 +382,12 @@ const ACCEPTED: readonly (readonly [
     "W-HOST-UNKNOWN",
   ],
   ["184", "an own CA whose key does not migrate", plan({}, { app: storeWith("{name: store_key, kind: private-key}") }), undefined],
-  ["185", "evidence of the node agent", plan({}, { app: app() }, { evidence: ["node"] }), "W-EVIDENCE-WEAK"],
+  [
+    "185",
+    "evidence of the node agent",
+    plan({}, { app: app() }, { evidence: { kinds: ["node"], simulates: undefined } }),
+    "W-EVIDENCE-WEAK",
+  ],
   [
     "186",
     "the key of a CA by its name",

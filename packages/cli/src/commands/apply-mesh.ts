@@ -1,17 +1,20 @@
 import { createHmac } from "node:crypto";
-import { codeIdentity, NODE_AGENT_MEASUREMENT } from "@vouchsafe/attestation";
+import { codeIdentity, NODE_AGENT_MEASUREMENT, type SimulatedKind, simulatedCodeIdentity, type Workload } from "@vouchsafe/attestation";
 import { type PolicyResource, planApplicationChart, policyObject } from "@vouchsafe/kubernetes";
 import {
   type CasInstance,
-  EVIDENCE_KINDS,
+  EVIDENCE_WORDS,
+  type EvidenceChoice,
   type EvidenceKindName,
   imageDefaults,
+  joinEvidence,
   type MeshImage,
   type MeshManifest,
   type MeshPlan,
   type MeshReadOptions,
   meshRecord,
   type PolicyRecord,
+  parseEvidenceWord,
   planMesh,
   policyFileName,
   readablePolicy,
@@ -37,7 +40,7 @@ import { renderManifests } from "./render-manifests.ts";
 interface MeshOptions {
   readonly release: string | undefined;
   readonly releaseVersion: number;
-  readonly evidence: readonly EvidenceKindName[] | undefined;
+  readonly evidence: EvidenceChoice | undefined;
   readonly signingUrl: string | undefined;
 }
 
@@ -180,22 +183,24 @@ function meshOptions({ options, shell }: ApplyContext): MeshOptions {
   return {
     release,
     releaseVersion: Number(version),
-    evidence: evidence === undefined ? undefined : evidenceKinds(evidence),
+    evidence: evidence === undefined ? undefined : evidenceChoice(evidence),
     signingUrl: givenValue(options, "signing-url"),
   };
 }
 
-function evidenceKinds(text: string): EvidenceKindName[] {
-  return text
+function evidenceChoice(text: string): EvidenceChoice {
+  const words = text
     .split(",")
     .map((word) => word.trim())
-    .filter((word) => word !== "")
-    .map((word) => {
-      const kind = EVIDENCE_KINDS.find((each) => each === word);
-      if (kind === undefined)
-        throw usage("E-EVIDENCE", `the kind of evidence ${JSON.stringify(word)} is unknown`, `Expected ${EVIDENCE_KINDS.join(", ")}.`);
-      return kind;
-    });
+    .filter((word) => word !== "");
+  return joinEvidence(
+    words.map((word) => {
+      const choice = parseEvidenceWord(word);
+      if (choice === undefined)
+        throw usage("E-EVIDENCE", `the kind of evidence ${JSON.stringify(word)} is unknown`, `Expected ${EVIDENCE_WORDS.join(", ")}.`);
+      return choice;
+    }),
+  );
 }
 
 /** Encryption key of a CAS that this client attested before (C-57). */
@@ -226,8 +231,9 @@ async function checkCasMode(cas: CasInstance, { signingUrl }: MeshOptions, shell
   }
 }
 
-/** Launch measurements that this release knows: that of the node agent. The others depend on the guest image of the platform. */
-function platformCodeIdentity(kind: EvidenceKindName, workload: { imageDigest: string; fileSystemTag: string }): string | undefined {
+/** Launch measurements that this release knows: of the node agent and the software platform. The others depend on the guest of the platform. */
+function platformCodeIdentity(kind: EvidenceKindName, workload: Workload, simulates: SimulatedKind | undefined): string | undefined {
+  if (kind === "simulated" && simulates !== undefined) return simulatedCodeIdentity(simulates, workload);
   return kind === "node" ? codeIdentity(kind, NODE_AGENT_MEASUREMENT, workload) : undefined;
 }
 

@@ -32,7 +32,7 @@ function chartOf(
   const { plan, diagnostics } = planOf(
     meshText({ services: SERVICES, env: PORTS, ...parts }),
     { shop, store: imageOf(STORE) },
-    { release: options.release, evidence: ["node"], releaseVersion: 3 },
+    { release: options.release, evidence: { kinds: ["node"], simulates: undefined }, releaseVersion: 3 },
   );
   assert(plan !== undefined, JSON.stringify(diagnostics));
   return planApplicationChart(plan, options.policies ?? []);

@@ -96,7 +96,7 @@ function planMeshOf({ release, services, variables = {}, extra, service }: OddMe
       ...(extra === undefined ? {} : { extra: `helm_extra_values: ${extra}` }),
     }),
     Object.fromEntries(services.map((name) => [name, image])),
-    { release, evidence: ["node"] },
+    { release, evidence: { kinds: ["node"], simulates: undefined } },
   );
   assert(plan !== undefined, JSON.stringify(diagnostics));
   return plan;
