@@ -32,7 +32,8 @@ Without a Kubernetes cluster the local engine of this machine runs it, and every
   -v                        show every step in detail
       --help                this text
 
-environment: SCONECTL_REPO, VERSION, CAS, CAS_NAMESPACE, APP_IMAGE_REPO, RELEASE, KUBECONFIG, VOUCHSAFE_EVIDENCE
+environment: SCONECTL_REPO, VERSION, CAS, CAS_NAMESPACE, APP_IMAGE_REPO, RELEASE, KUBECONFIG
+             VOUCHSAFE_EVIDENCE=node|simulated:tdx|… names the kinds of evidence that the policies accept
              VOUCHSAFE_ENGINE=local|kubernetes chooses where to run, whatever is configured
 state:       release.sh (release and policy namespace) and target/; to start afresh: rm -rf release.sh target
 

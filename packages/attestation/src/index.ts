@@ -1,8 +1,10 @@
+export { encodeNsmAttestation, NSM_REQUEST_MAX_BYTES, NSM_RESPONSE_MAX_BYTES, parseNsmAttestation } from "./nitro/nsm-request.ts";
 export { createNodeStatement } from "./node/create-node-statement.ts";
 export * from "./portable.ts";
 export { createDevelopmentRoot } from "./simulated/development-root.ts";
 export type { SimulatedGuest, SimulatedPlatformKeys } from "./simulated/simulated-parts.ts";
 export { createSimulatedPlatform, type SimulatedPlatform, simulateEvidence } from "./simulated/simulated-platform.ts";
+export { parseSnpCertificateTable, type SnpCertificates } from "./snp/certificate-table.ts";
 export { cosignNote, formatVerifierKey, signNote } from "./tlog/sign-note.ts";
 export { certifyAttestationKey, createAttestationKeyAuthority } from "./tpm/certify-attestation-key.ts";
 export { type EndorsementTrust, endorsementKeyId, type VerifiedEndorsementKey, verifyEndorsementKey } from "./tpm/endorsement-key.ts";

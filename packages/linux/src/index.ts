@@ -9,6 +9,7 @@ export {
   setDumpable,
   setNoNewPrivileges,
 } from "./credentials.ts";
+export { type Device, openDevice, type StructPointer } from "./device.ts";
 export {
   bindMount,
   changeRoot,

@@ -15,6 +15,7 @@ const SIGNATURES = {
   setresgid: { return: "i32", arguments: ["u32", "u32", "u32"] },
   setresuid: { return: "i32", arguments: ["u32", "u32", "u32"] },
   prlimit: { return: "i32", arguments: ["i32", "i32", "buffer", "pointer"] },
+  ioctl: { return: "i32", arguments: ["i32", "u64", "buffer"] },
   getsockopt: { return: "i32", arguments: ["i32", "i32", "i32", "buffer", "buffer"] },
   waitpid: { return: "i32", arguments: ["i32", "buffer", "i32"] },
   memfd_create: { return: "i32", arguments: ["buffer", "u32"] },
@@ -44,6 +45,9 @@ function nodeFfi(): typeof import("node:ffi") {
     process.emitWarning = announce;
   }
 }
+
+/** Where the bytes of a buffer lie; valid while the buffer is referenced. Its memory must be its own (`new ArrayBuffer`). */
+export const addressOf = (buffer: Uint8Array): bigint => nodeFfi().getRawPointer(buffer);
 
 /** Opened at first use: a program that never needs a system call never loads FFI. */
 export function libc(): Libc {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import { bindMount, isDumpable, mount, readStatus, SystemCallError, setDumpable, unshare } from "./index.ts";
+import { bindMount, isDumpable, mount, openDevice, readStatus, SystemCallError, setDumpable, unshare } from "./index.ts";
 
 /** Runs a piece of code in a fresh process: system calls change the process that makes them. */
 function inFreshProcess(code: string, wrapper: readonly string[] = []): { status: number | null; stdout: string; stderr: string } {
@@ -78,4 +78,14 @@ test("a status names parent and start time, also for names with parentheses", ()
   assert.equal(status?.parent, process.ppid);
   assert.match(status?.startTime ?? "", /^[1-9][0-9]*$/);
   assert.equal(readStatus(0x7fff_fff0), undefined);
+});
+
+test("a device is spoken to by ioctl; what the kernel refuses has its errno, and no address is left in the structure", () => {
+  using device = openDevice("/dev/null");
+  const structure = new Uint8Array(16).fill(7);
+  const inside = new Uint8Array(8).fill(1);
+  assert.throws(() => device.control(0x5401n, structure, [{ offset: 8, buffer: inside }]), { code: "ENOTTY" });
+  assert.deepEqual([...structure], [...Array<number>(8).fill(7), ...Array<number>(8).fill(0)]);
+  assert.deepEqual([...inside], Array<number>(8).fill(1));
+  assert.throws(() => openDevice("/dev/no-such-device"), { code: "ENOENT" });
 });

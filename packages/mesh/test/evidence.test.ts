@@ -81,8 +81,8 @@ test("E-EVIDENCE: what cannot be known is asked for, by kind and by name", () =>
       /mrconfigid of tdx is given.*follows from the image/,
     ],
     [`  evidence: nitro\n  references: {nitro: {pcrs: {0: "${hex48}"}}}`, /pcrs 0, 1 and 2/],
-    ["  evidence: simulated:nitro", /simulated:tdx/],
-    ["  evidence: simulated:", /simulated:tdx/],
+    ['  evidence: "simulated:nitro"', /simulated:tdx/],
+    ['  evidence: "simulated:"', /simulated:tdx/],
   ] as const) {
     const { plan, diagnostics } = planned(fields);
     assert.equal(plan, undefined, fields);

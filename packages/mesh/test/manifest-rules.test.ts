@@ -407,7 +407,8 @@ test("MF-95: accepted kinds of evidence are written where they are not the defau
     "tpm",
   ]);
   assert.deepEqual(
-    planned({ policy: "policy: {namespace: team-1, evidence: sgx}" }, app(), { evidence: ["node"] }).policy.security.attestation.evidence,
+    planned({ policy: "policy: {namespace: team-1, evidence: sgx}" }, app(), { evidence: { kinds: ["node"], simulates: undefined } }).policy
+      .security.attestation.evidence,
     ["node"],
     "--evidence wins",
   );

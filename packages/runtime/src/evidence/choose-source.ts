@@ -4,8 +4,12 @@ import type { CertifyKey } from "@vouchsafe/protocol";
 import { log } from "../report.ts";
 import { RuntimeError } from "../runtime-error.ts";
 import type { RuntimeSettings } from "../settings.ts";
+import { configfsTsmSource } from "./configfs-tsm.ts";
 import type { EvidenceSource } from "./evidence-source.ts";
+import { gramineSource } from "./gramine.ts";
+import { nitroModuleSource } from "./nitro-module.ts";
 import { nodeAgentSource } from "./node-agent-source.ts";
+import { sevGuestSource } from "./sev-guest.ts";
 import { tpmSource } from "./tpm-source.ts";
 
 export type GatherEvidence = (userData: Uint8Array, certifyKey: CertifyKey) => Promise<Evidence>;
@@ -14,7 +18,8 @@ const WORKLOAD_MAX_BYTES = 8192;
 
 /** Everything that may give evidence, in the order of what it proves. */
 function sources({ tpm, agent }: RuntimeSettings): EvidenceSource[] {
-  return [tpmSource(tpm), ...(agent === undefined ? [] : [nodeAgentSource(agent)])];
+  const hardware = [gramineSource(), nitroModuleSource(), configfsTsmSource(), sevGuestSource()];
+  return [...hardware, tpmSource(tpm), ...(agent === undefined ? [] : [nodeAgentSource(agent)])];
 }
 
 /**
