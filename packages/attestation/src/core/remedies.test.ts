@@ -5,12 +5,13 @@ import { test } from "node:test";
 import { EvidenceError } from "./errors.ts";
 import { REMEDIES } from "./remedies.ts";
 
-const sources = globSync(join(import.meta.dirname, "../*/*.ts")).filter((file) => !/\.test\.ts$|\/(vectors|testing)\//.test(file));
+const root = join(import.meta.dirname, "..");
+const sources = globSync("*/*.ts", { cwd: root }).filter((file) => !/\.test\.ts$|^(?:vectors|testing)\//.test(file));
 
 /** Reasons as the code spells them: `reason: "…"`, or first or last argument of a function that makes refusals. */
 const spelled = sources.flatMap((file) =>
   [
-    ...readFileSync(file, "utf8").matchAll(
+    ...readFileSync(join(root, file), "utf8").matchAll(
       /reason: "([a-z-]+)"|(?:refused|stale|refuse)\("([a-z]+(?:-[a-z]+)+)",|, "([a-z]+(?:-[a-z]+)+)"\)[;,]?$/gm,
     ),
   ].map(([, ...groups]) => groups.find((group) => group !== undefined) ?? ""),
