@@ -77,3 +77,12 @@ test("a workload that was not measured, or nowhere, is refused", () => {
   }
   assert.throws(() => encodeWorkload({ ...workload, program: "p".repeat(1025) }), TypeError);
 });
+
+test("hazard A17: a field of a workload of more than 1024 bytes is refused, though the bytes are there", () => {
+  const workload = { imageDigest: `sha256:${"ab".repeat(32)}`, fileSystemTag: "" };
+  const longest = encodeWorkload({ ...workload, program: "p".repeat(1024) });
+  assert.equal(parseWorkload(longest).program?.length, 1024);
+  const longer = Buffer.concat([longest, Buffer.from("p")]);
+  longer.writeUInt16BE(1025, longest.length - 1026);
+  assert.throws(() => parseWorkload(longer), { code: "EVIDENCE_MALFORMED", message: /at most 1024 allowed/ });
+});

@@ -30,7 +30,9 @@ export function parseCheckpoint(text: string): Checkpoint {
   const [origin, size, root, ...extensions] = text.slice(0, -1).split("\n");
   if (!origin) throw malformed("the origin is empty");
   if (size === undefined || !/^(?:0|[1-9][0-9]{0,19})$/.test(size)) throw malformed("the second line is not a tree size");
-  if (root === undefined || !/^[A-Za-z0-9+/]{43}=$/.test(root)) throw malformed("the third line is not a root hash of 32 bytes");
+  // The last character of 43 carries four bits of the hash and two that must be zero: one root has one spelling.
+  if (root === undefined || !/^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/.test(root))
+    throw malformed("the third line is not a root hash of 32 bytes");
   if (extensions.some((line) => line === "")) throw malformed("an extension line is empty");
   return { origin, size: BigInt(size), root: Uint8Array.fromBase64(root), extensions };
 }

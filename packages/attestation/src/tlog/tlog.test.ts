@@ -309,6 +309,12 @@ test("parseVerifierKey refuses a key whose hash is another's", () => {
   assert.throws(() => parseVerifierKey(key.replace("log.", "lag.")), refusedWith("LOG_MALFORMED"));
 });
 
+test("parseCheckpoint refuses a root whose base64 has another spelling (found by fuzzing)", () => {
+  const text = (last: string) => `log.example/1\n1\n${"A".repeat(42)}${last}=\n`;
+  assert.equal(formatCheckpoint(parseCheckpoint(text("E"))), text("E"));
+  for (const last of ["B", "F", "i", "9", "+", "/"]) assert.throws(() => parseCheckpoint(text(last)), refusedWith("LOG_MALFORMED"));
+});
+
 test("openNote and parseCheckpoint give a value or a LogError, whatever the input", () => {
   const nearlyValid = fc
     .tuple(fc.nat(signed.length - 1), fc.string({ maxLength: 3 }))

@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
+import { parseHclReport, readRuntimeData } from "../../azure-vtpm/hcl-report.ts";
+import { readQeIdentity } from "../../collateral/qe-identity.ts";
+import { splitSignedJson } from "../../collateral/signed-json.ts";
+import { readTcbInfo } from "../../collateral/tcb-info.ts";
+import { EvidenceError } from "../../core/errors.ts";
+import { decodeEvidence, encodeEvidence } from "../../core/evidence.ts";
+import { encodeWorkload, parseWorkload } from "../../core/workload.ts";
+import { parseCorim } from "../../corim/corim.ts";
+import { parseDstackEventLog } from "../../dstack/dstack-event-log.ts";
+import { parseEventLog } from "../../eventlog/event-log.ts";
+import { replayPcrs } from "../../eventlog/replay.ts";
+import { inspectEvidence } from "../../inspect/describe.ts";
+import { parseNitroDocument } from "../../nitro/nitro-document.ts";
+import { encodeNodeStatement } from "../../node/create-node-statement.ts";
+import { parseNodeStatement } from "../../node/node-statement.ts";
+import { readPckIdentity } from "../../sgx/pck-certificate.ts";
+import { parseQuote } from "../../sgx/quote.ts";
+import { readSnpEndorsementKey } from "../../snp/endorsement-key.ts";
+import { parseSnpReport, snpProduct, snpSigningKey, splitSnpPolicy, splitSnpTcb } from "../../snp/snp-report.ts";
+import { findTdWeaknesses, parseTdReport, TD_REPORT_10_BYTES, TD_REPORT_15_BYTES } from "../../tdx/td-report.ts";
+import { formatCheckpoint, parseCheckpoint } from "../../tlog/checkpoint.ts";
+import { openNote, parseVerifierKey } from "../../tlog/signed-note.ts";
+import { parsePcrBanks } from "../../tpm/pcr-banks.ts";
+import { assertAttestationKey, parseTpmPublic } from "../../tpm/tpm-public.ts";
+import { parseTpmQuote, parseTpmSignature } from "../../tpm/tpm-quote.ts";
+import { parseCertificate, parsePemCertificates, publicKeyOf } from "../../x509/certificate.ts";
+import { parseRevocationList } from "../../x509/revocation-list.ts";
+import * as seeds from "./fuzz-seeds.ts";
+import type { FuzzTarget } from "./fuzz-target.ts";
+
+const statementKey = generateKeyPairSync("ed25519").privateKey;
+const KEY_ID_AND_SIGNATURE_BYTES = 32 + 64;
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+
+/** Every parser that takes bytes from outside. Where an encoder exists, what was parsed must encode to the input again. */
+export const FUZZ_TARGETS: readonly FuzzTarget[] = [
+  { name: "quote", seeds: seeds.quotes, parse: (input) => void parseQuote(input) },
+  { name: "td-report", seeds: seeds.tdReports, parse: parseTd },
+  { name: "snp-report", seeds: seeds.snpReports, parse: parseSnp },
+  { name: "tpm-quote", seeds: seeds.tpmQuotes, parse: (input) => void parseTpmQuote(input) },
+  { name: "tpm-signature", seeds: seeds.tpmSignatures, parse: (input) => void parseTpmSignature(input) },
+  { name: "tpm-public", seeds: seeds.tpmPublics, parse: (input) => assertAttestationKey(parseTpmPublic(input)) },
+  { name: "pcr-banks", seeds: seeds.pcrBanks, parse: (input) => void parsePcrBanks(input) },
+  { name: "nitro-document", seeds: seeds.nitroDocuments, parse: (input) => void parseNitroDocument(input) },
+  { name: "hcl-report", seeds: seeds.hclReports, parse: (input) => void readRuntimeData(parseHclReport(input)) },
+  { name: "event-log", seeds: seeds.eventLogs, parse: parseAndReplay },
+  { name: "dstack-event-log", seeds: seeds.dstackEventLogs, parse: (input) => void parseDstackEventLog(input) },
+  { name: "certificate", seeds: seeds.certificates, parse: parseAnyCertificate },
+  { name: "pem-certificates", seeds: seeds.pemChains, parse: (input) => void parsePemCertificates(input) },
+  { name: "revocation-list", seeds: seeds.revocationLists, parse: (input) => void parseRevocationList(input) },
+  { name: "tcb-info", seeds: seeds.tcbInfos, parse: (input) => void readTcbInfo(splitSignedJson(input, "tcbInfo").value) },
+  {
+    name: "qe-identity",
+    seeds: seeds.qeIdentities,
+    parse: (input) => void readQeIdentity(splitSignedJson(input, "enclaveIdentity").value),
+  },
+  { name: "corim", seeds: seeds.corims, parse: (input) => void parseCorim(input) },
+  { name: "node-statement", seeds: seeds.nodeStatements, parse: parseStatement },
+  { name: "signed-note", seeds: seeds.signedNotes, parse: (input) => void openNote(input, [parseVerifierKey(seeds.verifierKey)]) },
+  { name: "verifier-key", seeds: seeds.verifierKeys, parse: (input) => void parseVerifierKey(text(input)) },
+  { name: "checkpoint", seeds: seeds.checkpoints, parse: parseCheckpointAgain },
+  { name: "workload", seeds: seeds.workloads, parse: parseWorkloadAgain },
+  { name: "evidence", seeds: seeds.evidences, parse: decodeEvidenceAgain },
+  { name: "evidence-file", seeds: seeds.evidenceFiles, parse: (input) => void inspectEvidence(input) },
+];
+
+/** The quote around it has checked the length; only reports of the two lengths come here. */
+function parseTd(input: Uint8Array): void {
+  const bytes = input.length > TD_REPORT_10_BYTES ? TD_REPORT_15_BYTES : TD_REPORT_10_BYTES;
+  const exact = new Uint8Array(bytes);
+  exact.set(input.subarray(0, bytes));
+  findTdWeaknesses(parseTdReport(exact));
+}
+
+function parseSnp(input: Uint8Array): void {
+  const report = parseSnpReport(input);
+  snpSigningKey(report);
+  splitSnpPolicy(report.policy);
+  splitSnpTcb(report.reportedTcb, snpProduct(report) ?? "Milan");
+}
+
+function parseAndReplay(input: Uint8Array): void {
+  const log = parseEventLog(input);
+  for (const algorithm of log.algorithms) replayPcrs(log, algorithm);
+}
+
+/** Also what vendors put into certificates; each reader may refuse one that is not its vendor's. */
+function parseAnyCertificate(input: Uint8Array): void {
+  const certificate = parseCertificate(input);
+  for (const read of [publicKeyOf, readPckIdentity, readSnpEndorsementKey]) {
+    try {
+      read(certificate);
+    } catch (error) {
+      if (!(error instanceof EvidenceError)) throw error;
+    }
+  }
+}
+
+function parseStatement(input: Uint8Array): void {
+  const { statement } = parseNodeStatement(input);
+  const again = encodeNodeStatement(statement, statementKey);
+  assert.deepEqual(fields(again), fields(input), "parse and encode are not the identity");
+}
+
+const fields = (statement: Uint8Array): string => statement.subarray(0, -KEY_ID_AND_SIGNATURE_BYTES).toHex();
+
+function parseCheckpointAgain(input: Uint8Array): void {
+  const given = text(input);
+  const again = formatCheckpoint(parseCheckpoint(given));
+  assert.equal(again, given, "parse and format are not the identity");
+}
+
+function parseWorkloadAgain(input: Uint8Array): void {
+  assert.equal(encodeWorkload(parseWorkload(input)).toHex(), input.toHex(), "parse and encode are not the identity");
+}
+
+function decodeEvidenceAgain(input: Uint8Array): void {
+  const json = parseJson(input);
+  if (json === undefined) return;
+  assert.deepEqual(encodeEvidence(decodeEvidence(json)), json, "decode and encode are not the identity");
+}
+
+/** Whoever receives Evidence has read the JSON around it. */
+function parseJson(input: Uint8Array): unknown {
+  try {
+    return JSON.parse(text(input)) as unknown;
+  } catch {
+    return undefined; // not JSON: nothing to decode
+  }
+}
