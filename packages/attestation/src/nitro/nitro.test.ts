@@ -102,14 +102,21 @@ test("hazard A14: what is no array of four parts is malformed", () => {
   }
   for (const parts of [
     [1, unprotected, payload, signature],
-    [header, [], payload, signature],
     [header, unprotected, 1, signature],
     [header, unprotected, payload, 1],
   ]) {
-    assert.throws(() => parseNitroDocument(encode(parts)), refusedFor("parse-error"));
+    assert.throws(() => parseNitroDocument(encode(parts)), { reason: "parse-error", message: /are not byte strings/ });
   }
+  assert.throws(() => parseNitroDocument(encode([header, [], payload, signature])), { message: /the unprotected header is not empty/ });
   assert.throws(() => parseNitroDocument(encode([encode([1]), unprotected, payload, signature])), refusedFor("parse-error"));
   assert.throws(() => parseNitroDocument(encode([header, unprotected, payload, new Uint8Array(95)])), { message: /signature of 95 bytes/ });
+});
+
+test("hazard A14: a genuine document with anything in the header that nobody signed is refused", () => {
+  for (const header of [new Map([[1, -35]]), new Map([[4, Uint8Array.of(1)]])]) {
+    assert.throws(() => verifyNitroDocument(mintNitro({ header }), nitroTrust), { message: /the unprotected header is not empty/ });
+  }
+  assert.throws(() => parseNitroDocument(mintNitro({ payloadBytes: encode([1]) })), { message: /the payload is not a map/ });
 });
 
 test("hazard A17: a bundle of more certificates than any region has is refused before they are read", () => {
