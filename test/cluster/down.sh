@@ -16,9 +16,23 @@ ctr=(ctr --address "$state/containerd/containerd.sock" --namespace k8s.io)
 for task in $("${ctr[@]}" tasks list -q 2>/dev/null); do "${ctr[@]}" tasks kill --signal SIGKILL "$task" >/dev/null 2>&1; done
 for program in "${programs[@]}"; do stop "$program"; done
 for address in $dns_service $node_address; do ip address del "$address/32" dev lo 2>/dev/null; done
+# What the kernel and the machine still hold of pods that were killed, not taken down.
+forget_network() {
+  local name chain
+  for name in $(ip -d link show master vouchsafe-pods 2>/dev/null | sed -n 's/.* link-netns \([^ ]*\).*/\1/p'); do ip netns del "$name"; done
+  ip link del vouchsafe-pods 2>/dev/null
+  "$bin/kube-proxy" --cleanup >/dev/null 2>&1
+  for chain in $(iptables -t nat -S POSTROUTING 2>/dev/null | sed -n 's/.*name: \\"test\\" .* -j \(CNI-[0-9a-f]*\)$/\1/p'); do
+    while number=$(iptables -t nat -L POSTROUTING -n --line-numbers | awk -v chain="$chain" '$2 == chain { print $1; exit }') && [ -n "$number" ]; do
+      iptables -t nat -D POSTROUTING "$number"
+    done
+    iptables -t nat -F "$chain" && iptables -t nat -X "$chain"
+  done
+}
 if [ "${1:-}" = --wipe ]; then
+  for shim in $(pgrep -f "^[^ ]*containerd-shim-runc-v2 .*-address $state/containerd/"); do kill -9 "$shim" 2>/dev/null; done
+  forget_network
   awk -v state="$state/" 'index($2, state) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r -n1 umount -l
   rm -rf "$state"
-  ip link del vouchsafe-pods 2>/dev/null
 fi
 exit 0

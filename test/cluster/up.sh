@@ -19,7 +19,7 @@ missing=()
 for package in "${packages[@]}"; do command -v "${package%%:*}" >/dev/null || missing+=("${package##*:}"); done
 [ ${#missing[@]} -eq 0 ] || fail "missing programs" "apt-get install --no-install-recommends ${missing[*]} libc6-dev"
 
-mkdir -p "$state"/{pki,log,run,etcd,kubelet,registry,cni,images} "$state/containerd/hosts/$registry"
+mkdir -p "$state"/{pki,log,run,etcd,kubelet,registry,cni,images,pods} "$state/containerd/hosts/$registry"
 for address in $node_address $dns_service; do ip address replace "$address/32" dev lo; done
 # The kernel forwards between pods, and from node ports to services bound to loopback.
 sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.route_localnet=1 2>/dev/null || true
@@ -89,7 +89,7 @@ printf 'server = "http://%s"\n[host."http://%s"]\n  capabilities = ["pull", "res
 cat >"$state/cni/10-test.conflist" <<JSON
 { "cniVersion": "0.4.0", "name": "test", "plugins": [
     { "type": "bridge", "bridge": "vouchsafe-pods", "isGateway": true, "hairpinMode": true, "ipMasq": true,
-      "ipam": { "type": "host-local", "ranges": [[{ "subnet": "$pods" }]], "routes": [{ "dst": "0.0.0.0/0" }] } },
+      "ipam": { "type": "host-local", "dataDir": "$state/addresses", "ranges": [[{ "subnet": "$pods" }]], "routes": [{ "dst": "0.0.0.0/0" }] } },
     { "type": "portmap", "capabilities": { "portMappings": true } }
 ] }
 JSON
@@ -172,6 +172,7 @@ clusterDomain: cluster.local
 clusterDNS: [$dns_service]
 resolvConf: $state/resolv.conf
 staticPodPath: ""
+podLogsDir: $state/pods
 failSwapOn: false
 # Works where the machine itself is a container with the old control groups; harmless elsewhere.
 failCgroupV1: false
