@@ -17,3 +17,10 @@ test("an answer that is no map is refused as such", () => {
     assert.throws(() => parseNsmAttestation(encode(answer)), { code: "EVIDENCE_MALFORMED", message: /no map/ });
   }
 });
+
+test("an answer gives the document, or the module's own word", () => {
+  const document = Uint8Array.of(1, 2);
+  assert.deepEqual(parseNsmAttestation(encode({ Attestation: { document } })), document);
+  assert.throws(() => parseNsmAttestation(encode({ Error: "InvalidArgument" })), { message: /it refuses with InvalidArgument/ });
+  assert.throws(() => parseNsmAttestation(encode({ Attestation: { document: "x" } })), { message: /no document/ });
+});
