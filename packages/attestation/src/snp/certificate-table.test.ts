@@ -24,7 +24,9 @@ test("a certificate table gives known certificates by name, an empty one none", 
 test("hazard A17: a table of more entries than there are certificates, cut off, or pointing behind itself is refused", () => {
   assert.equal(parseSnpCertificateTable(table(Array<string>(16).fill(UNKNOWN))).size, 0);
   assert.throws(() => parseSnpCertificateTable(table(Array<string>(17).fill(UNKNOWN))), { message: /more than 16 entries/ });
-  assert.throws(() => parseSnpCertificateTable(table([VCEK]).subarray(0, 30)), { code: "EVIDENCE_MALFORMED" });
+  const cut = Buffer.from(table([VCEK]).subarray(0, 30));
+  cut.writeUInt32LE(0, 16); // its certificate lies inside what is left
+  assert.throws(() => parseSnpCertificateTable(cut), { code: "EVIDENCE_MALFORMED", message: /entry 1 is cut off/ });
   for (const length of [0, 4, 0xffff_ffff]) {
     assert.throws(() => parseSnpCertificateTable(table([VCEK], { length })), { message: /entry 0 points behind the table/ });
   }
