@@ -30,7 +30,7 @@ export interface AttestServiceOptions extends CasAddress {
   /** This instance has been attested before and lost its connection (C-46). */
   readonly reconnect?: boolean | undefined;
   readonly runtimeVersion: string;
-  /** Limit for everything up to the answer; 30 s unless given. */
+  /** Limit for everything up to the answer; 55 s unless given. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -60,7 +60,8 @@ export class RefusedError extends ProtocolError {
   }
 }
 
-const TIMEOUT_MS = 30_000;
+/** A TPM may make keys for many seconds. A CAS ends a connection that is not attested within 60 s. */
+const TIMEOUT_MS = 55_000;
 
 /** A key for one instance; it lives no longer than the instance. */
 export function generateInstanceKey(): KeyObject {
@@ -77,14 +78,15 @@ export async function attestService(options: AttestServiceOptions): Promise<Atte
     const remedy = "Set SCONE_CONFIG_ID to SESSION/SERVICE, followed by @ and the one-time password where the session asks for one.";
     throw new ProtocolError("PROTOCOL_VIOLATION", "the service id is not SESSION/SERVICE or SESSION/SERVICE@PASSWORD", { remedy });
   }
-  const deadline = AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS);
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+  const deadline = AbortSignal.timeout(timeoutMs);
   const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
   const { socket, identity } = await connectToCas({
     host: options.host,
     port: options.port,
     pin: { casKeyHash: options.casKeyHash },
     alpn: SERVICE_ALPN,
-    timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    timeoutMs,
     signal,
   });
   const connection = new ServiceConnection(socket);
@@ -115,7 +117,8 @@ export async function attestService(options: AttestServiceOptions): Promise<Atte
     return { configuration: answer.configuration, connection, cas: identity, instanceKey };
   } catch (error) {
     connection.close();
-    throw error;
+    if (error !== deadline.reason) throw error;
+    throw new ProtocolError("CONNECTION_LOST", `the attestation did not end within ${timeoutMs / 1000} s`, { cause: error });
   }
 }
 
