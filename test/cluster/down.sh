@@ -18,7 +18,7 @@ for program in "${programs[@]}"; do stop "$program"; done
 for address in $dns_service $node_address; do ip address del "$address/32" dev lo 2>/dev/null; done
 # What the kernel and the machine still hold of pods that were killed, not taken down.
 forget_network() {
-  local name chain
+  local name chain number
   for name in $(ip -d link show master vouchsafe-pods 2>/dev/null | sed -n 's/.* link-netns \([^ ]*\).*/\1/p'); do ip netns del "$name"; done
   ip link del vouchsafe-pods 2>/dev/null
   "$bin/kube-proxy" --cleanup >/dev/null 2>&1
