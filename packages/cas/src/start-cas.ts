@@ -23,12 +23,14 @@ import { createClientServer, listenClientServer, replaceClientIdentity } from ".
 import { collateralRoutes } from "./http/collateral-routes.ts";
 import { enrolmentRoutes } from "./http/enrolment-routes.ts";
 import { exportRoutes } from "./http/export-routes.ts";
+import { limitFailures } from "./http/failure-limit.ts";
 import { ownerRoutes } from "./http/owner-routes.ts";
 import { proposalRoutes } from "./http/proposal-routes.ts";
 import { type RateLimit, RateLimiter } from "./http/rate-limit.ts";
 import { splitTarget } from "./http/request-names.ts";
 import { secretRoutes } from "./http/secret-routes.ts";
 import { sessionRoutes } from "./http/session-routes.ts";
+import { signAnswers } from "./http/sign-answers.ts";
 import { statusRoutes } from "./http/status-routes.ts";
 import { verifyEvidenceRoute } from "./http/verify-evidence-route.ts";
 import { openIdentity, tlsIdentity } from "./identity/cas-identity.ts";
@@ -84,6 +86,8 @@ export interface CasOptions {
   /** Further names and addresses for the TLS certificate, besides those of the owner configuration. */
   readonly altNames?: readonly string[] | undefined;
   readonly uploadLimit?: RateLimit | undefined;
+  /** Failed authentications of one client (C-25). */
+  readonly failureLimit?: RateLimit | undefined;
   /** Lines of the console; standard error unless given. */
   readonly writeLine?: WriteLine | undefined;
   readonly now?: (() => Date) | undefined;
@@ -103,6 +107,7 @@ export interface RunningCas extends AsyncDisposable {
 }
 
 const DEFAULT_UPLOAD_LIMIT: RateLimit = { perMinute: 6_000, burst: 1_000 };
+const DEFAULT_FAILURE_LIMIT: RateLimit = { perMinute: 600, burst: 300 };
 const LOCAL_NAMES = ["127.0.0.1"];
 
 /** Starts a CAS in this process: opens the database, shows who it is, serves. Throws CasError; nothing stays open then. */
@@ -239,6 +244,8 @@ async function serve(
   const app = createClientServer(context.tls, log);
   const uploads = new RateLimiter("uploads", options.uploadLimit ?? DEFAULT_UPLOAD_LIMIT);
   started.defer(() => app.close());
+  limitFailures(app, options.failureLimit ?? DEFAULT_FAILURE_LIMIT, now);
+  signAnswers(app, identity, now);
   const { database } = context;
   const metrics = new CasMetrics({
     instances: () => instances.size,

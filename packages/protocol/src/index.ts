@@ -1,3 +1,4 @@
+export { ANSWER_SIGNER, type SignedAnswer, signAnswer, verifyAnswer } from "./answer-signature.ts";
 export { CAS_CLIENT_PORT, CAS_SERVICE_PORT, type CasAddress, formatCasAddress, parseCasAddress } from "./cas-address.ts";
 export { type CasIdentity, type CasPin, verifyCasChain, verifyCasChainPem } from "./cas-chain.ts";
 export { CasClient, type CasClientOptions, CLIENT_ALPN } from "./cas-client.ts";

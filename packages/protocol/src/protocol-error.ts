@@ -13,6 +13,8 @@ export type ProtocolErrorCode =
   | "UPDATE_PENDING"
   /** The client API answered with a problem; see {@link CasProblemError}. */
   | "CAS_PROBLEM"
+  /** A signed answer is not what a CAS answered. */
+  | "ANSWER_SIGNATURE"
   /** The CAS answered that the reported tag is not the successor of the current one. */
   | "TAG_CONFLICT";
 

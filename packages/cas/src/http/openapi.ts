@@ -261,17 +261,25 @@ const OPERATIONS: readonly Operation[] = [
   },
 ];
 
+const SIGN = {
+  name: "sign",
+  in: "query",
+  schema: { const: "1" },
+  description: "Sign the answer (RFC 9421), so that it can be shown to others; the chain of the key is in vouchsafe-signature-chain",
+};
+
 /** The OpenAPI 3.1 document of the client API: paths from the table above, bodies from the schemas that client and server share. */
 export function openApiDocument(): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const { method, path, summary, needs, body, answers } of OPERATIONS) {
     const responses = Object.fromEntries(answers.map(({ status, type, schema }) => [String(status), response(type, schema)]));
-    const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
       name,
       in: "path",
       required: true,
       schema: { type: "string" },
     }));
+    const parameters = method === "get" ? [...named, SIGN] : named;
     const operation = {
       summary,
       description: `Needs: ${needs}.`,

@@ -21,15 +21,24 @@ export class RateLimiter {
 
   /** Takes one token of `client`. Throws `too_many` with the time to wait. */
   take(client: string, nowMs: number): void {
+    this.assertLeft(client, nowMs);
+    this.count(client, nowMs);
+  }
+
+  /** Throws `too_many` with the time to wait when `client` has no token left; takes none. */
+  assertLeft(client: string, nowMs: number): void {
     const bucket = this.#refill(client, nowMs);
-    if (bucket.tokens >= 1) {
-      bucket.tokens -= 1;
-      return;
-    }
+    if (bucket.tokens >= 1) return;
     const retryAfterSeconds = Math.ceil((1 - bucket.tokens) / (this.#limit.perMinute / 60));
     throw new ApiError("too_many", `more than ${this.#limit.perMinute} ${this.#what} in a minute; retry in ${retryAfterSeconds} s`, {
       retryAfterSeconds,
     });
+  }
+
+  /** Takes one token for something that has happened. */
+  count(client: string, nowMs: number): void {
+    const bucket = this.#refill(client, nowMs);
+    bucket.tokens = Math.max(0, bucket.tokens - 1);
   }
 
   #refill(client: string, nowMs: number): { tokens: number; at: number } {

@@ -187,6 +187,27 @@ test("C-38, SL-97: a one-time password counts once, also when many come at the s
   (await attest(`@${code()}`)).connection.close();
 });
 
+test("C-25 one-time passwords cannot be guessed: after twenty wrong ones from one address the service waits, another service does not", async (t) => {
+  let now = new Date("2026-06-01T00:00:00Z");
+  const cas = await startTestCas(t, { now: () => now });
+  const secret = Buffer.alloc(20, 7);
+  const service = `    one_time_password_shared_secret: ${encodeBase32(secret)}`;
+  for (const name of ["shop", "other"]) {
+    await cas.client(createTestClient()).uploadSession(testPolicy({ name, security: "{attestation: {mode: none}}", service }));
+  }
+  const code = () => totp(secret, Math.floor(now.getTime() / 30_000));
+  const wrong = code() === "000000" ? "000001" : "000000";
+  const attest = (session: string, password: string) => cas.attest(`${session}/api@${password}`, { evidence: undefined });
+  for (let count = 0; count < 20; count += 1) await assert.rejects(attest("shop", wrong), refusal("password_wrong", "one-time-password"));
+  await assert.rejects(
+    attest("shop", code()),
+    refusal("unavailable", undefined, /more than 6 wrong passwords or tokens in a minute; retry in 10 s/),
+  );
+  (await attest("other", code())).connection.close();
+  now = new Date(now.getTime() + 30_000);
+  (await attest("shop", code())).connection.close();
+});
+
 test("SL-94, hazard B7: an instance of a singleton session is attested once, however many connections it makes", async (t) => {
   const cas = await startTestCas(t);
   await cas

@@ -1,5 +1,7 @@
-import { type AttestRequest, type InstanceMessage, parseServiceId } from "@vouchsafe/protocol";
+import { type AttestRequest, type InstanceMessage, parseServiceId, type RefusalCode } from "@vouchsafe/protocol";
 import { type CasContext, committedValues } from "../cas-context.ts";
+import { ApiError } from "../cas-error.ts";
+import { RateLimiter } from "../http/rate-limit.ts";
 import { currentKey, type SessionVersion } from "../sessions/session-records.ts";
 import { makeDeliveryValues } from "../values/delivery-values.ts";
 import { resolveSecrets } from "../values/resolve-secrets.ts";
@@ -30,22 +32,30 @@ export interface HandlerParts {
   readonly closedBecause: () => string | undefined;
 }
 
+/** C-25: six digits can be guessed by who may try often enough; for one service, from one address. */
+const GUESSES = { perMinute: 6, burst: 20 };
+const GUESSED: ReadonlySet<RefusalCode> = new Set(["password_wrong", "token_wrong"]);
+
 /** What the service interface does with what arrives; keeps the register of connected instances. */
 export function instanceHandlers(context: CasContext, parts: HandlerParts): ServiceHandlers {
   const { instances, onAnswered } = parts;
+  const guesses = new RateLimiter("wrong passwords or tokens", GUESSES);
   return {
     certify: (request) => {
       refuseWhileClosed(parts);
       return parts.attestationKeys.begin(request);
     },
-    attest: async (request, exporter) => {
+    attest: async (request, exporter, peer) => {
+      const guesser = `${peer} ${request.service.replace(/@[^@]*$/, "")}`;
       try {
+        refuseGuessing(() => guesses.assertLeft(guesser, context.now().getTime()));
         const { instance, configuration, tokenProof } = await admit(context, parts, request, exporter);
         instances.add(instance);
         onAnswered("granted");
         const proof = tokenProof === undefined ? {} : { tokenProof: tokenProof.toBase64() };
         return { instance, answer: { type: "configuration", configuration, ...proof } };
       } catch (error) {
+        if (error instanceof Refused && GUESSED.has(error.code)) guesses.count(guesser, context.now().getTime());
         onAnswered(error instanceof Refused ? error.code : "failed");
         throw error;
       }
@@ -64,6 +74,15 @@ export function instanceHandlers(context: CasContext, parts: HandlerParts): Serv
         .catch((error: Error) => context.log.warn(`audit log: ${error.message}`));
     },
   };
+}
+
+function refuseGuessing(assertLeft: () => void): void {
+  try {
+    assertLeft();
+  } catch (error) {
+    if (error instanceof ApiError) throw new Refused("unavailable", undefined, error.message);
+    throw error;
+  }
 }
 
 function refuseWhileClosed({ closedBecause }: HandlerParts): void {

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,12 +16,16 @@ export interface TestClient {
   readonly keyHash: string;
 }
 
-/** A self-signed client identity, as the command line makes one. */
-export function createTestClient(): TestClient {
-  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+/** A self-signed client identity, as the command line makes one; of the given key (PEM), or of a new one. */
+export function createTestClient(key?: string): TestClient {
+  const privateKey = key === undefined ? generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey : createPrivateKey(key);
   const request = { isCa: false, commonName: "client", san: [], endpoint: undefined, validForSeconds: undefined, control: undefined };
   const { pem } = issueCertificate(request, { ownKey: privateKey }, { now: new Date(), random: systemRandomness });
-  return { certificate: pem, privateKey: privateKey.export({ type: "pkcs8", format: "pem" }).toString(), keyHash: keyHashOf(publicKey) };
+  return {
+    certificate: pem,
+    privateKey: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    keyHash: keyHashOf(createPublicKey(pem)),
+  };
 }
 
 const WORKLOAD = { ...TEST_WORKLOAD, program: "/usr/bin/python3" };
