@@ -104,12 +104,19 @@ test("mount points are read with their escapes resolved", () => {
 test("settings: what is missing or malformed is named with a remedy", () => {
   const complete = { SCONE_CONFIG_ID: "ns/flask/python3", SCONE_CAS_ADDR: "cas.scone-system" };
   assert.deepEqual(readSettings(complete).cas, { host: "cas.scone-system", port: 18765 });
+  const { servicePort, drainMs } = readSettings({ ...complete, VOUCHSAFE_SERVICE_PORT: "4996", VOUCHSAFE_DRAIN_SECONDS: "3" });
+  assert.deepEqual({ servicePort, drainMs }, { servicePort: 4996, drainMs: 3_000 });
   for (const [name, value] of [
     ["SCONE_CONFIG_ID", "flask"],
     ["SCONE_CONFIG_ID", ""],
     ["SCONE_CAS_ADDR", "http://x"],
     ["SCONE_CAS_ADDR", ""],
     ["VOUCHSAFE_WAIT_SECONDS", "soon"],
+    ["VOUCHSAFE_DRAIN_SECONDS", "-1"],
+    ["VOUCHSAFE_DRAIN_SECONDS", "soon"],
+    ["VOUCHSAFE_SERVICE_PORT", "0"],
+    ["VOUCHSAFE_SERVICE_PORT", "65536"],
+    ["VOUCHSAFE_SERVICE_PORT", "http"],
   ] as const) {
     assert.throws(() => readSettings({ ...complete, [name]: value }), { code: "R-SETTINGS" }, `${name}=${value}`);
   }

@@ -24,12 +24,17 @@ export interface RuntimeSettings {
   readonly waitMs: number;
   /** Created when the program has been attested and started (MF-123). */
   readonly readyFile: string;
+  /** Port of the program for which a Service stands: the program counts as started once something listens there. */
+  readonly servicePort: number | undefined;
+  /** How long a request to stop (SIGTERM) is held back, so that nobody sends requests any more when the program gets it. */
+  readonly drainMs: number;
 }
 
 export type AgentAddress = { readonly path: string } | { readonly host: string; readonly port: number };
 
 const WAIT_SECONDS = 120;
 const AGENT_PORT = 18_766;
+const DRAIN_LONGEST_SECONDS = 3600;
 const TPM_DEVICE = "/dev/tpmrm0";
 const WORKLOAD_FILE = "/run/vouchsafe/workload";
 const EVIDENCE_KINDS: readonly EvidenceKind[] = ["sgx", "tdx", "snp", "nitro", "tpm", "node", "simulated"];
@@ -55,6 +60,9 @@ export function readSettings(environment: Readonly<Record<string, string | undef
   const waitSeconds = wait === undefined ? WAIT_SECONDS : Number(wait);
   if (!(waitSeconds >= 0 && waitSeconds <= 86_400))
     throw refuse("VOUCHSAFE_WAIT_SECONDS is no number of seconds", "Leave it out, or set it to 120.");
+  const drainSeconds = Number(environment["VOUCHSAFE_DRAIN_SECONDS"] || "0");
+  if (!(drainSeconds >= 0 && drainSeconds <= DRAIN_LONGEST_SECONDS))
+    throw refuse("VOUCHSAFE_DRAIN_SECONDS is no number of seconds", "Leave it out, or set it to 3.");
   const value = (name: string) => (environment[name] === "" ? undefined : environment[name]);
   return {
     serviceId,
@@ -68,6 +76,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     accessToken: value("SCONE_SERVICE_ACCESS_TOKEN"),
     waitMs: waitSeconds * 1000,
     readyFile: value("VOUCHSAFE_READY_FILE") ?? READY_FILE,
+    servicePort: servicePort(value("VOUCHSAFE_SERVICE_PORT")),
+    drainMs: drainSeconds * 1000,
   };
 }
 
@@ -78,6 +88,15 @@ function evidenceKinds(text: string | undefined): readonly EvidenceKind[] | unde
     throw new RuntimeError("R-SETTINGS", `VOUCHSAFE_EVIDENCE names ${JSON.stringify(word)}; expected ${EVIDENCE_KINDS.join(", ")}`, {
       remedy: "The chart or the engine sets it to what the policy accepts.",
     });
+  });
+}
+
+function servicePort(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : 0;
+  if (port >= 1 && port <= 65_535) return port;
+  throw new RuntimeError("R-SETTINGS", `VOUCHSAFE_SERVICE_PORT is ${JSON.stringify(text)}; expected a port, 1–65535`, {
+    remedy: "The chart sets it to the port of the Service.",
   });
 }
 

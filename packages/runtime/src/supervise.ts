@@ -5,35 +5,27 @@ import { dirname } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { forbidCoreDumps, reapOrphans, setDumpable } from "@vouchsafe/linux";
+import { forbidCoreDumps, setDumpable } from "@vouchsafe/linux";
 import type { AttestedService, FileConfiguration, RenewedFile, ServiceConnection } from "@vouchsafe/protocol";
 import { attestOnce, attestPatiently } from "./attest.ts";
 import { ORDER_FILE, OUTCOME_FILE, type ProgramOrder } from "./become-program.ts";
 import { chooseSource, describeSource, type GatherEvidence, gatherFrom } from "./evidence/choose-source.ts";
 import { readImageDescription } from "./image-description.ts";
+import { untilListening } from "./listening.ts";
 import { replaceRenewedFiles } from "./renewed-files.ts";
 import { explainFailure, log } from "./report.ts";
 import { RuntimeError } from "./runtime-error.ts";
 import { type RuntimeSettings, readSettings } from "./settings.ts";
+import { forwardSignals } from "./signals.ts";
 import { tellAgent } from "./tell-agent.ts";
 import { startInUserNamespace, type UnprivilegedStart } from "./unprivileged-start.ts";
 import { RUNTIME_VERSION } from "./version.ts";
 
-/** Signals that a container's first process passes to the program. */
-const FORWARDED: readonly NodeJS.Signals[] = [
-  "SIGTERM",
-  "SIGINT",
-  "SIGHUP",
-  "SIGQUIT",
-  "SIGUSR1",
-  "SIGUSR2",
-  "SIGWINCH",
-  "SIGCONT",
-  "SIGTSTP",
-];
 const RECONNECT_FIRST_MS = 500;
 const RECONNECT_LONGEST_MS = 30_000;
 const EXIT_REPORT_MS = 2_000;
+/** A service may have a port on which its program never listens (MF-120): then it is ready after this time. */
+const LISTEN_LONGEST_MS = 20_000;
 const EXIT_START_FAILED = 1;
 
 /**
@@ -58,7 +50,7 @@ export async function supervise(
       log("warning: neither a CAS key nor an access token is known: the CAS is not authenticated (C-36)");
     // Starts while this process attests: both need the time that Node needs.
     const { child: program, isReady } = startProgram();
-    const signals = forwardSignals(program);
+    const signals = forwardSignals(program, settings.drainMs);
     try {
       const attested = await attestPatiently(settings, { evidence, runtimeVersion: RUNTIME_VERSION });
       for (const warning of attested.configuration.warnings) log(`warning: ${warning}`);
@@ -67,8 +59,8 @@ export async function supervise(
       await isReady;
       await handOver(program, { configuration: attested.configuration, image, hostArguments, hostEnvironment: host });
       log(`started after ${Math.round(performance.now())} ms, session version ${attested.configuration.sessionHash}`);
-      markReady(settings.readyFile);
       signals.programRuns();
+      void reportReady(program, settings);
       return await untilExit(program, attested, settings, evidence);
     } catch (error) {
       program.kill("SIGKILL");
@@ -116,25 +108,15 @@ async function handOver(program: ChildProcess, order: ProgramOrder): Promise<voi
   });
 }
 
-/** Before the program runs, a signal to stop ends the start; afterwards all signals are the program's. */
-function forwardSignals(program: ChildProcess): { programRuns: () => void } {
-  let isRunning = false;
-  for (const signal of FORWARDED) {
-    process.on(signal, () => {
-      if (isRunning) program.kill(signal);
-      else if (signal === "SIGTERM" || signal === "SIGINT" || signal === "SIGQUIT") {
-        program.kill("SIGKILL");
-        process.exit(128 + constants.signals[signal]);
-      }
-    });
-  }
-  const own = new Set(program.pid === undefined ? [] : [program.pid]);
-  process.on("SIGCHLD", () => reapOrphans(own));
-  return {
-    programRuns: () => {
-      isRunning = true;
-    },
-  };
+/** Ready is a program that was attested and started (MF-123), and listens where its Service sends connections. */
+async function reportReady(program: ChildProcess, { servicePort, readyFile }: RuntimeSettings): Promise<void> {
+  const ended = new AbortController();
+  program.once("exit", () => ended.abort());
+  const isListening = servicePort === undefined || (await untilListening(servicePort, LISTEN_LONGEST_MS, ended.signal));
+  if (program.exitCode !== null || program.signalCode !== null) return;
+  if (!isListening)
+    log(`nothing listens on port ${servicePort} after ${LISTEN_LONGEST_MS / 1000} s; the program runs, and counts as ready`);
+  markReady(readyFile);
 }
 
 function markReady(file: string): void {

@@ -114,6 +114,29 @@ test("MF-117, 12.2: the container has the pinned image, the first word of the co
   assert.ok(!names.includes("T"));
 });
 
+test("MF-120, MF-123: who has a port is ready when it listens there, and serves on while its pod ends; an upgrade takes no pod away first", async (context) => {
+  const deploymentOf = async (...more: string[]) => {
+    const { spec } = named(await render(context, chartOf(), "fair", ...more), "Deployment", "fair-shop");
+    const { template, strategy } = spec as {
+      template: { spec: { containers: { env: { name: string; value?: string }[] }[] } };
+      strategy: object;
+    };
+    const variables = new Map(template.spec.containers[0]?.env.map(({ name, value }) => [name, value]));
+    return { strategy, port: variables.get("VOUCHSAFE_SERVICE_PORT"), drain: variables.get("VOUCHSAFE_DRAIN_SECONDS") };
+  };
+  const strategy = { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } };
+  assert.deepEqual(await deploymentOf(), { strategy, port: "8080", drain: "3" });
+  // A second of the grace period is the program's own.
+  for (const [grace, drain] of [
+    ["2", "1"],
+    ["0", "0"],
+    ["60", "3"],
+  ] as const)
+    assert.equal((await deploymentOf("--set", `shop.terminationGracePeriodSeconds=${grace}`)).drain, drain);
+  const job = await render(context, chartOf({ env: env("{name: workloadKind, value: job}", "{name: restartPolicy, value: Never}") }));
+  assert.doesNotMatch(JSON.stringify(job), /VOUCHSAFE_DRAIN_SECONDS|strategy/);
+});
+
 test("only those who import a service's secrets may connect to it, and what has no port accepts nothing", async (context) => {
   const policyOf = async (service: string, parts: Record<string, string> = {}) =>
     named(await render(context, chartOf(parts)), "NetworkPolicy", `fair-${service}`).spec as {

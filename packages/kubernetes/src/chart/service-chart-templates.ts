@@ -113,6 +113,12 @@ spec:
         {{- with .Values.scone.cas_key }}
         - {name: VOUCHSAFE_CAS_KEY, value: {{ . | quote }}}
         {{- end }}
+        {{- if .Values.service.port }}
+        - {name: VOUCHSAFE_SERVICE_PORT, value: {{ .Values.service.port | toString | quote }}}
+        {{- /* Within the grace period, and with a second left for the program itself. */}}
+        {{- $drain := min (int .Values.drainSeconds) (max 0 (sub (int .Values.terminationGracePeriodSeconds) 1)) }}
+        - {name: VOUCHSAFE_DRAIN_SECONDS, value: {{ $drain | toString | quote }}}
+        {{- end }}
         {{- with .Values.extraEnv }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -127,7 +133,7 @@ spec:
         periodSeconds: 2
         failureThreshold: 3
       {{- else if eq .Values.readiness.mode "launcher" }}
-      {{- /* The launcher makes this file when the program was attested and started. Asked often until then, rarely afterwards: each question starts a process. */}}
+      {{- /* The launcher makes this file when the program was attested, started, and listens on the port of its Service. Asked often until then, rarely afterwards: each question starts a process. */}}
       startupProbe:
         exec:
           command: ["/usr/bin/test", "-e", "/run/vouchsafe/ready"]
@@ -203,6 +209,11 @@ spec:
   selector:
     matchLabels:
       {{- include "vouchsafe.selector" . | nindent 6 }}
+  {{- end }}
+  {{- if eq $kind "deployment" }}
+  strategy:
+    type: RollingUpdate
+    rollingUpdate: {maxUnavailable: 0, maxSurge: 1}
   {{- end }}
   {{- if eq $kind "statefulset" }}
   serviceName: {{ include "vouchsafe.fullname" . | quote }}

@@ -88,11 +88,16 @@ const SERVICE_VALUES: Readonly<Record<string, ServiceValue>> = {
     schema: record({ restartPolicy: oneOf("Always", "OnFailure", "Never") }),
   },
   readiness: {
-    comment: "launcher: attested and started; tcp: the port accepts connections; none.",
+    comment:
+      "launcher: attested and started, and the program listens on service.port (or has run for 20 s without); tcp: the port accepts\nconnections; none.",
     schema: record({ mode: oneOf("launcher", "tcp", "none"), port: { type: ["integer", "string"] } }),
   },
   tests: { comment: "helm test connects to the port of the Service.", schema: record({ enabled: SWITCH }) },
   terminationGracePeriodSeconds: { comment: "Time for the program to end.", schema: { type: "integer", minimum: 0 } },
+  drainSeconds: {
+    comment: "How long the program of a pod that ends still serves whoever has not heard of it; within the time above.",
+    schema: { type: "integer", minimum: 0 },
+  },
   extraEnv: { comment: "Environment of the container; it does not reach the program.", schema: LIST_OF_OBJECTS },
   extraVolumes: { comment: "", schema: LIST_OF_OBJECTS },
   extraVolumeMounts: { comment: "", schema: LIST_OF_OBJECTS },
@@ -117,6 +122,7 @@ const CHART_DEFAULTS: PlainMapping = {
   serviceAccount: { create: true, name: "", annotations: {} },
   networkPolicy: { enabled: true, clients: [], from: [], restrictEgress: false, to: [] },
   tests: { enabled: true },
+  drainSeconds: 3,
 };
 
 /** `values.yaml` with what each value is for. `values` win over the chart's own defaults. */
