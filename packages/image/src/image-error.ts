@@ -10,6 +10,7 @@ export type ImageErrorCode =
   | "E-IMAGE-PULL"
   | "E-IMAGE-PUSH"
   | "E-IMAGE-REF"
+  | "E-IMAGE-SIGNATURE"
   | "E-META-MISSING"
   | "E-META-SIGNATURE"
   | "E-PATH-OUTSIDE"

@@ -1,6 +1,7 @@
 export { buildImage } from "./build-image.ts";
 export { curatedImages, planCuratedImage } from "./curated-redis.ts";
 export { ImageError, type ImageErrorCode } from "./image-error.ts";
+export { verifyImageSignature } from "./image-signature.ts";
 export {
   defaultCacheDir,
   defaultRepositoryDir,
@@ -31,6 +32,7 @@ export type {
 export type { ProtectionRule } from "./protection.ts";
 export { readImageMetadata } from "./read-metadata.ts";
 export { formatImageReference, type ImageReference, parseImageReference, targetKey } from "./reference.ts";
-export { type PullOptions, pullImage, pushImage, type RegistryOptions } from "./registry.ts";
+export { type PullOptions, pullImage, pushImage } from "./registry.ts";
+export type { RegistryOptions } from "./registry-documents.ts";
 export { type Relocation, relocateImage } from "./relocate-image.ts";
 export { type UnpackedImage, unpackImage } from "./unpack.ts";

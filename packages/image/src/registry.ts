@@ -3,35 +3,18 @@ import { createWriteStream, openAsBlob } from "node:fs";
 import { rm } from "node:fs/promises";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { digestOf } from "./blob-store.ts";
 import { type Descriptor, HOST_ARCHITECTURE, ImageConfig, ImageIndex, ImageManifest, MEDIA_TYPES } from "./descriptor.ts";
 import { ImageError } from "./image-error.ts";
 import { LOCAL_REGISTRY, type LocalRepository, type StoredImage } from "./local-repository.ts";
 import { findMetadataLayer } from "./read-metadata.ts";
-import { formatImageReference, type ImageReference, parseImageReference } from "./reference.ts";
-import { RegistryConnection, readBody } from "./registry-connection.ts";
-import { findCredentials } from "./registry-credentials.ts";
+import { formatImageReference, parseImageReference } from "./reference.ts";
+import type { RegistryConnection } from "./registry-connection.ts";
+import { connect, DOCUMENT_MAX_BYTES, HEAD_TIMEOUT_MS, parseDocument, pullDocument, type RegistryOptions } from "./registry-documents.ts";
 
-const DOCUMENT_MAX_BYTES = 4 * 1024 * 1024;
 const BLOB_MAX_BYTES = 32 * 1024 ** 3;
-const HEAD_TIMEOUT_MS = 60_000;
 const UPLOAD_TIMEOUT_MS = 60 * 60_000;
 const IDLE_TIMEOUT_MS = 60_000;
 const PARALLEL = 3;
-
-export interface RegistryOptions {
-  /** Called for each blob that is moved, and for warnings. */
-  readonly progress?: (event: { readonly kind: "blob" | "warning"; readonly text: string; readonly bytes?: number }) => void;
-}
-
-async function connect(
-  reference: ImageReference,
-  code: "E-IMAGE-PULL" | "E-IMAGE-PUSH",
-  options: RegistryOptions,
-): Promise<RegistryConnection> {
-  const warn = (text: string) => options.progress?.({ kind: "warning", text });
-  return new RegistryConnection(reference, await findCredentials(reference.registry, warn), code);
-}
 
 /** Some at a time: never one connection for each of hundreds of blobs. */
 async function forEachParallel<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<void> {
@@ -111,29 +94,6 @@ async function pushBlob(
   await response.body?.cancel();
   progress?.({ kind: "blob", text: blob.digest, bytes: blob.size });
 }
-
-async function pullDocument(
-  connection: RegistryConnection,
-  name: string,
-): Promise<{ bytes: Uint8Array; mediaType: string; digest: string }> {
-  const accept = [MEDIA_TYPES.manifest, MEDIA_TYPES.index, MEDIA_TYPES.dockerManifest, MEDIA_TYPES.dockerIndex].join(", ");
-  const response = await connection.send({ method: "GET", path: `manifests/${name}`, headers: { accept }, timeoutMs: HEAD_TIMEOUT_MS });
-  if (response.status !== 200) throw await connection.failAnswer("the image cannot be pulled", response);
-  const bytes = await readBody(response, DOCUMENT_MAX_BYTES, () =>
-    connection.fail(`the manifest is larger than ${DOCUMENT_MAX_BYTES} bytes`),
-  );
-  const digest = digestOf(bytes);
-  if (name.startsWith("sha256:") && digest !== name) throw connection.fail(`the registry answers ${digest} to a request for ${name}`);
-  return { bytes, mediaType: (response.headers.get("content-type") ?? "").split(";")[0] ?? "", digest };
-}
-
-const parseDocument = <T>(connection: RegistryConnection, schema: { parse(value: unknown): T }, bytes: Uint8Array, what: string): T => {
-  try {
-    return schema.parse(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
-  } catch (cause) {
-    throw connection.fail(`the ${what} is malformed`, { cause });
-  }
-};
 
 /** The manifest for this machine's architecture; an index is resolved once, an index in an index is refused. */
 async function pullManifest(connection: RegistryConnection, name: string) {
