@@ -13,7 +13,7 @@ import { collateralMetrics } from "./collateral/collateral-metrics.ts";
 import { collateralReport } from "./collateral/collateral-report.ts";
 import { exceptionMetrics } from "./collateral/exception-metrics.ts";
 import type { ListenAddress } from "./config/availability-config.ts";
-import { DEFAULT_OWNER_CONFIG, type OwnerConfig } from "./config/owner-config.ts";
+import { DEFAULT_OWNER_CONFIG, type OwnerConfig, parseOwnerConfig } from "./config/owner-config.ts";
 import { Database } from "./database/database.ts";
 import { AnchorFile } from "./freshness/anchor-file.ts";
 import { Freshness } from "./freshness/freshness.ts";
@@ -123,6 +123,8 @@ export async function startCas(options: CasOptions): Promise<RunningCas> {
 
 async function start(options: CasOptions, started: AsyncDisposableStack): Promise<RunningCas> {
   testRandomness(systemRandomness);
+  // A mistake in it is found before anything is made.
+  if (options.selfProvision !== undefined) parseOwnerConfig(options.selfProvision.config, "owner configuration");
   const now = options.now ?? (() => new Date());
   const log = createLog(options.writeLine ?? ((line) => process.stderr.write(`${line}\n`)), now);
   const { database, freshness } = await openDatabase(options, started);

@@ -109,3 +109,16 @@ test("C-11: while the log server does not answer, nothing changes; a configurati
   log.status = 204;
   await assert.rejects(client.readSession("c"), problem("not_found"));
 });
+
+test("C-11, C-12: nobody becomes the owner with a configuration whose log server does not answer; the token stays good", async (t) => {
+  const log = await startLogServer(t);
+  const cas = await startTestCas(t, { selfProvision: undefined });
+  const client = cas.client(createTestClient());
+  const token = cas.running.provisioningToken ?? assert.fail();
+  log.status = 503;
+  await assert.rejects(client.provision(token, log.config), problem("audit_unavailable"));
+  assert.equal((await client.version()).state, "unprovisioned");
+  log.status = 204;
+  await client.provision(token, log.config);
+  assert.match(log.received.join(""), /"event":"provisioned"/);
+});

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { CasError } from "../cas-error.ts";
 import type { CollateralOptions } from "../collateral/cas-collateral.ts";
 import { CollateralText, readCollateralConfig } from "./collateral-config.ts";
+import { describeIssues } from "./describe-issues.ts";
 
 const Listen = z.string().regex(/^(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+):[0-9]{1,5}$/);
 
@@ -46,10 +47,7 @@ export function parseAvailabilityConfig(text: string, file: string): Availabilit
     throw new CasError("CONFIGURATION", `${at}: not TOML`, { cause });
   }
   const parsed = AvailabilityText.safeParse(value);
-  if (!parsed.success) {
-    const details = parsed.error.issues.map(({ path, message }) => `${file}: ${path.join(".")}: ${message}`);
-    throw new CasError("CONFIGURATION", details.join("\n"));
-  }
+  if (!parsed.success) throw new CasError("CONFIGURATION", describeIssues(parsed.error.issues, text, file));
   const { database, api, metrics, audit_log, collateral, database_snapshots: snapshots } = parsed.data;
   if (database.path === undefined) throw new CasError("CONFIGURATION", `${file}: database.path is required`);
   return {

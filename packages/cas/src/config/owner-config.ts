@@ -3,6 +3,7 @@ import { parse, TomlError } from "smol-toml";
 import { z } from "zod";
 import { CasError } from "../cas-error.ts";
 import { isNetwork } from "../imports/import-networks.ts";
+import { describeIssues } from "./describe-issues.ts";
 
 const Name = z.string().min(1).max(253);
 
@@ -94,7 +95,7 @@ export function parseOwnerConfig(text: string, file: string): OwnerConfig {
     throw new CasError("CONFIGURATION", `${at}: ${cause instanceof Error ? cause.message.split("\n")[0] : "unreadable"}`, { cause });
   }
   const parsed = OwnerConfigText.safeParse(value);
-  if (!parsed.success) throw new CasError("CONFIGURATION", describe(parsed.error.issues, text, file));
+  if (!parsed.success) throw new CasError("CONFIGURATION", describeIssues(parsed.error.issues, text, file));
   const { api_identity, api, audit_log, policy, verify_evidence, imports, tpm, ias } = parsed.data;
   const identity = api_identity ?? api?.identity;
   return {
@@ -111,31 +112,4 @@ export function parseOwnerConfig(text: string, file: string): OwnerConfig {
     tpm: { endorsementRoots: tpm?.endorsement_roots ?? [], endorsementKeys: tpm?.endorsement_keys ?? [] },
     warnings: ias === undefined ? [] : ["ias: EPID attestation no longer exists, the section is ignored"],
   };
-}
-
-function describe(issues: readonly z.core.$ZodIssue[], text: string, file: string): string {
-  const lines = issues.flatMap((issue) => {
-    const paths = issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
-    const what = issue.code === "unrecognized_keys" ? "unknown key" : issue.message;
-    return paths.map((path) => `${file}:${positionOf(text, path)}: ${path.join(".")}: ${what}`);
-  });
-  return lines.join("\n");
-}
-
-/** Line and column of a key: where its last word first stands as a key after its section began; good enough for a file of this size. */
-function positionOf(text: string, path: readonly PropertyKey[]): string {
-  const words = path.filter((part) => typeof part === "string");
-  const lines = text.split("\n");
-  let from = 0;
-  for (const section of words.slice(0, -1)) {
-    const at = lines.findIndex((line, index) => index >= from && new RegExp(`\\b${RegExp.escape(section)}\\b`).test(line));
-    if (at >= 0) from = at;
-  }
-  const key = words.at(-1) ?? "";
-  const pattern = new RegExp(`(?:^|[\\s{,."\\[])${RegExp.escape(key)}["\\s\\]]*[=:\\].]?`);
-  for (let at = from; at < lines.length; at += 1) {
-    const found = pattern.exec(lines[at] ?? "");
-    if (found !== null) return `${at + 1}:${(lines[at] ?? "").indexOf(key, found.index) + 1}`;
-  }
-  return "1:1";
 }

@@ -15,7 +15,7 @@ test("C-19 a client is the hash of its key: another certificate of the same key 
   const { publicKey } = new X509Certificate(ann.certificate);
   assert.equal(ann.keyHash, keyHashOf(createPublicKey(publicKey.export({ type: "spki", format: "pem" }))));
   await cas.client(ann).uploadSession(`${HEAD}name: s\naccess_policy: {read: [${ann.keyHash}]}\n`);
-  const renewed: TestClient = { ...ann, certificate: createTestClient(ann.privateKey).certificate };
+  const renewed: TestClient = { ...ann, certificate: createTestClient({ key: ann.privateKey }).certificate };
   assert.notEqual(renewed.certificate, ann.certificate);
   await cas.client(renewed).readSession("s");
   await assert.rejects(cas.client(createTestClient()).readSession("s"), problem("not_found"));

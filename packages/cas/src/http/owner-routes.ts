@@ -32,16 +32,14 @@ export function ownerRoutes(app: FastifyInstance, operations: OwnerOperations): 
   app.post("/v1/provision", async (request) => {
     const owner = requireClientCertificate(request.socket, "provisioning");
     const { token, config } = jsonBody(ProvisionBody, bodyText(request));
-    const { ownerKeyHash } = await provisioning.provision(token, config, owner);
-    const applied = parseOwnerConfig(config, "owner configuration");
-    await checkConfig(applied);
-    await applyConfig(applied);
+    const { ownerKeyHash } = await provisioning.provision(token, config, owner, checkConfig);
+    await applyConfig(parseOwnerConfig(config, "owner configuration"));
     return { ownerKeyHash, chain: chain() };
   });
   app.put("/v1/config", async (request, reply) => {
     const { keyHash } = requireClientCertificate(request.socket, "changing the owner configuration");
     provisioning.assertOwner(keyHash, "changing the configuration");
-    await applyConfig(await provisioning.updateConfig(bodyText(request), checkConfig));
+    await applyConfig(await provisioning.updateConfig(request.body ? bodyText(request) : "", checkConfig));
     return reply.code(204).send();
   });
   app.post("/v1/node-keys", async (request, reply) => {

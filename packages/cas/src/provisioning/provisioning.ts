@@ -55,14 +55,16 @@ export class Provisioning {
     return token;
   }
 
-  /** C-12 to C-14. The caller has verified possession of the certificate's key. */
+  /** C-12 to C-14. The caller has verified possession of the certificate's key. `check` tries what the configuration needs (C-11). */
   async provision(
     token: string,
     configText: string,
     owner: { readonly keyHash: string; readonly pem: string },
+    check: (config: OwnerConfig) => Promise<void>,
   ): Promise<ProvisioningRecord> {
     this.#assertUnprovisioned();
     this.#useToken(token);
+    await check(readConfig(configText));
     return this.#store(configText, { isSelfProvisioned: false, ownerKeyHash: owner.keyHash, ownerCertificate: owner.pem });
   }
 

@@ -16,16 +16,13 @@ export interface TestClient {
   readonly keyHash: string;
 }
 
-/** A self-signed client identity, as the command line makes one; of the given key (PEM), or of a new one. */
-export function createTestClient(key?: string): TestClient {
+/** A self-signed client identity, as the command line makes one: of the given key (PEM) or of a new one, valid from `now` on for `seconds`. */
+export function createTestClient({ key, now = new Date(), seconds }: { key?: string; now?: Date; seconds?: number } = {}): TestClient {
   const privateKey = key === undefined ? generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey : createPrivateKey(key);
-  const request = { isCa: false, commonName: "client", san: [], endpoint: undefined, validForSeconds: undefined, control: undefined };
-  const { pem } = issueCertificate(request, { ownKey: privateKey }, { now: new Date(), random: systemRandomness });
-  return {
-    certificate: pem,
-    privateKey: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
-    keyHash: keyHashOf(createPublicKey(pem)),
-  };
+  const request = { isCa: false, commonName: "client", san: [], endpoint: undefined, validForSeconds: seconds, control: undefined };
+  const { pem } = issueCertificate(request, { ownKey: privateKey }, { now, random: systemRandomness });
+  const exported = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  return { certificate: pem, privateKey: exported, keyHash: keyHashOf(createPublicKey(pem)) };
 }
 
 const WORKLOAD = { ...TEST_WORKLOAD, program: "/usr/bin/python3" };
