@@ -25,6 +25,7 @@ export { KEY_HASH_CHARACTERS, type KeyHashReading, keyHash, keyHashOf, parseKeyH
 export { dnsProblem } from "./language/certificates.ts";
 export { DEFAULT_PLATFORM_RULES } from "./language/security.ts";
 export { hostArgument } from "./language/services.ts";
+export { type FieldPath, type LocatedField, locateServiceField } from "./locate-field.ts";
 export { type CreatorOption, normaliseSession } from "./normal-form.ts";
 export {
   type ConfigId,

@@ -1,16 +1,16 @@
 /** Diagnostics for rules that only a CAS or a start can check; they point into the document that was uploaded. */
 import { type AccessCaller, canContribute } from "./access-evaluation.ts";
 import type { Diagnostic } from "./diagnostic.ts";
+import { type FieldPath, fieldPathText, findField } from "./locate-field.ts";
 import type { SessionSource } from "./parse-session.ts";
 import { Reporter } from "./reporter.ts";
 import type { AccessEntry } from "./session.ts";
-import type { YamlNode } from "./yaml-document.ts";
 
 export interface DiagnosticRequest {
   readonly severity?: "error" | "warning";
   readonly rule: string;
   /** Keys and list indices from the root. What does not exist in the document is reported at the nearest mapping around it. */
-  readonly path: readonly (string | number)[];
+  readonly path: FieldPath;
   /** Point to the key or to the value; the value by default. */
   readonly at?: "key" | "value";
   readonly message: string;
@@ -22,31 +22,13 @@ export interface DiagnosticRequest {
 export function diagnosticAt({ source, root }: SessionSource, request: DiagnosticRequest): Diagnostic {
   const reporter = new Reporter(source);
   const { rule, message, expected, hint } = request;
-  const range = locate(root, request.path, request.at ?? "value");
-  const path = request.path
-    .map((key) => (typeof key === "number" ? `[${key}]` : `.${key}`))
-    .join("")
-    .replace(/^\./, "");
+  const { key, value } = findField(root, request.path);
+  const range = request.at === "key" ? key : value;
+  const path = fieldPathText(request.path);
   reporter.report({ severity: request.severity ?? "error", rule, range, path, message, expected, hint });
   const [diagnostic] = reporter.diagnostics(false);
   if (diagnostic === undefined) throw new TypeError("a reporter lost its only finding");
   return diagnostic;
-}
-
-function locate(root: YamlNode, path: readonly (string | number)[], at: "key" | "value") {
-  let node = root;
-  let key: YamlNode = root;
-  for (const step of path) {
-    if (node.kind === "map" && node.entries.has(String(step))) {
-      const entry = node.entries.get(String(step));
-      key = entry?.key ?? node;
-      node = entry?.value ?? node;
-    } else if (node.kind === "list" && typeof step === "number" && node.items[step] !== undefined) {
-      node = node.items[step];
-      key = node;
-    } else break;
-  }
-  return at === "key" ? key : node;
 }
 
 /** SL-47. The current hash is told only to those who may know it. */

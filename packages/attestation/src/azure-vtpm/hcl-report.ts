@@ -89,6 +89,9 @@ export function assertRuntimeDataCovered(report: HclReport, reportData: Uint8Arr
   if (isSameBytes(expected, reportData)) return;
   throw new EvidenceError("EVIDENCE_SIGNATURE", "HCL report: report data of the hardware report is not the hash of the runtime data", {
     reason: "runtime-data-mismatch",
+    field: "report data",
+    expected: expected.toHex(),
+    found: reportData.toHex(),
   });
 }
 

@@ -1,4 +1,4 @@
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type Mismatch } from "../core/errors.ts";
 import type { IntelFreshness, VerificationContext } from "../core/trust.ts";
 import { type Certificate, parseCertificate, parsePemCertificates } from "../x509/certificate.ts";
 import { assertNotRevoked, assertWithinDates, type VerifiedPath, verifyCertificationPath } from "../x509/certification-path.ts";
@@ -141,18 +141,31 @@ type DatedDocument = Pick<TcbInfo, "issueDate" | "nextUpdate" | "tcbEvaluationDa
 
 function assertCurrent(name: string, document: DatedDocument, now: Date, { maxAgeDays, minEvaluationNumber }: IntelFreshness): void {
   const { issueDate, nextUpdate, tcbEvaluationDataNumber } = document;
-  const stale = (reason: string, detail: string) =>
+  const stale = (reason: string, detail: string, mismatch: Mismatch) =>
     new EvidenceError("EVIDENCE_STALE", `${name}: ${detail}`, {
       reason,
+      ...mismatch,
+      field: `${name} ${mismatch.field ?? ""}`,
       remedy: "Fetch fresh collateral from Intel's provisioning service or a cache of it.",
     });
-  if (now < issueDate) throw stale("collateral-not-yet-valid", `issued on ${issueDate.toISOString()}, which is not yet`);
-  if (now > nextUpdate) throw stale("collateral-expired", `ended on ${nextUpdate.toISOString()}`);
+  const dated = (field: "issueDate" | "nextUpdate", order: string): Mismatch => ({
+    field,
+    expected: `${order} ${now.toISOString()}`,
+    found: document[field].toISOString(),
+  });
+  if (now < issueDate)
+    throw stale("collateral-not-yet-valid", `issued on ${issueDate.toISOString()}, which is not yet`, dated("issueDate", "not after"));
+  if (now > nextUpdate) throw stale("collateral-expired", `ended on ${nextUpdate.toISOString()}`, dated("nextUpdate", "not before"));
   if (maxAgeDays !== undefined && now.getTime() - issueDate.getTime() > maxAgeDays * DAY_MS) {
-    throw stale("collateral-expired", `issued on ${issueDate.toISOString()}, more than ${maxAgeDays} days ago`);
+    const mismatch = dated("issueDate", `at most ${maxAgeDays} days before`);
+    throw stale("collateral-expired", `issued on ${issueDate.toISOString()}, more than ${maxAgeDays} days ago`, mismatch);
   }
   if (minEvaluationNumber !== undefined && tcbEvaluationDataNumber < minEvaluationNumber) {
-    throw stale("collateral-expired", `evaluation ${tcbEvaluationDataNumber}, but ${minEvaluationNumber} has been seen`);
+    throw stale("collateral-expired", `evaluation ${tcbEvaluationDataNumber}, but ${minEvaluationNumber} has been seen`, {
+      field: "tcbEvaluationDataNumber",
+      expected: `at least ${minEvaluationNumber}`,
+      found: String(tcbEvaluationDataNumber),
+    });
   }
 }
 

@@ -39,6 +39,8 @@ export interface AppraisalCheck {
   readonly found: string;
   /** What would make it pass; only where it failed. */
   readonly remedy?: string;
+  /** Where a policy language was judged by: the field that refuses, as keys and indices; only where it failed. */
+  readonly policyPath?: readonly (string | number)[];
 }
 
 /** Attestation Result: accepted when no check failed. The checks are the evaluation itself, not an account of it. */

@@ -15,20 +15,36 @@ export abstract class OperationalError<Code extends string = string> extends Err
 
 const GENERAL_REASONS = { EVIDENCE_MALFORMED: "parse-error", EVIDENCE_SIGNATURE: "bad-signature", EVIDENCE_STALE: "stale" } as const;
 
+/** What a refused check looked at, apart from the sentence: the field in the words of its format, what it had to be, what it was. */
+export interface Mismatch {
+  readonly field?: string;
+  readonly expected?: string;
+  readonly found?: string;
+}
+
+interface EvidenceErrorOptions extends Mismatch {
+  readonly reason?: string;
+  readonly remedy?: string;
+  readonly cause?: unknown;
+}
+
 /**
  * MALFORMED: not Evidence at all. SIGNATURE, STALE: proves nothing. What a policy refuses is an Attestation Result, not an error (C-50).
- * `reason` names the failed check more finely than the code does, for example `bad-chain` or `cert-expired`.
+ * `reason` names the failed check more finely than the code does, for example `bad-chain` or `cert-expired`. `field`, `expected` and `found` are
+ * there where a value was compared; a signature that does not hold has none.
  */
-export class EvidenceError extends OperationalError<"EVIDENCE_MALFORMED" | "EVIDENCE_SIGNATURE" | "EVIDENCE_STALE"> {
+export class EvidenceError extends OperationalError<"EVIDENCE_MALFORMED" | "EVIDENCE_SIGNATURE" | "EVIDENCE_STALE"> implements Mismatch {
   readonly reason: string;
-  constructor(
-    code: "EVIDENCE_MALFORMED" | "EVIDENCE_SIGNATURE" | "EVIDENCE_STALE",
-    message: string,
-    options: { reason?: string; remedy?: string; cause?: unknown } = {},
-  ) {
-    const reason = options.reason ?? GENERAL_REASONS[code];
+  readonly field?: string;
+  readonly expected?: string;
+  readonly found?: string;
+  constructor(code: "EVIDENCE_MALFORMED" | "EVIDENCE_SIGNATURE" | "EVIDENCE_STALE", message: string, options: EvidenceErrorOptions = {}) {
+    const { reason = GENERAL_REASONS[code], field, expected, found, cause } = options;
     const remedy = options.remedy ?? REMEDIES[reason];
-    super(code, message, { cause: options.cause, ...(remedy === undefined ? {} : { remedy }) });
+    super(code, message, { cause, ...(remedy === undefined ? {} : { remedy }) });
     this.reason = reason;
+    if (field !== undefined) this.field = field;
+    if (expected !== undefined) this.expected = expected;
+    if (found !== undefined) this.found = found;
   }
 }

@@ -40,6 +40,9 @@ export function assertWorkloadMeasured(place: string, measured: Uint8Array | und
   if (measured !== undefined && isSameBytes(measured, digest)) return;
   throw new EvidenceError("EVIDENCE_SIGNATURE", `workload: ${place} is not the hash of the workload that came along`, {
     reason: "runtime-data-mismatch",
+    field: place,
+    expected: digest.toHex(),
+    found: measured?.toHex() ?? "no value",
   });
 }
 

@@ -1,5 +1,5 @@
 import { encodeUtf8, isSameBytes } from "../core/bytes.ts";
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type Mismatch } from "../core/errors.ts";
 import { hash } from "../crypto/current-provider.ts";
 import { extendRegister, zeroRegister } from "../eventlog/replay.ts";
 
@@ -32,7 +32,8 @@ const DIGEST_BYTES = 48;
 
 type Reason = "parse-error" | "event-digest-mismatch" | "eventlog-mismatch" | "runtime-data-mismatch";
 const malformed = (detail: string) => new EvidenceError("EVIDENCE_MALFORMED", `dstack event log: ${detail}`, { reason: "parse-error" });
-const refused = (detail: string, reason: Reason) => new EvidenceError("EVIDENCE_SIGNATURE", `dstack event log: ${detail}`, { reason });
+const refused = (detail: string, reason: Reason, mismatch: Mismatch = {}) =>
+  new EvidenceError("EVIDENCE_SIGNATURE", `dstack event log: ${detail}`, { reason, ...mismatch });
 
 /** Reads a log and recomputes the digests of runtime events. Throws EVIDENCE_MALFORMED, and EVIDENCE_SIGNATURE for a digest that is not the event's. */
 export function parseDstackEventLog(bytes: Uint8Array): readonly DstackEvent[] {
@@ -47,7 +48,11 @@ export function parseDstackEventLog(bytes: Uint8Array): readonly DstackEvent[] {
 export function verifyDstackEventLog(events: readonly DstackEvent[], rtmrs: readonly Uint8Array[], appCompose?: Uint8Array): DstackClaims {
   const replayed = replay(events);
   const wrong = replayed.findIndex((value, index) => !isSameBytes(value, rtmrs[index] ?? new Uint8Array(0)));
-  if (wrong >= 0) throw refused(`the events do not lead to RTMR${wrong} of the quote`, "eventlog-mismatch");
+  if (wrong >= 0) {
+    const found = `${replayed[wrong]?.toHex()} by the events`;
+    const compared = { field: `RTMR${wrong}`, expected: rtmrs[wrong]?.toHex() ?? "a value", found };
+    throw refused(`the events do not lead to RTMR${wrong} of the quote`, "eventlog-mismatch", compared);
+  }
   const runtimeEvents = new Map<string, Uint8Array>();
   for (const { imr, type, name, payload } of events) {
     if (type === RUNTIME_EVENT && imr === RUNTIME_RTMR && !runtimeEvents.has(name)) runtimeEvents.set(name, payload);
@@ -55,7 +60,11 @@ export function verifyDstackEventLog(events: readonly DstackEvent[], rtmrs: read
   const composeHash = runtimeEvents.get("compose-hash")?.toHex();
   if (composeHash === undefined) throw refused("no compose-hash event: what runs in the guest was not measured", "eventlog-mismatch");
   if (appCompose !== undefined && hash("sha256", appCompose).toHex() !== composeHash) {
-    throw refused("the app-compose document is not the one that was measured", "runtime-data-mismatch");
+    throw refused("the app-compose document is not the one that was measured", "runtime-data-mismatch", {
+      field: "SHA-256 of app-compose",
+      expected: composeHash,
+      found: hash("sha256", appCompose).toHex(),
+    });
   }
   return { rtmrs: replayed, runtimeEvents, composeHash };
 }
@@ -82,7 +91,11 @@ function readEvent(value: unknown, number: number): DstackEvent {
   // Only the digest is extended: unless it is that of name and payload, anybody could write another payload beside it.
   const computed = runtimeEventDigest(name, payload);
   if (given.length !== 0 && !isSameBytes(given, computed))
-    throw refused(`event ${number} does not hash to its digest`, "event-digest-mismatch");
+    throw refused(`event ${number} does not hash to its digest`, "event-digest-mismatch", {
+      field: `digest of event ${number}`,
+      expected: computed.toHex(),
+      found: given.toHex(),
+    });
   return { imr, type, digest: computed, name, payload };
 }
 

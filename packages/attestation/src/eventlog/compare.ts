@@ -3,9 +3,12 @@ import { EvidenceError } from "../core/errors.ts";
 import type { DigestAlgorithm, EventLog } from "./event-log.ts";
 import { replayPcrs, replayRtmrs } from "./replay.ts";
 
-const mismatch = (register: string) =>
+const mismatch = (register: string, expected: Uint8Array, replayed: Uint8Array) =>
   new EvidenceError("EVIDENCE_SIGNATURE", `event log: the events do not lead to ${register}`, {
     reason: "eventlog-mismatch",
+    field: register,
+    expected: expected.toHex(),
+    found: `${replayed.toHex()} by the events`,
     remedy: "Take log and quote at the same time, and leave no event out.",
   });
 
@@ -16,7 +19,7 @@ const mismatch = (register: string) =>
 export function assertLogExplainsPcrs(log: EventLog, bank: DigestAlgorithm, quoted: ReadonlyMap<number, Uint8Array>): void {
   for (const [index, value] of replayPcrs(log, bank)) {
     const expected = quoted.get(index);
-    if (expected !== undefined && !isSameBytes(expected, value)) throw mismatch(`PCR ${index} of the ${bank} bank`);
+    if (expected !== undefined && !isSameBytes(expected, value)) throw mismatch(`PCR ${index} of the ${bank} bank`, expected, value);
   }
 }
 
@@ -27,6 +30,6 @@ export function assertLogExplainsPcrs(log: EventLog, bank: DigestAlgorithm, quot
 export function assertLogExplainsRtmrs(log: EventLog, rtmrs: readonly Uint8Array[]): void {
   for (const [index, value] of replayRtmrs(log).entries()) {
     const expected = rtmrs[index];
-    if (expected !== undefined && !isSameBytes(expected, value)) throw mismatch(`RTMR${index}`);
+    if (expected !== undefined && !isSameBytes(expected, value)) throw mismatch(`RTMR${index}`, expected, value);
   }
 }

@@ -43,6 +43,9 @@ export function verifyNitroDocument(bytes: Uint8Array, { anchors, now, nonce, ca
   if (nonce !== undefined && !isSameBytes(nonce, document.nonce ?? new Uint8Array(0))) {
     throw new EvidenceError("EVIDENCE_STALE", "Nitro document: its nonce is not the one expected", {
       reason: "nonce-mismatch",
+      field: "nonce",
+      expected: nonce.toHex(),
+      found: document.nonce?.toHex() ?? "none",
       remedy: "Ask the enclave for a document over the nonce of this exchange.",
     });
   }

@@ -42,6 +42,9 @@ export function verifyNodeStatement(bytes: Uint8Array, trust: NodeTrust): Verifi
   if (Math.abs(ageSeconds) > limit) {
     const found = `issued ${Math.abs(ageSeconds)} s ${ageSeconds < 0 ? "in the future" : "ago"}`;
     throw new EvidenceError("EVIDENCE_STALE", `node statement: ${found}, at most ${limit} s allowed`, {
+      field: "issuedAt",
+      expected: `within ${limit} s of ${trust.now.toISOString()}`,
+      found: statement.issuedAt.toISOString(),
       remedy: "Set the clocks of node and CAS by the same time service, and attest again.",
     });
   }

@@ -21,11 +21,17 @@ export function assertUsable<T extends TcbLevel>(level: T | undefined, what: str
   if (level === undefined) {
     throw new EvidenceError("EVIDENCE_SIGNATURE", `no TCB level fits the ${what}`, {
       reason: "tcb-unsupported",
+      field: `TCB level of the ${what}`,
+      expected: "security versions that reach one of the document's levels",
+      found: "lower ones",
       remedy: "Update the machine's firmware and microcode.",
     });
   }
   if (level.status === "Revoked") {
-    throw new EvidenceError("EVIDENCE_SIGNATURE", `the TCB level of the ${what} is revoked`, { reason: "tcb-revoked" });
+    throw new EvidenceError("EVIDENCE_SIGNATURE", `the TCB level of the ${what} is revoked`, {
+      ...{ reason: "tcb-revoked", field: `TCB level of the ${what}` },
+      ...{ expected: "one that is not revoked", found: "Revoked" },
+    });
   }
   return level;
 }

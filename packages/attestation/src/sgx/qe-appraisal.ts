@@ -1,7 +1,7 @@
 import type { QeIdentity } from "../collateral/qe-identity.ts";
 import type { IsvTcbLevel } from "../collateral/tcb-info.ts";
 import { isSameBytes } from "../core/bytes.ts";
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type Mismatch } from "../core/errors.ts";
 import type { SgxReport } from "./sgx-report.ts";
 
 /**
@@ -9,14 +9,27 @@ import type { SgxReport } from "./sgx-report.ts";
  * Throws EVIDENCE_SIGNATURE: `qe-identity-mismatch`, `qe-tcb-unsupported`, `tcb-revoked`.
  */
 export function findQeLevel(report: SgxReport, identity: QeIdentity): IsvTcbLevel {
-  const mismatch = (field: string) => refused("qe-identity-mismatch", `${field} of the QE report does not fit the QE Identity`);
-  if (!fitsMasked(report.miscSelect, identity.miscSelect, identity.miscSelectMask)) throw mismatch("MISCSELECT");
-  if (!fitsMasked(report.attributes, identity.attributes, identity.attributesMask)) throw mismatch("ATTRIBUTES");
-  if (!isSameBytes(report.mrSigner, identity.mrSigner)) throw mismatch("MRSIGNER");
-  if (report.isvProdId !== identity.isvProdId) throw mismatch("ISVPRODID");
+  const mismatch = (name: string, found: string, expected: string) => {
+    const field = `${name} of the QE report`;
+    return refused("qe-identity-mismatch", `${field} does not fit the QE Identity`, { field, expected, found });
+  };
+  const masked = (value: Uint8Array, mask: Uint8Array) => `${value.toHex()} under the mask ${mask.toHex()}`;
+  if (!fitsMasked(report.miscSelect, identity.miscSelect, identity.miscSelectMask))
+    throw mismatch("MISCSELECT", report.miscSelect.toHex(), masked(identity.miscSelect, identity.miscSelectMask));
+  if (!fitsMasked(report.attributes, identity.attributes, identity.attributesMask))
+    throw mismatch("ATTRIBUTES", report.attributes.toHex(), masked(identity.attributes, identity.attributesMask));
+  if (!isSameBytes(report.mrSigner, identity.mrSigner)) throw mismatch("MRSIGNER", report.mrSigner.toHex(), identity.mrSigner.toHex());
+  if (report.isvProdId !== identity.isvProdId) throw mismatch("ISVPRODID", String(report.isvProdId), String(identity.isvProdId));
   const level = identity.levels.find(({ isvSvn }) => isvSvn <= report.isvSvn);
-  if (level === undefined) throw refused("qe-tcb-unsupported", `no TCB level of the QE Identity fits ISVSVN ${report.isvSvn}`);
-  if (level.status === "Revoked") throw refused("tcb-revoked", `quoting enclaves with ISVSVN ${report.isvSvn} are revoked`);
+  const isvSvn = { field: "ISVSVN of the QE report", found: String(report.isvSvn) };
+  if (level === undefined) {
+    const expected = `at least ${identity.levels.at(-1)?.isvSvn ?? "that of a level, but there is none"}`;
+    throw refused("qe-tcb-unsupported", `no TCB level of the QE Identity fits ISVSVN ${report.isvSvn}`, { ...isvSvn, expected });
+  }
+  if (level.status === "Revoked") {
+    const expected = "that of a level that is not revoked";
+    throw refused("tcb-revoked", `quoting enclaves with ISVSVN ${report.isvSvn} are revoked`, { ...isvSvn, expected });
+  }
   return level;
 }
 
@@ -26,4 +39,5 @@ export function fitsMasked(found: Uint8Array, expected: Uint8Array, mask: Uint8A
   return found.every((octet, index) => (octet & (mask[index] ?? 0)) === ((expected[index] ?? 0) & (mask[index] ?? 0)));
 }
 
-const refused = (reason: string, message: string) => new EvidenceError("EVIDENCE_SIGNATURE", message, { reason });
+const refused = (reason: string, message: string, mismatch: Mismatch) =>
+  new EvidenceError("EVIDENCE_SIGNATURE", message, { reason, ...mismatch });

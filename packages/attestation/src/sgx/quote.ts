@@ -1,5 +1,5 @@
 import { ByteCursor } from "../core/byte-cursor.ts";
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type Mismatch } from "../core/errors.ts";
 import { parseTdReport, TD_REPORT_10_BYTES, TD_REPORT_15_BYTES, type TdReport } from "../tdx/td-report.ts";
 import { parseSgxReport, SGX_REPORT_BYTES, type SgxReport } from "./sgx-report.ts";
 
@@ -51,7 +51,8 @@ const INTEL_QE_VENDOR = "939a7233f79c4ca9940a0db3957f0607";
 const QE_REPORT_CERTIFICATION = 6;
 const CERTIFICATION_TYPE_MAX = 7;
 
-const refuse = (reason: string, detail: string) => new EvidenceError("EVIDENCE_MALFORMED", `quote: ${detail}`, { reason });
+const refuse = (reason: string, detail: string, mismatch: Mismatch = {}) =>
+  new EvidenceError("EVIDENCE_MALFORMED", `quote: ${detail}`, { reason, ...mismatch });
 const malformed = (detail: string) => refuse("parse-error", detail);
 
 /**
@@ -72,26 +73,41 @@ export function parseQuote(bytes: Uint8Array): Quote {
 
 function readHeader(cursor: ByteCursor) {
   const version = cursor.uint(2, "version");
-  if (version < 3 || version > 5) throw refuse("unsupported-version", `version ${version} is not supported, only 3 to 5 are`);
+  if (version < 3 || version > 5) {
+    const compared = { field: "version", expected: "3 to 5", found: String(version) };
+    throw refuse("unsupported-version", `version ${version} is not supported, only 3 to 5 are`, compared);
+  }
   const attestationKeyType = cursor.uint(2, "attestation key type");
   const teeType = cursor.uint(4, "TEE type");
   const tee = TEE_TYPES.get(teeType);
   if (tee === undefined || (version === 3 && tee !== "sgx")) {
-    throw refuse("unsupported-tee", `TEE type 0x${teeType.toString(16)} is not supported in version ${version}`);
+    const [expected, found] = [version === 3 ? "0x0 (SGX)" : "0x0 (SGX) or 0x81 (TDX)", `0x${teeType.toString(16)}`];
+    throw refuse("unsupported-tee", `TEE type ${found} is not supported in version ${version}`, { field: "TEE type", expected, found });
   }
   if (attestationKeyType !== ECDSA_P256) {
-    throw refuse("unsupported-algorithm", `attestation key type ${attestationKeyType}; only ECDSA P-256 (${ECDSA_P256}) is supported`);
+    const compared = { field: "attestation key type", expected: `${ECDSA_P256} (ECDSA P-256)`, found: String(attestationKeyType) };
+    throw refuse(
+      "unsupported-algorithm",
+      `attestation key type ${attestationKeyType}; only ECDSA P-256 (${ECDSA_P256}) is supported`,
+      compared,
+    );
   }
   cursor.take(4, "QE and PCE SVN"); // unsigned hints; the certificate and the QE report say it with a signature
   const qeVendorId = cursor.take(16, "QE vendor id");
-  if (qeVendorId.toHex() !== INTEL_QE_VENDOR) throw refuse("unsupported-qe-vendor", "the quoting enclave is not Intel's");
+  if (qeVendorId.toHex() !== INTEL_QE_VENDOR) {
+    const compared = { field: "QE vendor id", expected: INTEL_QE_VENDOR, found: qeVendorId.toHex() };
+    throw refuse("unsupported-qe-vendor", "the quoting enclave is not Intel's", compared);
+  }
   return { version, attestationKeyType, tee, qeVendorId, userData: cursor.take(20, "user data") };
 }
 
 function readBody(cursor: ByteCursor, { version, tee }: { readonly version: number; readonly tee: "sgx" | "tdx" }): QuoteBody {
   const type = version === 5 ? cursor.uint(2, "body type") : tee === "sgx" ? 1 : 2;
   const body = BODY_TYPES.get(type);
-  if (body === undefined) throw refuse("unsupported-tee", `body type ${type} is not supported`);
+  if (body === undefined) {
+    const compared = { field: "body type", expected: "1 (SGX), 2 (TDX 1.0) or 3 (TDX 1.5)", found: String(type) };
+    throw refuse("unsupported-tee", `body type ${type} is not supported`, compared);
+  }
   if (body.tee !== tee) throw malformed(`body type ${type} does not belong to the TEE type in the header`);
   if (version === 5) {
     const length = cursor.uint(4, "body length");

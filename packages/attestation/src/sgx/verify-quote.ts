@@ -9,7 +9,7 @@ import type { IntelCollateral } from "../collateral/intel-documents.ts";
 import type { IsvTcbLevel } from "../collateral/tcb-info.ts";
 import { cached } from "../collateral/verification-cache.ts";
 import { concat, isSameBytes } from "../core/bytes.ts";
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type Mismatch } from "../core/errors.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import type { PublicKey } from "../crypto/crypto-provider.ts";
 import { hash } from "../crypto/current-provider.ts";
@@ -111,7 +111,11 @@ function assertQuoteSigned(quote: Quote, pckKey: PublicKey): void {
   }
   const bound = hash("sha256", quote.attestationKey, quote.qeAuthenticationData);
   if (!isSameBytes(concat(bound, new Uint8Array(32)), quote.qeReport.reportData)) {
-    throw refused("qe-binding-mismatch", "the QE report does not name this attestation key and authentication data");
+    throw refused("qe-binding-mismatch", "the QE report does not name this attestation key and authentication data", {
+      field: "REPORTDATA of the QE report",
+      expected: `${bound.toHex()}, then zeros`,
+      found: quote.qeReport.reportData.toHex(),
+    });
   }
   const key = ecPublicKey("P-256", quote.attestationKey.subarray(0, 32), quote.attestationKey.subarray(32));
   if (key === undefined || !isSignedBy(ES256, key, quote.signedBytes, quote.signature)) {
@@ -121,11 +125,12 @@ function assertQuoteSigned(quote: Quote, pckKey: PublicKey): void {
 
 function assertFits({ tcbInfo, qeIdentity }: VerifiedIntelCollateral, { quote, pck }: SignedQuote): void {
   const mismatch = (document: string, found: string, expected: string) =>
-    refused("collateral-mismatch", `${document} is for ${found}, the quote is of ${expected}`);
+    refused("collateral-mismatch", `${document} is for ${found}, the quote is of ${expected}`, { field: document, expected, found });
   if (tcbInfo.tee !== quote.tee) throw mismatch("TCB Info", tcbInfo.tee, quote.tee);
   if (qeIdentity.tee !== quote.tee) throw mismatch("QE Identity", qeIdentity.tee, quote.tee);
   if (!isSameBytes(tcbInfo.fmspc, pck.fmspc)) throw mismatch("TCB Info", `FMSPC ${tcbInfo.fmspc.toHex()}`, pck.fmspc.toHex());
   if (!isSameBytes(tcbInfo.pceId, pck.pceId)) throw mismatch("TCB Info", `PCE ${tcbInfo.pceId.toHex()}`, pck.pceId.toHex());
 }
 
-const refused = (reason: string, detail: string) => new EvidenceError("EVIDENCE_SIGNATURE", `quote: ${detail}`, { reason });
+const refused = (reason: string, detail: string, mismatch: Mismatch = {}) =>
+  new EvidenceError("EVIDENCE_SIGNATURE", `quote: ${detail}`, { reason, ...mismatch });

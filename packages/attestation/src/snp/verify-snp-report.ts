@@ -1,6 +1,6 @@
 import { cached, type VerificationCache } from "../collateral/verification-cache.ts";
 import { concat, isSameBytes } from "../core/bytes.ts";
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type Mismatch } from "../core/errors.ts";
 import { isSignedBy } from "../crypto/signature.ts";
 import { type Certificate, publicKeyOf } from "../x509/certificate.ts";
 import { assertNotRevoked, assertWithinDates, verifyCertificationPath } from "../x509/certification-path.ts";
@@ -35,7 +35,8 @@ export interface VerifiedSnpReport {
 }
 
 const ES384 = { kind: "ecdsa", digest: "sha384", encoding: "ieee-p1363" } as const;
-const refused = (detail: string, reason: string) => new EvidenceError("EVIDENCE_SIGNATURE", `SNP report: ${detail}`, { reason });
+const refused = (detail: string, reason: string, mismatch: Mismatch = {}) =>
+  new EvidenceError("EVIDENCE_SIGNATURE", `SNP report: ${detail}`, { reason, ...mismatch });
 
 /**
  * Verifies chain, signing key, security versions, chip and signature of a report. Says nothing about guest policy, debug included.
@@ -73,10 +74,15 @@ function verifyChain({ endorsementKey, signer, anchors, revocationList, now, cac
 
 function assertSameKey(report: SnpReport, { kind, product }: SnpEndorsementKey): void {
   const signingKey = snpSigningKey(report);
-  if (signingKey !== kind) throw refused(`says that it is signed by ${signingKey}, but the certificate is that of a ${kind}`, "bad-chain");
+  if (signingKey !== kind) {
+    const compared = { field: "SIGNING_KEY", expected: kind, found: signingKey };
+    throw refused(`says that it is signed by ${signingKey}, but the certificate is that of a ${kind}`, "bad-chain", compared);
+  }
   const reported = snpProduct(report);
   if (report.version >= 3 && reported !== product) {
-    throw refused(`comes from a ${reported ?? "processor that is not known"}, but the ${kind} is that of a ${product}`, "bad-chain");
+    const found = reported ?? "processor that is not known";
+    const compared = { field: "CPUID of the report", expected: product, found };
+    throw refused(`comes from a ${found}, but the ${kind} is that of a ${product}`, "bad-chain", compared);
   }
 }
 
@@ -85,12 +91,18 @@ function assertCertifiedTcb(reported: SnpTcb, certified: SnpTcb): void {
   const parts = ["fmc", "bootLoader", "tee", "snp", "microcode"] as const;
   const part = parts.find((name) => reported[name] !== certified[name]);
   if (part === undefined) return;
-  throw refused(`REPORTED_TCB has ${part} ${reported[part]}, the endorsement key is certified for ${certified[part]}`, "tcb-mismatch");
+  const [found, expected] = [String(reported[part]), String(certified[part])];
+  const compared = { field: `${part} of REPORTED_TCB`, expected, found };
+  throw refused(`REPORTED_TCB has ${part} ${found}, the endorsement key is certified for ${expected}`, "tcb-mismatch", compared);
 }
 
 function assertCertifiedChip(report: SnpReport, { hardwareId }: SnpEndorsementKey): void {
   if (hardwareId === undefined) return; // a VLEK is the provider's, not a chip's
   const expected = concat(hardwareId, new Uint8Array(report.chipId.length - hardwareId.length)); // Turin's 8 bytes, zero padded
   if (isSameBytes(expected, report.chipId)) return;
-  throw refused("CHIP_ID is not the one the VCEK is certified for", "chip-id-mismatch");
+  throw refused("CHIP_ID is not the one the VCEK is certified for", "chip-id-mismatch", {
+    field: "CHIP_ID",
+    expected: expected.toHex(),
+    found: report.chipId.toHex(),
+  });
 }

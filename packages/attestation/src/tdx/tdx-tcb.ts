@@ -1,6 +1,6 @@
 import type { PlatformTcbLevel, TcbInfo, TcbLevel, TdxModuleIdentity, VersionedTdxModule } from "../collateral/tcb-info.ts";
 import { isSameBytes } from "../core/bytes.ts";
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type Mismatch } from "../core/errors.ts";
 import type { PckIdentity } from "../sgx/pck-certificate.ts";
 import { assertUsable, isAtLeast, reachesSgxLevel } from "../sgx/platform-tcb.ts";
 import { fitsMasked } from "../sgx/qe-appraisal.ts";
@@ -23,13 +23,19 @@ export function findTdxPlatformLevel({ levels }: TcbInfo, platform: PlatformSvns
 export function findTdxModuleLevel(info: TcbInfo, td: TdxModuleFacts): TcbLevel | undefined {
   const [svn = 0, version = 0] = td.teeTcbSvn;
   if (version === 0) {
-    if (info.tdxModule === undefined) throw mismatch("the TCB Info describes no TDX module");
+    if (info.tdxModule === undefined)
+      throw mismatch("the TCB Info describes no TDX module", { field: "tdxModule", expected: "a description", found: "none" });
     assertModule(td, info.tdxModule);
     return undefined;
   }
   const id = tdxModuleId(version);
   const identity = findTdxModule(info, version);
-  if (identity === undefined) throw mismatch(`the TCB Info describes no TDX module ${id}`);
+  if (identity === undefined)
+    throw mismatch(`the TCB Info describes no TDX module ${id}`, {
+      field: "TEE_TCB_SVN[1]",
+      expected: info.tdxModuleIdentities.map((known) => known.id).join(" or ") || "none",
+      found: id,
+    });
   assertModule(td, identity);
   return assertUsable(
     identity.levels.find(({ isvSvn }) => isvSvn <= svn),
@@ -43,8 +49,15 @@ export const findTdxModule = ({ tdxModuleIdentities }: TcbInfo, version: number)
   tdxModuleIdentities.find(({ id }) => id === tdxModuleId(version));
 
 function assertModule({ mrSignerSeam, seamAttributes }: TdxModuleFacts, { mrSigner, attributes, attributesMask }: TdxModuleIdentity): void {
-  if (!isSameBytes(mrSignerSeam, mrSigner)) throw mismatch("MRSIGNERSEAM does not fit the TCB Info");
-  if (!fitsMasked(seamAttributes, attributes, attributesMask)) throw mismatch("SEAMATTRIBUTES do not fit the TCB Info");
+  if (!isSameBytes(mrSignerSeam, mrSigner)) {
+    const [expected, found] = [mrSigner.toHex(), mrSignerSeam.toHex()];
+    throw mismatch("MRSIGNERSEAM does not fit the TCB Info", { field: "MRSIGNERSEAM", expected, found });
+  }
+  if (!fitsMasked(seamAttributes, attributes, attributesMask)) {
+    const expected = `${attributes.toHex()} under the mask ${attributesMask.toHex()}`;
+    throw mismatch("SEAMATTRIBUTES do not fit the TCB Info", { field: "SEAMATTRIBUTES", expected, found: seamAttributes.toHex() });
+  }
 }
 
-const mismatch = (message: string) => new EvidenceError("EVIDENCE_SIGNATURE", message, { reason: "tdx-module-mismatch" });
+const mismatch = (message: string, compared: Mismatch) =>
+  new EvidenceError("EVIDENCE_SIGNATURE", message, { reason: "tdx-module-mismatch", ...compared });

@@ -1,5 +1,5 @@
 import { isSameBytes } from "../core/bytes.ts";
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type Mismatch } from "../core/errors.ts";
 import type { PublicKey } from "../crypto/crypto-provider.ts";
 import { hash as digestOf } from "../crypto/current-provider.ts";
 import { isSignedBy } from "../crypto/signature.ts";
@@ -42,6 +42,9 @@ export function verifyTpmQuote({ message, signature, attestationKey, pcrs, nonce
   if (nonce !== undefined && !isSameBytes(nonce, quote.extraData)) {
     throw new EvidenceError("EVIDENCE_STALE", `TPM quote: extraData of ${quote.extraData.length} bytes is not the nonce expected`, {
       reason: "nonce-mismatch",
+      field: "extraData",
+      expected: nonce.toHex(),
+      found: quote.extraData.toHex(),
       remedy: "Ask the TPM for a quote over the nonce of this exchange.",
     });
   }
@@ -79,7 +82,8 @@ function pssSaltBytes(key: PublicKey, digest: TpmHash): readonly number[] {
 
 /** pcrDigest is the hash, by the signature's algorithm, over the selected values in the order of selection (part 3, §18.4). */
 function selectQuoted(quote: TpmQuote, reported: PcrBanks, algorithm: TpmHash): PcrBanks {
-  const mismatch = (detail: string) => new EvidenceError("EVIDENCE_SIGNATURE", `TPM quote: ${detail}`, { reason: "pcr-mismatch" });
+  const mismatch = (detail: string, compared: Mismatch) =>
+    new EvidenceError("EVIDENCE_SIGNATURE", `TPM quote: ${detail}`, { reason: "pcr-mismatch", ...compared });
   const values: Uint8Array[] = [];
   const quoted = new Map<TpmHash, Map<number, Uint8Array>>();
   for (const { hash, pcrs } of quote.pcrSelect satisfies readonly PcrSelection[]) {
@@ -87,12 +91,19 @@ function selectQuoted(quote: TpmQuote, reported: PcrBanks, algorithm: TpmHash): 
     quoted.set(hash, bank);
     for (const pcr of pcrs) {
       const value = reported.get(hash)?.get(pcr);
-      if (value === undefined) throw mismatch(`no value is given for PCR ${pcr} of the ${hash} bank, which was quoted`);
-      if (value.length !== DIGEST_BYTES[hash]) throw mismatch(`PCR ${pcr} of the ${hash} bank has ${value.length} bytes`);
+      if (value?.length !== DIGEST_BYTES[hash]) {
+        const [field, expected] = [`PCR ${pcr} of the ${hash} bank`, `${DIGEST_BYTES[hash]} bytes`];
+        if (value === undefined) throw mismatch(`no value is given for ${field}, which was quoted`, { field, expected, found: "no value" });
+        throw mismatch(`${field} has ${value.length} bytes`, { field, expected, found: `${value.length} bytes` });
+      }
       values.push(value);
       bank.set(pcr, value);
     }
   }
-  if (!isSameBytes(digestOf(algorithm, ...values), quote.pcrDigest)) throw mismatch("the PCR values given are not those that were quoted");
+  const digest = digestOf(algorithm, ...values);
+  if (!isSameBytes(digest, quote.pcrDigest)) {
+    const compared = { field: "pcrDigest", expected: quote.pcrDigest.toHex(), found: `${digest.toHex()} over the values given` };
+    throw mismatch("the PCR values given are not those that were quoted", compared);
+  }
   return quoted;
 }

@@ -1,7 +1,7 @@
 import { isSameBytes } from "../core/bytes.ts";
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type Mismatch } from "../core/errors.ts";
 import { isSignedBy } from "../crypto/signature.ts";
-import { type Certificate, isSelfIssued, publicKeyOf } from "./certificate.ts";
+import { type Certificate, isSelfIssued, publicKeyOf, serialNumberHex } from "./certificate.ts";
 import { type CertificateProfile, type CertificateRole, findProfileFault } from "./certificate-profile.ts";
 import { describeName, isSameName } from "./distinguished-name.ts";
 import { EXTENSION, type KeyUsage } from "./extensions.ts";
@@ -91,10 +91,15 @@ export function assertWithinDates({ certificates, anchor }: VerifiedPath, now: D
   const second = Math.floor(now.getTime() / 1000) * 1000;
   for (const certificate of [...certificates, anchor]) {
     const named = () => `the certificate of ${describeName(certificate.subject)}`;
-    if (second < certificate.notBefore) {
-      throw stale("cert-not-yet-valid", `${named()} is valid from ${new Date(certificate.notBefore).toISOString()}`);
+    const { notBefore, notAfter } = certificate;
+    if (second < notBefore) {
+      const [found, expected] = [iso(notBefore), `not after ${now.toISOString()}`];
+      throw stale("cert-not-yet-valid", `${named()} is valid from ${found}`, { field: `notBefore of ${named()}`, expected, found });
     }
-    if (second > certificate.notAfter) throw stale("cert-expired", `${named()} ended on ${new Date(certificate.notAfter).toISOString()}`);
+    if (second > notAfter) {
+      const [found, expected] = [iso(notAfter), `not before ${now.toISOString()}`];
+      throw stale("cert-expired", `${named()} ended on ${found}`, { field: `notAfter of ${named()}`, expected, found });
+    }
   }
 }
 
@@ -106,6 +111,9 @@ export function assertNotRevoked({ certificates }: VerifiedPath, lists: readonly
     if (revoking !== undefined) {
       throw new EvidenceError("EVIDENCE_SIGNATURE", `the certificate of ${describeName(certificate.subject)} is revoked by its issuer`, {
         reason: "cert-revoked",
+        field: "serial number",
+        expected: `not on the CRL of ${describeName(certificate.issuer)}`,
+        found: serialNumberHex(certificate.serialNumber),
       });
     }
   }
@@ -254,4 +262,6 @@ function assertAllowsPurpose(certificate: Certificate, { extKeyUsage, profile }:
 }
 
 const badChain = (detail: string) => new EvidenceError("EVIDENCE_SIGNATURE", `certification path: ${detail}`, { reason: "bad-chain" });
-const stale = (reason: string, message: string) => new EvidenceError("EVIDENCE_STALE", message, { reason });
+const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
+const stale = (reason: string, message: string, mismatch: Mismatch) =>
+  new EvidenceError("EVIDENCE_STALE", message, { reason, ...mismatch });

@@ -1,5 +1,5 @@
 import { isSameBytes } from "../core/bytes.ts";
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type Mismatch } from "../core/errors.ts";
 import { isSignedBy } from "../crypto/signature.ts";
 import { type Certificate, publicKeyOf, serialNumberHex } from "./certificate.ts";
 import { DER, DerReader } from "./der-reader.ts";
@@ -119,9 +119,14 @@ export function verifyRevocationList(list: RevocationList, issuer: Certificate):
 /** Throws EVIDENCE_STALE `crl-expired` unless `now` (milliseconds) lies within the list's dates. A list without nextUpdate is refused. */
 export function assertRevocationListCurrent({ list }: VerifiedRevocationList, now: number): void {
   const named = () => `the CRL of ${describeName(list.issuer)}`;
-  if (now < list.thisUpdate) throw stale(`${named()} starts on ${iso(list.thisUpdate)}`);
-  if (list.nextUpdate === undefined) throw stale(`${named()} does not say when the next one comes`);
-  if (now > list.nextUpdate) throw stale(`${named()} ended on ${iso(list.nextUpdate)}`);
+  const dated = (field: string, order: string, found: string): Mismatch => ({ field, expected: `${order} ${iso(now)}`, found });
+  const { thisUpdate, nextUpdate } = list;
+  if (now < thisUpdate)
+    throw stale(`${named()} starts on ${iso(thisUpdate)}`, dated("thisUpdate of the CRL", "not after", iso(thisUpdate)));
+  if (nextUpdate === undefined)
+    throw stale(`${named()} does not say when the next one comes`, dated("nextUpdate of the CRL", "not before", "none"));
+  if (now > nextUpdate)
+    throw stale(`${named()} ended on ${iso(nextUpdate)}`, dated("nextUpdate of the CRL", "not before", iso(nextUpdate)));
 }
 
 /** Whether the list, which must be of the certificate's issuer, names the certificate. */
@@ -129,5 +134,5 @@ export const isRevokedBy = ({ list }: VerifiedRevocationList, certificate: Certi
   list.revoked.has(serialNumberHex(certificate.serialNumber));
 const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
 const refused = (reason: string, message: string) => new EvidenceError("EVIDENCE_SIGNATURE", message, { reason });
-const stale = (message: string) =>
-  new EvidenceError("EVIDENCE_STALE", message, { reason: "crl-expired", remedy: "Fetch a fresh CRL from its issuer." });
+const stale = (message: string, mismatch: Mismatch) =>
+  new EvidenceError("EVIDENCE_STALE", message, { reason: "crl-expired", ...mismatch, remedy: "Fetch a fresh CRL from its issuer." });

@@ -2,6 +2,7 @@ import { type Shortfall, snpShortfalls } from "@vouchsafe/attestation";
 import type { ForecastOutcome, PlatformForecast } from "@vouchsafe/collateral";
 import { type CasContext, committedValues } from "../cas-context.ts";
 import { appraisePlatform } from "../service/appraise-platform.ts";
+import { messagesOf } from "../service/policy-refusal.ts";
 import { readServiceRules, type ServiceRules } from "../service/service-rules.ts";
 import { currentKey, type SessionVersion } from "../sessions/session-records.ts";
 import { resolveSecrets } from "../values/resolve-secrets.ts";
@@ -42,7 +43,7 @@ export function refusalReasons(
   const { attestation } = security;
   if (attestation.mode === "none" || !attestation.evidence.includes(platform.kind)) return [];
   if (platform.kind !== "snp")
-    return newest === undefined ? [] : appraisePlatform({ debug: false, tcb: newest.tcb }, attestation, fallsOn).problems;
+    return newest === undefined ? [] : messagesOf(appraisePlatform({ debug: false, tcb: newest.tcb }, attestation, fallsOn).problems);
   const missing = variants.map((variant) =>
     variant.kind === "ok" ? snpShortfalls(platform, variant.value.hardware?.minimumTcb ?? {}) : [],
   );

@@ -51,7 +51,7 @@ test("SL-89 clock: an exception admits up to its last instant, and the refusal a
   assert.deepEqual(at("2026-06-30T23:59:59Z"), { problems: [], hiddenAdvisories: [], exceptions: [exception()] });
   const { problems } = at("2026-07-01T00:00:00Z");
   assert.match(
-    problems.join("\n"),
+    problems.map(({ message }) => message).join("\n"),
     /status is OutOfDate.*\nan exception that admitted it ended on 2026-06-30T23:59:59Z: the BIOS comes in June/,
   );
 });
@@ -63,15 +63,25 @@ test("SL-89 an exception counts only where it is needed, together with what the 
   const mixed = rules({ tolerate: ["insecure-configuration"], exceptions: [one] });
   assert.deepEqual(appraisePlatform(state("OutOfDateConfigurationNeeded", ["INTEL-SA-00615"]), mixed, now).exceptions, [one]);
   const refused = appraisePlatform(state("OutOfDate", ["INTEL-SA-00001"]), rules({ exceptions: [one] }), now);
-  assert.match(refused.problems.join(), /ignore_advisories: INTEL-SA-00001/);
+  assert.match(refused.problems.map(({ message }) => message).join(), /ignore_advisories: INTEL-SA-00001/);
   const unrelated = exception({ tolerate: ["hyperthreading"], until: "2026-01-01T00:00:00Z", because: "another story" });
-  assert.doesNotMatch(appraisePlatform(state("OutOfDate"), rules({ exceptions: [unrelated] }), now).problems.join(), /another story/);
+  assert.doesNotMatch(
+    appraisePlatform(state("OutOfDate"), rules({ exceptions: [unrelated] }), now)
+      .problems.map(({ message }) => message)
+      .join(),
+    /another story/,
+  );
   assert.deepEqual(appraisePlatform(state("OutOfDate"), rules({ exceptions: [one, { ...one }] }), now).exceptions.length, 2);
 });
 
 test("hazard A12: a guest that lets its host in is refused, unless insecure-configuration is tolerated", () => {
   const weak = { ...state("UpToDate"), weaknesses: ["MIGRATABLE is on"] };
-  assert.match(appraisePlatform(weak, rules(), now).problems.join(), /MIGRATABLE is on.*tolerate: insecure-configuration/);
+  assert.match(
+    appraisePlatform(weak, rules(), now)
+      .problems.map(({ message }) => message)
+      .join(),
+    /MIGRATABLE is on.*tolerate: insecure-configuration/,
+  );
   assert.equal(appraisePlatform(weak, rules({ tolerate: ["outdated-tcb", "debug-mode"] }), now).problems.length, 1);
   assert.deepEqual(appraisePlatform(weak, rules({ tolerate: ["insecure-configuration"] }), now).problems, []);
   assert.deepEqual(appraisePlatform({ ...weak, weaknesses: [] }, rules(), now).problems, []);
@@ -97,5 +107,23 @@ test("an exception never takes anything away, and without time it is what tolera
       if (plain.problems.length === 0) assert.deepEqual(relaxed.problems, []);
       assert.equal(relaxed.problems.length === 0, forEver.problems.length === 0 || plain.problems.length === 0);
     }),
+  );
+});
+
+test("every refusal of a platform names the field of the policy that would admit it", () => {
+  const refused = (platform: Parameters<typeof appraisePlatform>[0], by = rules()) =>
+    appraisePlatform(platform, by, now).problems.map(({ path, field, found, remedy }) => ({ path: path.join("."), field, found, remedy }));
+  const [status, advisories] = refused({ debug: false, tcb: { status: "OutOfDate", advisories: ["INTEL-SA-00615"] } });
+  assert.deepEqual([status?.path, status?.field, status?.found], ["security.attestation.tolerate", "TCB status", "OutOfDate"]);
+  assert.match(status?.remedy ?? "", /tolerate: outdated-tcb/);
+  assert.deepEqual([advisories?.path, advisories?.found], ["security.attestation.ignore_advisories", "INTEL-SA-00615"]);
+  const ended = exception({ tolerate: ["outdated-tcb"], until: "2020-01-01T00:00:00Z" });
+  assert.deepEqual(
+    refused({ debug: true, tcb: { status: "UpToDate", advisories: [] } }).map(({ field }) => field),
+    ["debug"],
+  );
+  assert.deepEqual(
+    refused({ debug: false, tcb: { status: "OutOfDate", advisories: [] } }, rules({ exceptions: [ended] })).map(({ path }) => path),
+    ["security.attestation.tolerate", "security.attestation.exceptions.0"],
   );
 });

@@ -1,5 +1,6 @@
 import type { Claims, TcbStatus } from "@vouchsafe/attestation";
 import { exceptionState, type PlatformException, type PlatformRules, type Tolerable } from "@vouchsafe/policy";
+import type { PolicyRefusal } from "./policy-refusal.ts";
 
 /** C-48: what a policy has to tolerate for each platform status; `never` cannot be tolerated. */
 const NEEDED: Readonly<Record<TcbStatus, readonly Tolerable[] | "never">> = {
@@ -28,7 +29,7 @@ export type PlatformState = Pick<Claims, "debug" | "tcb" | "weaknesses">;
 
 export interface PlatformAppraisal {
   /** Why the platform is refused, each with what would admit it; empty when it is accepted. */
-  readonly problems: readonly string[];
+  readonly problems: readonly PolicyRefusal[];
   /** Advisories that only the wildcard hid: each delivery that needed it is audited (SL-90). */
   readonly hiddenAdvisories: readonly string[];
   /** Exceptions without which it would be refused: audited, and shown with every delivery. */
@@ -60,10 +61,17 @@ function endedReasons(
   rules: PlatformTolerance,
   { problems }: Judgement,
   isOver: (exception: PlatformException) => boolean,
-): readonly string[] {
+): readonly PolicyRefusal[] {
   const ended = rules.exceptions.filter(isOver);
   if (problems.length === 0 || ended.length === 0 || judge(state, withExceptions(rules, rules.exceptions)).problems.length > 0) return [];
-  return ended.map(({ until, because }) => `an exception that admitted it ended on ${until}: ${because}`);
+  return ended.map((exception) => ({
+    path: [...RULES, "exceptions", rules.exceptions.indexOf(exception)],
+    field: "exception",
+    expected: `a day up to ${exception.until}`,
+    found: "a later one",
+    remedy: "Update the platform, or move the end of the exception, if its reason still holds.",
+    message: `an exception that admitted it ended on ${exception.until}: ${exception.because}`,
+  }));
 }
 
 type Judgement = Omit<PlatformAppraisal, "exceptions">;
@@ -79,27 +87,61 @@ function withExceptions(rules: PlatformTolerance, exceptions: readonly PlatformE
   };
 }
 
+/** Where the rules stand in a policy. */
+const RULES = ["security", "attestation"] as const;
+
+/** What `tolerate` would have to name. `what` is the beginning of the sentence. */
+const untolerated = (field: string, found: string, categories: readonly string[], what: string): PolicyRefusal => ({
+  path: [...RULES, "tolerate"],
+  field,
+  expected: `nothing, or tolerate: ${categories.join(", ")}`,
+  found,
+  remedy: `Update or set up the platform, or tolerate: ${categories.join(", ")}.`,
+  message: `${what}; tolerate: ${categories.join(", ")} would admit it`,
+});
+
 function judge({ debug, tcb, weaknesses = [] }: PlatformState, rules: PlatformTolerance): Judgement {
-  const problems: string[] = [];
+  const problems: PolicyRefusal[] = [];
   const tolerated = new Set<string>(rules.tolerate);
-  if (debug && !tolerated.has("debug-mode")) problems.push("the program runs in debug mode; tolerate: debug-mode would admit it");
-  if (weaknesses.length > 0 && !tolerated.has("insecure-configuration"))
+  if (debug && !tolerated.has("debug-mode"))
+    problems.push(untolerated("debug", "debug mode", ["debug-mode"], "the program runs in debug mode"));
+  if (weaknesses.length > 0 && !tolerated.has("insecure-configuration")) {
+    const found = weaknesses.join("; ");
     problems.push(
-      `the guest is less protected than it could be (${weaknesses.join("; ")}); tolerate: insecure-configuration would admit it`,
+      untolerated("configuration", found, ["insecure-configuration"], `the guest is less protected than it could be (${found})`),
     );
+  }
   const { status, advisories } = tcb;
   const needed = NEEDED[status];
-  if (needed === "never") problems.push(`the platform's status is ${status}, which no session can tolerate`);
+  if (needed === "never") problems.push(intolerable(status));
   else {
     const uncovered = advisories.filter((advisory) => !tolerated.has(COVERED[advisory] ?? ""));
     // A status that comes only from advisories with a `tolerate` value of their own needs no category.
     const isExplained = advisories.length > 0 && uncovered.length === 0;
     const missing = isExplained ? [] : needed.filter((category) => !tolerated.has(category));
-    if (missing.length > 0) problems.push(`the platform's status is ${status}; tolerate: ${missing.join(", ")} would admit it`);
+    if (missing.length > 0) problems.push(untolerated("TCB status", status, missing, `the platform's status is ${status}`));
     const listed = rules.ignoreAdvisories;
     const hidden = uncovered.filter((advisory) => !(Array.isArray(listed) && listed.includes(advisory)));
     if (listed === "*") return { problems, hiddenAdvisories: hidden };
-    if (hidden.length > 0) problems.push(`advisories apply to the platform; ignore_advisories: ${hidden.join(", ")} would admit it`);
+    if (hidden.length > 0) problems.push(unignored(hidden, Array.isArray(listed) ? listed : []));
   }
   return { problems, hiddenAdvisories: [] };
 }
+
+const intolerable = (status: TcbStatus): PolicyRefusal => ({
+  path: [...RULES, "tolerate"],
+  field: "TCB status",
+  expected: "UpToDate, or a status that can be tolerated",
+  found: status,
+  remedy: status === "Revoked" ? "Use another platform: no policy can tolerate this." : "Give the platform's collateral.",
+  message: `the platform's status is ${status}, which no session can tolerate`,
+});
+
+const unignored = (hidden: readonly string[], ignored: readonly string[]): PolicyRefusal => ({
+  path: [...RULES, "ignore_advisories"],
+  field: "advisories",
+  expected: ignored.length === 0 ? "none" : `none but ${ignored.join(", ")}`,
+  found: hidden.join(", "),
+  remedy: `Update the platform, or ignore_advisories: ${hidden.join(", ")}.`,
+  message: `advisories apply to the platform; ignore_advisories: ${hidden.join(", ")} would admit it`,
+});

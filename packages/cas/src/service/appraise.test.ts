@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Claims } from "@vouchsafe/attestation";
 import type { AttestationVariant, HardwareFacts } from "@vouchsafe/policy";
-import { appraiseVariants } from "./appraise.ts";
+import { appraisePlatformId, appraiseVariants } from "./appraise.ts";
 
 const [found, other] = ["1a".repeat(32), "2b".repeat(32)];
 const claims: Claims = {
@@ -22,7 +22,9 @@ const facts = (kind: HardwareFacts["kind"], values: HardwareFacts<never>["values
   hardware: { kind, values, minimumTcb },
 });
 const reasons = (variant: AttestationVariant<never>, about: Claims = claims) =>
-  appraiseVariants(about, [{ kind: "ok", value: variant }])?.join();
+  appraiseVariants(about, [{ kind: "ok", value: variant }])
+    ?.map(({ message }) => message)
+    .join();
 
 test("SL-85 a register that differs is named, with what was expected and found", () => {
   assert.equal(reasons(facts("tpm", { pcr7: [other, found], pcr15: [found] })), undefined);
@@ -47,4 +49,39 @@ test("SL-85 least security versions and the measured image", () => {
   assert.match(reasons(image(other)) ?? "", /image is sha256:1a.*expected sha256:2b/);
   const { workload: _, ...unmeasured } = claims;
   assert.match(reasons(image(found), unmeasured) ?? "", /image is not measured/);
+});
+
+test("every refusal is a value: the field of the policy, what it expects, what was found, what would make it pass", () => {
+  const paths = (variant: AttestationVariant<never>) =>
+    appraiseVariants(claims, [{ kind: "ok", value: variant }])?.map(({ path, field, expected, found: has }) => ({
+      path,
+      field,
+      expected,
+      has,
+    }));
+  const plain = { mrenclave: undefined, signer: undefined };
+  assert.deepEqual(paths({ ...plain, mrenclave: [other] }), [
+    { path: ["attestation", 0, "mrenclave"], field: "code measurement", expected: other, has: found },
+  ]);
+  assert.deepEqual(paths(facts("tpm", { pcr7: [other] })), [
+    { path: ["attestation", 0, "tpm", "pcrs", "7"], field: "PCR 7", expected: other, has: found },
+  ]);
+  assert.deepEqual(
+    appraiseVariants({ ...claims, kind: "simulated" }, [{ kind: "ok", value: facts("snp", {}, { bootLoader: 9 }) }])?.map(
+      ({ path }) => path,
+    ),
+    [["attestation", 0, "snp", "minimum_tcb", "boot_loader"]],
+  );
+  const signer = { mrsigner: other, isvprodid: 1, isvsvn: undefined, isvsvnMin: 3, isvsvnMax: 5 };
+  const signedBy = (mrSigner: string, isvSvn: number): Claims => ({ ...claims, signer: { mrSigner, isvProdId: 1, isvSvn } });
+  const signerPath = (about: Claims) => appraiseVariants(about, [{ kind: "ok", value: { ...plain, signer } }])?.[0]?.path.at(-1);
+  assert.deepEqual([claims, signedBy(found, 4), signedBy(other, 2), signedBy(other, 6), signedBy(other, 4)].map(signerPath), [
+    "mrsigner",
+    "mrsigner",
+    "isvsvn_min",
+    "isvsvn_max",
+    undefined,
+  ]);
+  assert.deepEqual(appraisePlatformId(claims, ["TPM_EK:00"])?.path, ["platforms"]);
+  for (const refusal of appraiseVariants(claims, []) ?? []) assert.ok(refusal.remedy.length > 0 && refusal.expected !== "");
 });

@@ -25,6 +25,7 @@ import { appraisePlatform, type PlatformAppraisal } from "./appraise-platform.ts
 import { AttestedInstance, type Delivery } from "./attested-instance.ts";
 import { buildConfiguration } from "./build-configuration.ts";
 import { type EvidenceTrust, verifyServiceEvidence } from "./evidence-verifier.ts";
+import { messagesOf } from "./policy-refusal.ts";
 import { recordDelivery, recordOrRefuse } from "./record-delivery.ts";
 import { Refused } from "./refusal.ts";
 import { readServiceRules, type ServiceRules } from "./service-rules.ts";
@@ -217,12 +218,13 @@ function checkPolicy(claims: Claims, rules: ServiceRules, now: Date): PlatformAp
   const { problems } = appraisal;
   if (problems.length > 0) {
     const reminder = "this message is not authenticated: check the platform before you tolerate anything";
-    throw new Refused("policy_unmet", "platform-state", "the platform's state is not tolerated", [...problems, reminder]);
+    throw new Refused("policy_unmet", "platform-state", "the platform's state is not tolerated", [...messagesOf(problems), reminder]);
   }
   const reasons = appraiseVariants(claims, rules.variants);
-  if (reasons !== undefined) throw new Refused("policy_unmet", "variants", "no attestation variant admits the program", reasons);
+  if (reasons !== undefined)
+    throw new Refused("policy_unmet", "variants", "no attestation variant admits the program", messagesOf(reasons));
   const problem = appraisePlatformId(claims, rules.platforms);
-  if (problem !== undefined) throw new Refused("policy_unmet", "platforms", problem);
+  if (problem !== undefined) throw new Refused("policy_unmet", "platforms", problem.message);
   return appraisal;
 }
 

@@ -2,6 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { AppraisalCheck, AttestationResult, CheckOutcome, Claims } from "@vouchsafe/attestation";
 import { appraisePlatformId, appraiseVariants } from "./appraise.ts";
 import { appraisePlatform } from "./appraise-platform.ts";
+import type { PolicyRefusal } from "./policy-refusal.ts";
 import type { ServiceRules } from "./service-rules.ts";
 
 export interface ResultInputs {
@@ -20,34 +21,42 @@ export function evidenceResult(claims: Claims, { userData, rules, now }: ResultI
 
 function userDataCheck({ userData }: Claims, expected: Uint8Array | undefined): AppraisalCheck {
   const found = userData.toHex();
-  if (expected === undefined) return check("user data", "passed-any", "any", found);
-  const isEqual = expected.length === userData.length && timingSafeEqual(expected, userData);
-  return check("user data", isEqual ? "passed" : "failed", expected.toHex(), found);
+  if (expected === undefined) return passed("user data", "passed-any", "any", found);
+  if (expected.length === userData.length && timingSafeEqual(expected, userData))
+    return passed("user data", "passed", expected.toHex(), found);
+  const remedy = "Attest again on this connection: evidence of another is worth nothing here.";
+  return { name: "user data", outcome: "failed", expected: expected.toHex(), found, remedy };
 }
 
 const NOTHING_TOLERATED = { tolerate: [], ignoreAdvisories: [], exceptions: [] } as const;
 
 function platformChecks(claims: Claims, rules: ServiceRules | undefined, now: Date): readonly AppraisalCheck[] {
-  const { kind, tcb, debug } = claims;
-  const platform = rules?.security.attestation;
-  const isKindAccepted = platform === undefined ? kind !== "simulated" && kind !== "node" : platform.evidence.includes(kind);
-  const { problems } = appraisePlatform(claims, platform ?? NOTHING_TOLERATED, now);
-  const isPlain = tcb.status === "UpToDate" && tcb.advisories.length === 0 && !debug;
-  const found = [tcb.status, ...tcb.advisories, ...(debug ? ["debug mode"] : [])].join(", ");
-  const outcome = problems.length > 0 ? "failed" : isPlain ? "passed" : "tolerated";
+  const { tcb, debug, weaknesses = [] } = claims;
+  const { problems, exceptions } = appraisePlatform(claims, rules?.security.attestation ?? NOTHING_TOLERATED, now);
+  const refused = (field: string) => problems.filter((problem) => problem.field === field).map(asCheck);
+  const judged = (name: string, isPlain: boolean, expected: string, found: string): readonly AppraisalCheck[] => {
+    const failed = refused(name);
+    return failed.length > 0 ? failed : [passed(name, isPlain ? "passed" : "tolerated", expected, found)];
+  };
   return [
-    check("evidence kind", isKindAccepted ? "passed" : "failed", platform?.evidence.join(" or ") ?? "hardware evidence", kind),
-    check(
-      "debug",
-      debug ? (outcome === "failed" ? "failed" : "tolerated") : "passed",
-      "production mode",
-      debug ? "debug mode" : "production mode",
-    ),
-    {
-      ...check("TCB status", outcome, "what the policy tolerates", found),
-      ...(problems.length === 0 ? {} : { remedy: problems.join("; ") }),
-    },
+    kindCheck(claims, rules),
+    ...judged("debug", !debug, "production mode", debug ? "debug mode" : "production mode"),
+    ...judged("TCB status", tcb.status === "UpToDate", "UpToDate", tcb.status),
+    ...judged("advisories", tcb.advisories.length === 0, "none", tcb.advisories.join(", ") || "none"),
+    ...judged("configuration", weaknesses.length === 0, "nothing weak", weaknesses.join("; ") || "nothing weak"),
+    ...refused("exception"),
+    ...exceptions.map(({ until, because }) => passed("exception", "tolerated", `a day up to ${until}`, because)),
   ];
+}
+
+/** Without a policy only hardware is accepted. */
+function kindCheck({ kind }: Claims, rules: ServiceRules | undefined): AppraisalCheck {
+  const accepted = rules?.security.attestation.evidence;
+  const expected = accepted?.join(" or ") ?? "hardware evidence";
+  if (accepted === undefined ? kind !== "simulated" && kind !== "node" : accepted.includes(kind))
+    return passed("evidence kind", "passed", expected, kind);
+  const remedy = `Attest with another kind, or name ${kind} among the kinds that the policy accepts.`;
+  return { name: "evidence kind", outcome: "failed", expected, found: kind, remedy, policyPath: ["security", "attestation", "evidence"] };
 }
 
 /** Without a policy nothing is said of the code: the result has no claim on executables. */
@@ -56,17 +65,25 @@ function codeChecks(claims: Claims, rules: ServiceRules | undefined): readonly A
   const reasons = appraiseVariants(claims, rules.variants);
   const platform = appraisePlatformId(claims, rules.platforms);
   return [
-    {
-      ...check("code identity", reasons === undefined ? "passed" : "failed", "a variant of the policy", claims.codeIdentity),
-      ...(reasons === undefined ? {} : { remedy: reasons.join("; ") }),
-    },
-    check("platform", platform === undefined ? "passed" : "failed", rules.platforms.join(" or ") || "any", claims.platformId),
+    ...(reasons === undefined
+      ? [passed("code identity", "passed", "a variant of the policy", claims.codeIdentity)]
+      : reasons.map((reason) => ({ ...asCheck(reason), name: "code identity", found: `${reason.field} ${reason.found}` }))),
+    platform === undefined ? passed("platform", "passed", rules.platforms.join(" or ") || "any", claims.platformId) : asCheck(platform),
   ];
 }
 
-const check = (name: string, outcome: CheckOutcome, expected: string, found: string): AppraisalCheck => ({
+const passed = (name: string, outcome: Exclude<CheckOutcome, "failed">, expected: string, found: string): AppraisalCheck => ({
   name,
   outcome,
   expected,
   found,
+});
+
+const asCheck = ({ field, expected, found, remedy, path }: PolicyRefusal): AppraisalCheck => ({
+  name: field,
+  outcome: "failed",
+  expected,
+  found,
+  remedy,
+  policyPath: path,
 });

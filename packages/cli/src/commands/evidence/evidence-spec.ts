@@ -1,5 +1,5 @@
 import type { CommandSpec } from "../../command-spec.ts";
-import { CORIM_OPTION, REFERENCE_OPTIONS, VERIFY_OPTIONS } from "./verify-options.ts";
+import { CORIM_OPTION, POLICY_OPTIONS, REFERENCE_OPTIONS, VERIFY_OPTIONS } from "./verify-options.ts";
 
 /** The sub-commands of `evidence`. */
 export const EVIDENCE_COMMANDS: readonly CommandSpec[] = [
@@ -24,13 +24,13 @@ export const EVIDENCE_COMMANDS: readonly CommandSpec[] = [
     operands: "FILE|-",
     minOperands: 1,
     maxOperands: 1,
-    options: [CORIM_OPTION, ...VERIFY_OPTIONS],
+    options: [CORIM_OPTION, ...POLICY_OPTIONS, ...VERIFY_OPTIONS],
     examples: [
       "evidence verify report.bin --with endorsement-key=vcek.der --with signer=ask.pem",
       "evidence verify quote.bin --collateral collateral/ --at 2026-08-20T00:00:00Z --json",
       "evidence verify quote.bin --collateral collateral.json --reference build.corim",
     ],
-    notes: "Exits 3 when the evidence proves nothing, or matches none of the reference values.",
+    notes: "Exits 3 when the evidence proves nothing, matches none of the reference values, or is refused by the policy.",
     load: async () => (await import("./verify-evidence.ts")).verifyFile,
   },
   {
@@ -39,8 +39,9 @@ export const EVIDENCE_COMMANDS: readonly CommandSpec[] = [
     operands: "FILE|-",
     minOperands: 1,
     maxOperands: 1,
-    options: [...REFERENCE_OPTIONS, ...VERIFY_OPTIONS],
+    options: [...POLICY_OPTIONS, ...REFERENCE_OPTIONS, ...VERIFY_OPTIONS],
     examples: [
+      "evidence explain quote.bin --collateral collateral.json --policy session.yaml --service api",
       "evidence explain node.json --root agent.pem --accept node --code-identity 5fd1...",
       "evidence explain quote.bin --collateral collateral/ --accept tdx --launch-measurement 7348... --tolerate OutOfDate",
     ],

@@ -1,5 +1,4 @@
 import {
-  type AppraisalCheck,
   appraise,
   type Claims,
   type ClaimValue,
@@ -12,10 +11,16 @@ import {
 import { CliError } from "../../cli-error.ts";
 import { givenValue, givenValues, hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
+import { linesOfCheck, verdictLine } from "./check-lines.ts";
+import { describeRefusal, linesOfRefusal } from "./describe-refusal.ts";
 import { readEvidenceInput } from "./evidence-input.ts";
+import { appraiseByPolicy, type LocatedCheck, readServicePolicy, type ServicePolicy } from "./policy-appraisal.ts";
+import { REFERENCE_OPTIONS } from "./verify-options.ts";
 
 /** `evidence explain FILE`: verifies, compares with what is expected, and says of every check what was expected, what was found and what would make it pass. */
 export async function explain(options: ParsedOptions, shell: Shell): Promise<number> {
+  const policy = await readServicePolicy(options, shell);
+  assertOneExpectation(policy, options);
   const { evidence, context } = await readEvidenceInput(options, shell);
   const isJson = hasFlag(options, "json");
   let claims: Claims;
@@ -23,50 +28,53 @@ export async function explain(options: ParsedOptions, shell: Shell): Promise<num
     claims = verifyEvidence(evidence, context);
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error;
-    const { code, reason, message, remedy } = error;
-    if (isJson) shell.out(JSON.stringify({ accepted: false, verification: { code, reason, message, remedy }, checks: [] }));
+    if (isJson) shell.out(JSON.stringify({ accepted: false, verification: describeRefusal(error), checks: [] }));
     else {
-      shell.out(`refused: the evidence proves nothing (${code}, ${reason})`);
-      shell.out(`  ${message}`);
-      if (remedy !== undefined) shell.out(`  to pass: ${remedy}`);
+      shell.out(`refused: the evidence proves nothing (${error.code}, ${error.reason})`);
+      for (const line of linesOfRefusal(error)) shell.out(line);
+      if (error.remedy !== undefined) shell.out(`  to pass: ${error.remedy}`);
     }
     return ExitCode.refused;
   }
-  const result = appraise(claims, readReferences(options));
+  const { accepted, checks } = judge(claims, policy, options, context.now);
+  const optionsFor = (check: LocatedCheck) => (policy === undefined && check.outcome === "failed" ? findOptions(check, claims) : undefined);
   if (isJson) {
-    const checks = result.checks.map((check) => ({
-      ...check,
-      ...(check.outcome === "failed" ? { options: findOptions(check, claims) } : {}),
-    }));
-    shell.out(JSON.stringify({ ...result, checks, ear: earSubmodule(claims, result, "command line") }));
+    const described = checks.map((check) => ({ ...check, ...(optionsFor(check) === undefined ? {} : { options: optionsFor(check) }) }));
+    const policyId = policy === undefined ? "command line" : `${policy.session.name}/${policy.service.name}`;
+    shell.out(JSON.stringify({ accepted, checks: described, ear: earSubmodule(claims, { accepted, checks }, policyId) }));
   } else {
     shell.out(`verified: ${claims.kind} evidence, signatures, certificates and dates hold at ${context.now.toISOString()}`);
-    for (const line of result.checks.flatMap((check) => linesOfCheck(check, claims))) shell.out(line);
-    shell.out(
-      result.accepted
-        ? "accepted"
-        : `refused: ${result.checks.filter(({ outcome }) => outcome === "failed").length} of ${result.checks.length} checks failed`,
-    );
+    for (const line of checks.flatMap((check) => linesOfCheck(check, optionsFor(check)))) shell.out(line);
+    shell.out(verdictLine(accepted, checks));
   }
-  return result.accepted ? ExitCode.ok : ExitCode.refused;
+  return accepted ? ExitCode.ok : ExitCode.refused;
 }
 
-function linesOfCheck(check: AppraisalCheck, claims: Claims): readonly string[] {
-  const { name, outcome, expected, found, remedy } = check;
-  const options = findOptions(check, claims);
-  const marks = { passed: "ok       ", "passed-any": "any      ", tolerated: "tolerated", failed: "FAILED   " } as const;
-  if (outcome !== "failed") return [`${marks[outcome]} ${name}: ${found}`];
-  return [
-    `${marks.failed} ${name}`,
-    `            expected: ${expected}`,
-    `            found:    ${found}`,
-    `            to pass:  ${remedy ?? ""}`,
-    ...(options === undefined ? [] : [`            options:  ${options}`]),
-  ];
+function judge(
+  claims: Claims,
+  policy: ServicePolicy | undefined,
+  options: ParsedOptions,
+  now: Date,
+): { readonly accepted: boolean; readonly checks: readonly LocatedCheck[] } {
+  if (policy === undefined) return appraise(claims, readReferences(options));
+  const userData = givenValue(options, "user-data");
+  return appraiseByPolicy(claims, policy, { userData: userData === undefined ? undefined : parseHex(userData), now });
+}
+
+/** A policy says all that is expected but the user data, which is new on each connection. */
+function assertOneExpectation(policy: ServicePolicy | undefined, options: ParsedOptions): void {
+  if (policy === undefined) return;
+  const others = REFERENCE_OPTIONS.flatMap(({ long = "" }) => (long === "user-data" ? [] : [long]));
+  const other = others.find((name) => givenValues(options, name).length > 0 || hasFlag(options, name));
+  if (other === undefined) return;
+  throw new CliError("E-USAGE", `--${other} beside --policy`, {
+    isUsage: true,
+    remedy: "Give a policy, or expectations one by one.",
+  });
 }
 
 /** Options of this command that would accept what was found; undefined where none may (a revoked platform, other user data). */
-function findOptions({ name }: AppraisalCheck, { kind, codeIdentity, platformId, tcb, details }: Claims): string | undefined {
+function findOptions({ name }: LocatedCheck, { kind, codeIdentity, platformId, tcb, details }: Claims): string | undefined {
   switch (name) {
     case "evidence kind":
       return `--accept ${kind}`;

@@ -1,35 +1,43 @@
 import { type Claims, EvidenceError, verifyEvidence } from "@vouchsafe/attestation";
 import { hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
+import { linesOfCheck, verdictLine } from "./check-lines.ts";
+import { describeRefusal, linesOfRefusal } from "./describe-refusal.ts";
 import { readEvidenceInput } from "./evidence-input.ts";
 import { linesOf } from "./inspect.ts";
 import { matchLines, matchReferences, readReferences } from "./match-references.ts";
+import { appraiseByPolicy, readServicePolicy } from "./policy-appraisal.ts";
 
-/** `evidence verify FILE`: says what the evidence proves. Exits 3 when it proves nothing; whether a policy accepts it is another question. */
+/** `evidence verify FILE`: says what the evidence proves. Exits 3 when it proves nothing; whether a policy accepts it is another question, which `--policy` asks too. */
 export async function verifyFile(options: ParsedOptions, shell: Shell): Promise<number> {
+  const policy = await readServicePolicy(options, shell);
   try {
     const { evidence, context } = await readEvidenceInput(options, shell);
     const claims = verifyEvidence(evidence, context);
     const references = await readReferences(options, shell);
     const match = references === undefined ? undefined : matchReferences(claims, references);
+    const result = policy === undefined ? undefined : appraiseByPolicy(claims, policy, { userData: undefined, now: context.now });
     if (hasFlag(options, "json")) {
-      shell.out(JSON.stringify({ verified: true, claims: describeClaims(claims), ...(match === undefined ? {} : { references: match }) }));
+      const compared = { ...(match === undefined ? {} : { references: match }), ...(result === undefined ? {} : { policy: result }) };
+      shell.out(JSON.stringify({ verified: true, claims: describeClaims(claims), ...compared }));
     } else {
       shell.out(`verified: ${claims.kind} evidence${claims.debug ? ", DEBUG" : ""}, at ${context.now.toISOString()}`);
       for (const line of linesOf(describeClaims(claims), "")) shell.out(line);
       if (match !== undefined) for (const line of matchLines(match)) shell.out(line);
+      if (result !== undefined)
+        for (const line of [...result.checks.flatMap((check) => linesOfCheck(check)), verdictLine(result.accepted, result.checks)])
+          shell.out(line);
     }
     warn(claims, shell);
-    return match === undefined || match.matched.length > 0 ? ExitCode.ok : ExitCode.refused;
+    const isMatched = match === undefined || match.matched.length > 0;
+    return isMatched && result?.accepted !== false ? ExitCode.ok : ExitCode.refused;
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error;
-    const { code, reason, message, remedy } = error;
-    if (hasFlag(options, "json"))
-      shell.out(JSON.stringify({ verified: false, code, reason, message, ...(remedy === undefined ? {} : { remedy }) }));
+    if (hasFlag(options, "json")) shell.out(JSON.stringify({ verified: false, ...describeRefusal(error) }));
     else {
-      shell.out(`not verified: ${code}, ${reason}`);
-      shell.out(`  ${message}`);
-      if (remedy !== undefined) shell.note(`help: ${remedy}`);
+      shell.out(`not verified: ${error.code}, ${error.reason}`);
+      for (const line of linesOfRefusal(error)) shell.out(line);
+      if (error.remedy !== undefined) shell.note(`help: ${error.remedy}`);
     }
     return ExitCode.refused;
   }

@@ -30,6 +30,12 @@ export const VERIFY_OPTIONS: readonly OptionSpec[] = [
   { long: "help", summary: "this text" },
 ];
 
+/** The policy to judge by, as the CAS would. */
+export const POLICY_OPTIONS: readonly OptionSpec[] = [
+  { long: "policy", value: "FILE", summary: "judge by this session, and name the line that refuses" },
+  { long: "service", value: "NAME", summary: "the service of --policy, where it has several" },
+];
+
 const KINDS = ["sgx", "tdx", "snp", "nitro", "tpm", "node", "simulated"];
 
 /** Reference values for `verify`. */
