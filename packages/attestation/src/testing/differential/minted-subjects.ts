@@ -1,4 +1,4 @@
-import { type IntelMint, type JsonDocument, mintedNow, mintIntel, SERIALS } from "../mint-intel.ts";
+import { FMSPC, type IntelMint, type JsonDocument, mintedNow, mintIntel, SERIALS } from "../mint-intel.ts";
 import type { SeededRandom } from "./random.ts";
 import type { Subject } from "./subject.ts";
 
@@ -57,6 +57,7 @@ const TWISTS: readonly Twist[] = [
   }),
   () => ({ qeIdentity: (document) => void Object.assign(document, { id: "QVE" }) }),
   () => ({ tcbInfo: (document) => void Object.assign(document, { fmspc: "00606A000000" }) }),
+  () => ({ tcbInfo: (document) => void Object.assign(document, { fmspc: FMSPC.toUpperCase() }) }),
   () => ({ tcbInfo: (document) => void Object.assign(document, { pceId: "0001" }) }),
   () => ({ tcbInfo: (document) => void Object.assign(document, { tcbType: 1 }) }),
   (random, tee) => (tee === "sgx" ? {} : { body: (body) => body.set([3 + random.below(4), random.below(3), 3 + random.below(4)]) }),
@@ -74,16 +75,22 @@ const TWISTS: readonly Twist[] = [
   () => ({ authenticationData: new Uint8Array(0) }),
 ];
 
+/** go-tdx-guest compares the letters of an FMSPC and writes small ones; one of the twists writes large ones, as Intel does at times. */
+const smallLetters: IntelMint = { tcbInfo: (document) => void Object.assign(document, { fmspc: FMSPC }) };
+
 /** Evidence under a root of its own with up to three twists: what peers and we differ about is then judgement, not a broken signature. */
 export function mintSubject(number: number, random: SeededRandom): Subject {
   const tee = random.pick(["sgx", "tdx"] as const);
   const chosen = Array.from({ length: random.below(4) }, () => random.below(TWISTS.length));
-  const mint = chosen.reduce<IntelMint>((soFar, index) => combine(soFar, TWISTS[index]?.(random, tee) ?? {}), { tee });
+  const mint = chosen.reduce<IntelMint>((soFar, index) => combine(soFar, TWISTS[index]?.(random, tee) ?? {}), {
+    tee,
+    ...smallLetters,
+  });
   const { quote, root, collateral } = mintIntel(mint);
   const text = Buffer.from(quote).toString("latin1");
   const issuers = text.slice(text.indexOf("-----BEGIN", text.indexOf("-----END")));
   const intel = { ...collateral, pckCrlIssuerChain: Buffer.from(issuers, "latin1") };
-  const members = [...new Set(Object.keys(mint).filter((name) => name !== "tee"))].sort().join(", ");
+  const members = [...new Set(chosen.flatMap((index) => Object.keys(TWISTS[index]?.(random, tee) ?? {})))].sort().join(", ");
   return {
     label: `minted ${tee}: ${members || "as usual"}`,
     now: mintedNow,

@@ -18,9 +18,12 @@ export function mutateSubject(subject: Subject, random: SeededRandom, others: re
   for (;;) {
     const { what, change } = random.pick(MUTATIONS);
     const changed = change(subject, random, others);
-    if (changed !== undefined) return { ...subject, ...changed, label: `${subject.setting.kind}: ${what}` };
+    if (changed !== undefined) return { ...subject, ...changed, label: `${originOf(subject)}${subject.setting.kind}: ${what}` };
   }
 }
+
+/** Mutants of minted Evidence are told apart from those of recorded: what was minted has a version or part that hardware does not make. */
+const originOf = ({ label }: Subject): string => (label.startsWith("minted") ? "minted " : "");
 
 const edited = (bytes: Uint8Array, edit: (copy: Uint8Array) => void): Uint8Array => {
   const copy = Uint8Array.from(bytes);

@@ -48,13 +48,14 @@ export const PEERS: readonly PeerRecipe[] = [
   },
 ];
 
-/** An independent verifier in a process of its own, asked one question at a time. */
+/** An independent verifier in a process of its own. It answers in the order of the questions, many of which may be under way. */
 export class Peer implements Disposable {
   readonly name: string;
   readonly #recipe: PeerRecipe;
   readonly #process: ChildProcessByStdio<Writable, Readable, null>;
-  readonly #lines: AsyncIterator<string>;
   readonly #told = new Set<string>();
+  readonly #waiting: PromiseWithResolvers<Verdict>[] = [];
+  #hasEnded = false;
 
   /** Builds the peer below the cache directory where it is not there yet. Throws what the build throws: a toolchain may be missing. */
   constructor(recipe: PeerRecipe) {
@@ -68,25 +69,38 @@ export class Peer implements Disposable {
       execFileSync(builder, parameters, { cwd: directory, stdio: ["ignore", "ignore", "inherit"] });
     const [command, ...rest] = recipe.start;
     this.#process = spawn(command, rest, { cwd: directory, stdio: ["pipe", "pipe", "inherit"] });
-    this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
+    createInterface({ input: this.#process.stdout })
+      .on("line", (line) => this.#waiting.shift()?.resolve(JSON.parse(line) as Verdict)) // the peers are ours and answer in this form
+      .on("close", () => this.#end());
+    this.#process.stdin.on("error", () => this.#end()); // it ended before it was asked
   }
 
   async judge(subject: Subject): Promise<Verdict> {
     if (!this.#recipe.judges(subject)) return { verdict: "not judged" };
+    if (this.#hasEnded) throw this.#endedError();
     const { setting, evidence, now } = subject;
     if (!this.#told.has(setting.name)) {
       this.#send({ define: setting.name, kind: setting.kind, root: setting.root.toHex(), collateral: documentsFor(setting) });
       this.#told.add(setting.name);
     }
+    const answer = Promise.withResolvers<Verdict>();
+    this.#waiting.push(answer);
     this.#send({ setting: setting.name, evidence: evidence.toHex(), now: Math.floor(now.getTime() / 1000) });
-    const { value, done } = await this.#lines.next();
-    if (done === true) throw new Error(`${this.name} has ended`);
-    return JSON.parse(value) as Verdict; // the peers are ours and answer in this form
+    return answer.promise;
   }
 
   [Symbol.dispose](): void {
     this.#process.stdin.end();
     this.#process.kill();
+  }
+
+  #end(): void {
+    this.#hasEnded = true;
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#endedError());
+  }
+
+  #endedError(): Error {
+    return new Error(`${this.name} has ended`);
   }
 
   #send(message: unknown): void {
