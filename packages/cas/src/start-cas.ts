@@ -36,7 +36,7 @@ import { verifyEvidenceRoute } from "./http/verify-evidence-route.ts";
 import { openIdentity, tlsIdentity } from "./identity/cas-identity.ts";
 import { casStatement } from "./identity/cas-statement.ts";
 import { RemoteImports } from "./imports/remote-imports.ts";
-import { createLog, type WriteLine } from "./log-line.ts";
+import { createLog, type Log, type WriteLine } from "./log-line.ts";
 import { CasMetrics } from "./operation/metrics.ts";
 import { Snapshots } from "./operation/snapshots.ts";
 import { Provisioning } from "./provisioning/provisioning.ts";
@@ -127,7 +127,8 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   if (options.selfProvision !== undefined) parseOwnerConfig(options.selfProvision.config, "owner configuration");
   const now = options.now ?? (() => new Date());
   const log = createLog(options.writeLine ?? ((line) => process.stderr.write(`${line}\n`)), now);
-  const { database, freshness } = await openDatabase(options, started);
+  const { database, freshness } = await openDatabase(options, log, started);
+  if (database.isReadOnly) log.warn(`the database can only be read (${database.description}): every change is refused`);
   const identity = await openIdentity(database, now());
   log.info(`CAS key hash: ${identity.casKeyHash}`);
   log.warn("no TEE protects this CAS: the root user of this machine can read what it keeps");
@@ -142,7 +143,7 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
     log.error(`roll-back suspected: ${freshness.suspicion}; nothing is served until the owner accepts the loss`);
   const provisioning = await Provisioning.open(context);
   if (hasDevelopmentRoot(options)) assertDevelopment(options, provisioning);
-  const isTrusted = freshness.suspicion === undefined;
+  const isTrusted = freshness.suspicion === undefined && !database.isReadOnly;
   if (isTrusted && options.selfProvision !== undefined && (options.failIfProvisioned === true || provisioning.state === "unprovisioned")) {
     await provisioning.selfProvision(options.selfProvision.config, options.selfProvision.owner);
     log.warn("the CAS provisioned itself: whoever starts it can read and replace its configuration");
@@ -175,6 +176,7 @@ interface OpenedDatabase {
 
 async function openDatabase(
   { databasePath, postgres, platformKeyPath, anchorPath }: CasOptions,
+  log: Log,
   started: AsyncDisposableStack,
 ): Promise<OpenedDatabase> {
   const provider = openPlatformKeyFile(platformKeyPath);
@@ -185,7 +187,7 @@ async function openDatabase(
     const database = await Database.open(store, new RowSeal(databaseKey));
     started.defer(() => database.settle());
     const anchor = started.use(new AnchorFile(anchorPath ?? `${platformKeyPath}.anchor`, databaseKey));
-    return { database, freshness: new Freshness(database, anchor) };
+    return { database, freshness: new Freshness(database, anchor, log) };
   } finally {
     databaseKey.fill(0);
     provider.forget();
@@ -239,7 +241,8 @@ async function serve(
   const signer = new LogSigner(identity);
   const auditPath = options.auditLogPath ?? join(dirname(options.databasePath), "audit", "cas_audit.log");
   const auditService = started.use(new AuditService(context, signer, auditPath));
-  if (freshness.suspicion === undefined) await auditService.apply(context.ownerConfig);
+  if (context.database.isReadOnly) context.audit.mode = context.ownerConfig.auditLog.mode;
+  else if (freshness.suspicion === undefined) await auditService.apply(context.ownerConfig);
   const [present] = identity.sessionEncryptionKeys;
   if (present === undefined) throw new TypeError("the identity has no session-encryption key");
   const sessionEncryptionKey = sessionEncryptionKeyText(present);
@@ -339,7 +342,7 @@ async function serve(
     return auditService.checkpoints(Number(query.get("from") ?? 1) || 1, Number(query.get("to") ?? 0) || Number.MAX_SAFE_INTEGER);
   });
   const clientAddress = await listenClientServer(app, options.clientListen);
-  await context.audit.record("cas_started", { chain: context.tls.chain, ...signer.binding });
+  if (!context.database.isReadOnly) await context.audit.record("cas_started", { chain: context.tls.chain, ...signer.binding });
   log.info(
     `serving clients on ${clientAddress.host}:${clientAddress.port} and services on ${service.address.host}:${service.address.port}`,
   );

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readSync, writeSync } from "node:fs";
 import { request } from "node:https";
 import { dirname } from "node:path";
 import { ApiError } from "../cas-error.ts";
@@ -21,13 +21,18 @@ export function openAuditSink({ auditLog }: OwnerConfig, path: string): AuditSin
   return new NetworkSink(auditLog.url, auditLog.serverCa);
 }
 
-/** Lines in a file, on disk before the change they tell of. */
+/** Lines in a file, on disk before the change they tell of. What was written in part is taken back: the file never has half a line. */
 class FileSink implements AuditSink {
   readonly #file: number;
+  /** Where the last whole line ends. */
+  #size: number;
 
   constructor(path: string) {
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    this.#file = openSync(path, "a", 0o644);
+    this.#file = openSync(path, "a+", 0o644);
+    this.#size = endOfLastLine(this.#file);
+    // A power cut in the middle of a line: its change was never committed.
+    if (this.#size !== fstatSync(this.#file).size) ftruncateSync(this.#file, this.#size);
   }
 
   async accept(entries: readonly string[]): Promise<void> {
@@ -43,13 +48,29 @@ class FileSink implements AuditSink {
   }
 
   #write(lines: readonly string[]): void {
+    const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(""));
     try {
-      writeSync(this.#file, lines.map((line) => `${line}\n`).join(""));
+      for (let written = 0; written < bytes.length; ) written += writeSync(this.#file, bytes, written);
       fsyncSync(this.#file);
+      this.#size += bytes.length;
     } catch (error) {
+      ftruncateSync(this.#file, this.#size);
       throw unavailable(error);
     }
   }
+}
+
+function endOfLastLine(file: number): number {
+  const { size } = fstatSync(file);
+  const block = Buffer.alloc(64 * 1024);
+  for (let end = size; end > 0; ) {
+    const from = Math.max(0, end - block.length);
+    const length = readSync(file, block, 0, end - from, from);
+    const at = block.subarray(0, length).lastIndexOf("\n");
+    if (at >= 0) return from + at + 1;
+    end = from;
+  }
+  return 0;
 }
 
 /** One POST for each line; the server's 2xx is its promise to keep it. */

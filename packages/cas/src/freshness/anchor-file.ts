@@ -30,21 +30,22 @@ export class AnchorFile implements Disposable {
   readonly #file: number;
   readonly #key: Buffer;
   readonly path: string;
-  readonly #wasAbsent: boolean;
 
-  /** `databaseKey` stays the caller's. */
+  /** `databaseKey` stays the caller's. Where nothing may be written the file is only read. */
   constructor(path: string, databaseKey: Uint8Array) {
     this.path = path;
     this.#key = Buffer.from(hkdfSync("sha256", databaseKey, new Uint8Array(0), "vouchsafe/freshness-anchor/1", 32));
-    this.#wasAbsent = !existsSync(path);
-    if (this.#wasAbsent) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    this.#file = openSync(path, this.#wasAbsent ? "wx+" : "r+", 0o600);
+    const isNew = !existsSync(path);
+    if (isNew) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    this.#file = isNew ? openSync(path, "wx+", 0o600) : openExisting(path);
+    // The space is taken now: a disk that is full later has room for positions.
+    if (isNew) writeSync(this.#file, Buffer.alloc(2 * SLOT_BYTES), 0, 2 * SLOT_BYTES, 0);
   }
 
   read(): AnchorReading {
-    if (this.#wasAbsent) return { kind: "absent" };
     const bytes = Buffer.alloc(2 * SLOT_BYTES);
     const length = readSync(this.#file, bytes, 0, bytes.length, 0);
+    if (bytes.every((byte) => byte === 0)) return { kind: "absent" };
     const slots = [0, 1].flatMap((slot) => this.#readSlot(bytes.subarray(slot * SLOT_BYTES, Math.min(length, (slot + 1) * SLOT_BYTES))));
     const [first, second] = slots;
     if (first === undefined) return { kind: "damaged" };
@@ -73,5 +74,15 @@ export class AnchorFile implements Disposable {
 
   #mac(slot: Buffer): Buffer {
     return createHmac("sha256", this.#key).update(slot.subarray(0, PAYLOAD_BYTES)).digest();
+  }
+}
+
+function openExisting(path: string): number {
+  try {
+    return openSync(path, "r+");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "EROFS" || code === "EACCES") return openSync(path, "r");
+    throw error;
   }
 }

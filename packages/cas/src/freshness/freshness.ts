@@ -1,17 +1,21 @@
 import type { Database } from "../database/database.ts";
 import type { DatabaseState } from "../database/database-state.ts";
+import type { Log } from "../log-line.ts";
 import type { AnchorFile } from "./anchor-file.ts";
 
 /** Whether the database is the newest one there was (C-5). */
 export class Freshness {
   readonly #anchor: AnchorFile;
   readonly #database: Database;
+  readonly #log: Log;
   #suspicion: string | undefined;
+  #isBehind = false;
 
   /** Compares, and follows every commit from now on unless there is a suspicion. */
-  constructor(database: Database, anchor: AnchorFile) {
+  constructor(database: Database, anchor: AnchorFile, log: Log) {
     this.#database = database;
     this.#anchor = anchor;
+    this.#log = log;
     this.#suspicion = compare(database.state, anchor);
     if (this.#suspicion === undefined) this.#follow();
   }
@@ -30,8 +34,24 @@ export class Freshness {
   }
 
   #follow(): void {
-    this.#anchor.write(this.#database.state);
-    this.#database.onCommitted = (state) => this.#anchor.write(state);
+    if (this.#database.isReadOnly) return;
+    this.#write(this.#database.state);
+    this.#database.onCommitted = (state) => this.#write(state);
+  }
+
+  /** The commit is in force whatever becomes of the anchor; one that is behind protects less, which the operator must hear once. */
+  #write(state: DatabaseState): void {
+    try {
+      this.#anchor.write(state);
+      this.#isBehind = false;
+    } catch (error) {
+      if (this.#isBehind) return;
+      this.#isBehind = true;
+      const reason = error instanceof Error ? error.message : "unknown reason";
+      this.#log.error(
+        `the anchor ${this.#anchor.path} cannot be written (${reason}): a database put back to before now would not be noticed`,
+      );
+    }
   }
 }
 

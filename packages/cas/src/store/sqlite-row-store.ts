@@ -1,5 +1,6 @@
-import { accessSync, chmodSync, constants, existsSync } from "node:fs";
+import { accessSync, chmodSync, constants, existsSync, statSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { pathToFileURL } from "node:url";
 import { Kysely, type SqliteDatabase, SqliteDialect } from "kysely";
 import { CasError } from "../cas-error.ts";
 import type { RowStore } from "./row-store.ts";
@@ -18,7 +19,7 @@ export async function openSqliteRowStore(path: string): Promise<RowStore> {
   const isReadOnly = existsSync(path) && !isWritable(path);
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(path, { readOnly: isReadOnly, timeout: 0 });
+    database = isReadOnly ? openReadOnly(path) : new DatabaseSync(path, { timeout: 0 });
     if (!isReadOnly) {
       chmodSync(path, 0o600);
       database.exec(
@@ -49,6 +50,29 @@ export async function openSqliteRowStore(path: string): Promise<RowStore> {
     },
     close: async () => {},
   });
+}
+
+/**
+ * SQLite wants to write beside a database that it reads. Where it cannot, the file is opened as one that nobody changes, unless a journal has
+ * commits that are not merged yet: those would be missing.
+ */
+function openReadOnly(path: string): DatabaseSync {
+  const database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
+  try {
+    database.prepare("SELECT count(*) FROM sqlite_schema").all();
+    return database;
+  } catch (cause) {
+    database.close();
+    if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) {
+      throw new CasError("STORE_FAILED", `the database ${path} has commits in its journal, which cannot be merged without writing`, {
+        remedy: "Start the CAS once where it may write.",
+        cause,
+      });
+    }
+    const url = pathToFileURL(path);
+    url.searchParams.set("immutable", "1");
+    return new DatabaseSync(url, { readOnly: true, timeout: 0 });
+  }
 }
 
 /** Kysely speaks the interface of better-sqlite3; statements are prepared once. */
