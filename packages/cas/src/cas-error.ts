@@ -8,6 +8,8 @@ export type CasErrorCode =
   | "STORE_TAMPERED"
   /** The database cannot take a change: disk full, read-only, connection lost, another writer. */
   | "STORE_FAILED"
+  /** The disk failed in the middle of a change: what the database really has is known when it is read anew. */
+  | "STORE_BROKEN"
   /** Database without key file or the reverse, or a key file of another database. */
   | "KEY_STORE"
   /** An option or a configuration file is wrong. */

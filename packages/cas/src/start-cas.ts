@@ -286,13 +286,15 @@ async function serve(
     activations,
     isStopping: () => isStopping,
     onAnswered: (outcome) => metrics.countAttestation(outcome),
-    closedBecause: () => (state() === "provisioned" ? undefined : `it is ${state()}`),
+    closedBecause: () => context.database.failure?.message ?? (state() === "provisioned" ? undefined : `it is ${state()}`),
   });
   started.use(renewal.start());
   const service = started.use(await startServiceServer(options.serviceListen, context.tls, handlers, log));
   statusRoutes(app, () => ({ state: state(), problem: context.database.failure?.message, developmentRoot: hasDevelopmentRoot(options) }));
   app.register(async (guarded) => {
     guarded.addHook("onRequest", async () => {
+      // What the database has now is not known here, or is another CAS's to say.
+      if (database.failure !== undefined) throw new ApiError("unavailable", database.failure.message);
       if (freshness.suspicion !== undefined) throw new ApiError("unavailable", `roll-back suspected: ${freshness.suspicion}`);
       if (provisioning.state !== "provisioned") throw new ApiError("unprovisioned", "the CAS is not provisioned yet");
     });

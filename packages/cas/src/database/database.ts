@@ -68,6 +68,9 @@ export class Database {
     const state = stateRow === undefined ? EMPTY_STATE : DatabaseState.parse(JSON.parse(seal.open(stateRow).toString()));
     if (stateRow !== undefined && stateRow.version !== state.commit) throw tampered("the state row has the wrong number");
     const database = new Database(store, seal, state);
+    store.lost.then((error) => {
+      database.#failure ??= error;
+    });
     let digest = 0n;
     for await (const row of store.scan()) {
       if (row.kind === STATE_KEY.kind) continue;
@@ -260,9 +263,10 @@ export class Database {
       (row) => (row?.version ?? 0) === this.#state.commit,
       () => false, // a database that cannot even be read is not unchanged
     );
-    if (!isUnchanged) {
+    if (error instanceof CasError && error.code === "STORE_BROKEN") this.#failure = error;
+    else if (!isUnchanged) {
       const remedy = "Repair the cause and start the CAS again: it will read what the database really has.";
-      this.#failure = new CasError("STORE_FAILED", "the database failed in the middle of a change; the CAS serves no more changes", {
+      this.#failure = new CasError("STORE_BROKEN", "the database failed in the middle of a change; the CAS serves no more changes", {
         remedy,
         cause: error,
       });

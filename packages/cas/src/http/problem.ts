@@ -51,6 +51,9 @@ function classify(error: unknown, requestId: string): Pick<ApiError, "code" | "m
   if (error instanceof CasError && (error.code === "STORE_FAILED" || error.code === "STORE_LOCKED")) {
     return { code: "unavailable", message: "the database cannot take the change, nothing was changed", details: {} };
   }
+  if (error instanceof CasError && error.code === "STORE_BROKEN") {
+    return { code: "unavailable", message: error.message, details: {} };
+  }
   const status = statusOf(error);
   if (status === 413) return { code: "too_large", message: "the body is larger than 1 MiB", details: {} };
   if (status !== undefined && status >= 400 && status < 500) {

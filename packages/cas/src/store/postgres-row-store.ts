@@ -29,7 +29,16 @@ export async function openPostgresRowStore({ connection, schema = "cas" }: Postg
     options: `-c search_path=${schema} -c synchronous_commit=on`,
   };
   const holder = new pg.Client(settings);
-  holder.on("error", () => {}); // the next commit meets the lost connection, or the other writer
+  const { promise: lost, resolve: tellLost } = Promise.withResolvers<CasError>();
+  let isClosing = false;
+  holder.on("error", () => {}); // "end" follows
+  holder.on("end", () => {
+    if (isClosing) return;
+    const remedy = "Start the CAS again when PostgreSQL can be reached.";
+    tellLost(
+      new CasError("STORE_LOCKED", "the connection that holds the lock of the database is lost: another CAS may work on it", { remedy }),
+    );
+  });
   try {
     await holder.connect();
     await holder.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
@@ -43,6 +52,7 @@ export async function openPostgresRowStore({ connection, schema = "cas" }: Postg
       });
     }
   } catch (cause) {
+    isClosing = true;
     await holder.end().catch(() => {}); // it may never have been connected
     if (cause instanceof CasError) throw cause;
     const message = cause instanceof Error ? cause.message : "unknown reason";
@@ -60,6 +70,11 @@ export async function openPostgresRowStore({ connection, schema = "cas" }: Postg
     isReadOnly: false,
     rowsPerStatement: [500],
     copyTo: () => Promise.reject(new CasError("STORE_FAILED", "snapshots of PostgreSQL are made with its own tools")),
-    close: () => holder.end(),
+    isSyncFailure: () => false, // its server knows: see what a commit meets next
+    lost,
+    close: () => {
+      isClosing = true;
+      return holder.end();
+    },
   });
 }

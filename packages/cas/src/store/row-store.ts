@@ -1,3 +1,5 @@
+import type { CasError } from "../cas-error.ts";
+
 /**
  * What a database must offer. Rows are sealed and the log is plain text: the database is not trusted with either, it only keeps them.
  * There is one writer at a time; the state row, which every commit replaces, makes sure of it.
@@ -35,12 +37,14 @@ export interface RowStore extends AsyncDisposable {
   /** `sqlite` or `postgresql`, with what the reader of a health report wants to know. */
   readonly description: string;
   readonly isReadOnly: boolean;
+  /** Resolves, if ever, when the store stops being this CAS's: another one may write it. */
+  readonly lost: Promise<CasError>;
   find(key: RowKey): Promise<SealedRow | undefined>;
   /** Every row once, in no particular order. */
   scan(): AsyncIterable<SealedRow>;
   /** Rows of the log from index `from`, in order. */
   readLog(from: number, limit: number): Promise<readonly LogRow[]>;
-  /** All or nothing, and durable when it returns. Throws STORE_FAILED, STORE_LOCKED (another writer was faster). */
+  /** All or nothing, and durable when it returns. Throws STORE_FAILED, STORE_LOCKED (another writer was faster), STORE_BROKEN. */
   commit(commit: Commit): Promise<void>;
   /** Writes a consistent copy to a new file. Only where the database is a file. */
   copyTo(path: string): Promise<void>;

@@ -26,6 +26,10 @@ export interface SqlBackend {
   /** How many rows one statement may insert, the largest first. Few sizes mean few statements to prepare; one size alone, few trips over a network. */
   readonly rowsPerStatement: readonly number[];
   copyTo(path: string): Promise<void>;
+  /** Does this error leave open whether the change is on disk? */
+  isSyncFailure(error: unknown): boolean;
+  /** Resolves when the store is no longer this CAS's. */
+  readonly lost: Promise<CasError>;
   /** After the pool is gone: lock, file. */
   close(): Promise<void>;
 }
@@ -67,6 +71,10 @@ export class SqlRowStore implements RowStore {
 
   get isReadOnly(): boolean {
     return this.#backend.isReadOnly;
+  }
+
+  get lost(): Promise<CasError> {
+    return this.#backend.lost;
   }
 
   async find({ kind, id }: RowKey): Promise<SealedRow | undefined> {
@@ -131,6 +139,7 @@ export class SqlRowStore implements RowStore {
       });
     } catch (cause) {
       if (cause instanceof CasError) throw cause;
+      if (this.#backend.isSyncFailure(cause)) throw brokenStore(cause);
       const remedy = "Look at disk space, permissions and the database's own log; nothing of the change was kept.";
       throw new CasError("STORE_FAILED", `the database refused a change: ${cause instanceof Error ? cause.message : "unknown reason"}`, {
         remedy,
@@ -147,6 +156,18 @@ export class SqlRowStore implements RowStore {
     await this.#db.destroy();
     await this.#backend.close();
   }
+}
+
+function brokenStore(cause: unknown): CasError {
+  const reason = cause instanceof Error ? cause.message : "unknown reason";
+  return new CasError(
+    "STORE_BROKEN",
+    `the disk failed in the middle of a change (${reason}): whether it was kept is known after a restart`,
+    {
+      remedy: "Repair the disk and start the CAS again: it will read what the database really has.",
+      cause,
+    },
+  );
 }
 
 /** PostgreSQL returns bigint as text and bytes as Buffer. */

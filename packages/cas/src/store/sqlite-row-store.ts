@@ -9,6 +9,8 @@ import { createTables, SqlRowStore, type SqlTables } from "./sql-row-store.ts";
 /** Earlier versions can lose a committed transaction when a checkpoint races a writer. */
 const OLDEST_SQLITE = [3, 51, 3] as const;
 const STATEMENTS_KEPT = 64;
+/** SQLITE_IOERR_FSYNC, _DIR_FSYNC: the kernel may have dropped what it could not write, and say yes the next time (hazard E4). */
+const SYNC_FAILURES: ReadonlySet<unknown> = new Set([1034, 1290]);
 
 /**
  * Opens or makes the embedded database: WAL, synchronous=FULL, locked against every other process for as long as this one lives (the lock is
@@ -48,6 +50,8 @@ export async function openSqliteRowStore(path: string): Promise<RowStore> {
     copyTo: async (target) => {
       opened.prepare("VACUUM INTO ?").run(target);
     },
+    isSyncFailure: (error) => error instanceof Error && "errcode" in error && SYNC_FAILURES.has(error.errcode),
+    lost: Promise.withResolvers<CasError>().promise, // the lock is the kernel's and ends with the process
     close: async () => {},
   });
 }
@@ -89,7 +93,11 @@ function adapt(database: DatabaseSync): SqliteDatabase {
       const adapted = {
         reader: statement.columns().length > 0,
         all: (parameters: readonly unknown[]) => statement.all(...values(parameters)),
-        run: (parameters: readonly unknown[]) => statement.run(...values(parameters)),
+        run: (parameters: readonly unknown[]) => {
+          // A commit that fails ends its transaction itself; a rollback after it would hide why it failed.
+          if (text === "rollback" && !database.isTransaction) return { changes: 0, lastInsertRowid: 0 };
+          return statement.run(...values(parameters));
+        },
         iterate: (parameters: readonly unknown[]) => statement.iterate(...values(parameters)),
       };
       if (prepared.size >= STATEMENTS_KEPT) prepared.clear();
