@@ -17,7 +17,7 @@ const SYNC_FAILURES: ReadonlySet<unknown> = new Set([1034, 1290]);
  * the kernel's and dies with the process). Throws STORE_LOCKED, STORE_TAMPERED (integrity check), STORE_FAILED.
  */
 export async function openSqliteRowStore(path: string): Promise<RowStore> {
-  assertSqliteVersion();
+  assertSqliteVersion(process.versions["sqlite"] ?? "unknown");
   const isReadOnly = existsSync(path) && !isWritable(path);
   let database: DatabaseSync | undefined;
   try {
@@ -107,8 +107,8 @@ function adapt(database: DatabaseSync): SqliteDatabase {
   };
 }
 
-function assertSqliteVersion(): void {
-  const found = process.versions["sqlite"] ?? "0";
+/** Throws STORE_FAILED for a version that can lose commits. */
+export function assertSqliteVersion(found: string): void {
   const parts = found.split(".").map(Number);
   for (const [position, oldest] of OLDEST_SQLITE.entries()) {
     const part = parts[position] ?? 0;

@@ -12,7 +12,7 @@ export type FileEvent =
 /** System calls that must be traced for `readTrace`. */
 export const TRACED_CALLS = "pwrite64,write,fdatasync,fsync,ftruncate,unlink";
 
-const unescape = (text: string): Buffer => Buffer.from(text.replaceAll("\\x", ""), "hex");
+const bytesOf = (text: string): Buffer => Buffer.from(text.replaceAll("\\x", ""), "hex");
 
 /** Reads the trace of a process of which only files in `directory`, the directory itself (`.`) and standard output count. */
 export function readTrace(trace: string, directory: string): FileEvent[] {
@@ -21,12 +21,12 @@ export function readTrace(trace: string, directory: string): FileEvent[] {
     const [, name = "", args = "", result = ""] = call ?? [];
     if (call === null || result.startsWith("-")) return [];
     if (name === "unlink")
-      return inside(unescape(/^"([^"]*)"/.exec(args)?.[1] ?? "").toString(), directory, (file) => ({ kind: "unlink", file }));
+      return inside(bytesOf(/^"([^"]*)"/.exec(args)?.[1] ?? "").toString(), directory, (file) => ({ kind: "unlink", file }));
     const [, descriptor, path = ""] = /^(\d+)<([^>]*)>/.exec(args) ?? [];
-    const bytes = unescape(/"([^"]*)"/.exec(args)?.[1] ?? "");
+    const bytes = bytesOf(/"([^"]*)"/.exec(args)?.[1] ?? "");
     if (name === "write") return descriptor === "1" ? [{ kind: "said", text: bytes.toString() }] : [];
     const last = Number(/, (\d+)$/.exec(args)?.[1]);
-    return inside(unescape(path).toString(), directory, (file) => {
+    return inside(bytesOf(path).toString(), directory, (file) => {
       if (name === "pwrite64") return { kind: "write", file, offset: last, bytes };
       if (name === "ftruncate") return { kind: "truncate", file, size: last };
       return { kind: "sync", file };
@@ -56,24 +56,22 @@ function joinResumed(trace: string): string[] {
 /** Contents of the files after a power cut. */
 export type DiskState = ReadonlyMap<string, Buffer>;
 
-interface Pending {
-  readonly event: Exclude<FileEvent, { kind: "sync" | "said" }>;
-}
+type Change = Exclude<FileEvent, { kind: "sync" | "said" }>;
 
 /**
  * Every state in which a power cut after the first `count` events may leave the disk, as far as one in a few: what was synced is there; of the
  * rest nothing, everything, each beginning, all but one, one alone, and half of the last write.
  */
 export function* statesAfter(events: readonly FileEvent[], count: number): Iterable<DiskState> {
-  const durable: Pending["event"][] = [];
-  let pending: Pending["event"][] = [];
+  const durable: Change[] = [];
+  let pending: Change[] = [];
   for (const event of events.slice(0, count)) {
     if (event.kind === "said") continue;
     if (event.kind !== "sync") {
       pending.push(event);
       continue;
     }
-    const isKept = (each: Pending["event"]) => (each.kind === "unlink" ? event.file === "." : event.file === each.file);
+    const isKept = (each: Change) => (each.kind === "unlink" ? event.file === "." : event.file === each.file);
     durable.push(...pending.filter(isKept));
     pending = pending.filter((each) => !isKept(each));
   }
@@ -89,7 +87,7 @@ export function* statesAfter(events: readonly FileEvent[], count: number): Itera
     yield apply([...durable, ...pending.with(last, { ...torn, bytes: torn.bytes.subarray(0, torn.bytes.length >> 1) })]);
 }
 
-function apply(events: readonly Pending["event"][]): DiskState {
+function apply(events: readonly Change[]): DiskState {
   const files = new Map<string, Buffer>();
   for (const event of events) {
     const before = files.get(event.file) ?? Buffer.alloc(0);
