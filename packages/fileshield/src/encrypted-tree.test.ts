@@ -130,10 +130,11 @@ test("truncated, lengthened and absent files are refused", () => {
     assert.throws(() => open({ ...tree, protectionFile: tree.protectionFile.subarray(0, length) }), FileshieldError, `${length} bytes`);
 });
 
-test("hazard F3: an older copy of the whole tree is refused, and said to be one", () => {
+test("C-55, hazard F3: an older copy of the whole tree is refused, and said to be one, with the expected and the found tag", () => {
   const older = encryptTree([file("/a", "one")], key, options);
   const newer = encryptTree([file("/a", "two")], key, options);
-  assert.throws(() => open(older, newer.tag), { code: "FSPF_TAG", message: /older or newer copy/ });
+  const message = new RegExp(`in the state ${older.tag}, not in the expected state ${newer.tag}: an older or newer copy`);
+  assert.throws(() => open(older, newer.tag), { code: "FSPF_TAG", message });
   assert.throws(() => open({ ...newer, blobs: older.blobs }), { code: "FSPF_FILE" });
 });
 

@@ -87,7 +87,7 @@ export async function attestService(options: AttestServiceOptions): Promise<Atte
     pin: { casKeyHash: options.casKeyHash },
     alpn: SERVICE_ALPN,
     timeoutMs,
-    signal,
+    signal: options.signal, // its own time limit says which step it was
   });
   const connection = new ServiceConnection(socket);
   try {

@@ -12,7 +12,7 @@ function policyWithVolume(name: string, updatePolicy: string, volume = "{name: d
   return testPolicy({ name, service, rest, security: OPEN });
 }
 
-test("C-51, C-52, C-54: tags are compared and swapped; of two initialising instances the first wins", async (t) => {
+test("C-51, C-52, C-53, C-54: tags are compared and swapped; of two initialising instances the first wins; nobody reports for what he was not given", async (t) => {
   const cas = await startTestCas(t);
   await cas.client(createTestClient()).uploadSession(policyWithVolume("shop", "rollback_protected"));
   const attest = async () => {
