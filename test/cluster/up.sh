@@ -110,6 +110,8 @@ conf_dir = "$state/cni"
 [plugins."io.containerd.grpc.v1.cri".registry]
 config_path = "$state/containerd/hosts"
 TOML
+# With an address of its own: a bridge otherwise takes that of a member, and changes it, unknown to the pods, when that pod ends.
+ip link show vouchsafe-pods >/dev/null 2>&1 || ip link add vouchsafe-pods address 02:00:0a:f4:00:01 type bridge
 launch containerd containerd --config "$state/containerd.toml"
 ctr() { command ctr --address "$state/containerd/containerd.sock" --namespace k8s.io "$@"; }
 await containerd ctr version

@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { makeRecord } from "../test/test-mesh.ts";
-import { layOutMesh } from "./mesh-layout.ts";
+import { hardwareAddressOf, layOutMesh } from "./mesh-layout.ts";
 import { findSubordinateRange, planIds } from "./user-mapping.ts";
 
 const image = { reference: "vouchsafe.local/x:1", digest: `sha256:${"00".repeat(32)}` };
+
+test("a hardware address follows from the address, is locally administered and no group's", () => {
+  assert.equal(hardwareAddressOf("10.244.0.1"), "02:00:0a:f4:00:01");
+  assert.equal(hardwareAddressOf("10.244.0.209"), "02:00:0a:f4:00:d1");
+});
 
 test("MF-116: a service is found as in a cluster, under its release's name; replicas share the name and nothing else", () => {
   const record = makeRecord([

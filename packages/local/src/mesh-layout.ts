@@ -8,6 +8,16 @@ export const CAS_PORTS = { service: 18_765, client: 8081 } as const;
 const FIRST_INSTANCE = 10;
 const INSTANCES_MAX = 200;
 
+/**
+ * Hardware address of whoever has this IPv4 address in a mesh: locally administered, and the same at each start. A bridge without one of its own takes
+ * that of one of its members, and changes it when that member goes; an instance that starts again would get a new one. Neighbours that remember the old
+ * one would talk to nobody for half a minute.
+ */
+export function hardwareAddressOf(address: string): string {
+  const bytes = address.split(".").map((byte) => Number(byte).toString(16).padStart(2, "0"));
+  return ["02", "00", ...bytes].join(":");
+}
+
 /** One container to run. */
 export interface Instance {
   /** `SERVICE`, or `SERVICE-N` for the second replica on. Unique; a plain file name. */

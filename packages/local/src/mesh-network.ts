@@ -1,4 +1,4 @@
-import { type Instance, MESH_NETWORK } from "./mesh-layout.ts";
+import { hardwareAddressOf, type Instance, MESH_NETWORK } from "./mesh-layout.ts";
 import { runTool } from "./run-command.ts";
 
 const BRIDGE = "mesh0";
@@ -9,7 +9,7 @@ export async function createBridge(nameServer: string): Promise<void> {
     "ip",
     ["-batch", "-"],
     `link set lo up
-link add ${BRIDGE} type bridge
+link add ${BRIDGE} address ${hardwareAddressOf(MESH_NETWORK.gateway)} type bridge
 addr add ${MESH_NETWORK.gateway}/${MESH_NETWORK.bits} dev ${BRIDGE}
 addr add ${nameServer}/32 dev ${BRIDGE}
 link set ${BRIDGE} up
@@ -26,7 +26,7 @@ export async function connectContainer(pid: number, { index, address }: Instance
   await runTool(
     "ip",
     ["-batch", "-"],
-    `link add ${name} type veth peer name eth0 netns ${pid}
+    `link add ${name} type veth peer name eth0 address ${hardwareAddressOf(address)} netns ${pid}
 link set ${name} master ${BRIDGE} up
 `,
   );

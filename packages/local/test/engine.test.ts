@@ -12,6 +12,7 @@ import type { MeshRecord } from "@vouchsafe/mesh";
 import { startDetached, waitWhileAlive } from "../src/detached-process.ts";
 import { type EngineStatus, readEngineStatus } from "../src/engine-status.ts";
 import { listApplications, readLogs, stopApplication } from "../src/index.ts";
+import { hardwareAddressOf } from "../src/mesh-layout.ts";
 import { identifyProcess, isAlive } from "../src/process-identity.ts";
 import { applicationPaths } from "../src/state-paths.ts";
 import { makeImage, makeRecord } from "./test-mesh.ts";
@@ -193,6 +194,35 @@ test("a container sees its image read-only, five devices, and its own processes;
   await stopping;
   assert.match(last, /got TERM/);
   assert.deepEqual(traces(status), []);
+});
+
+test("neighbours stay reachable when others of the mesh come and go: no hardware address changes", async () => {
+  const record = makeRecord([
+    { name: "again", image: image("exits") },
+    { name: "stays", image: image("redis"), readiness: { mode: "tcp", port: 6379 } },
+  ]);
+  const gateway = hardwareAddressOf("10.244.0.1");
+  const restarted = (count: number) => (found: EngineStatus) =>
+    found.instances.some(({ name, state }) => name === "stays" && state === "ready") &&
+    found.instances.some(({ restarts }) => restarts >= count);
+  const status = await start("comings", record, restarted(1));
+  assert(status.meshHost !== undefined);
+  const into = process.getuid?.() === 0 ? [] : ["--user", "--preserve-credentials"];
+  const inMesh = (...command: string[]) =>
+    spawnSync("nsenter", [`--target=${status.meshHost?.pid}`, "--net", ...into, ...command], { encoding: "utf8" }).stdout;
+  const bridge = () => JSON.parse(inMesh("ip", "-json", "link", "show", "mesh0"))[0].address;
+  assert.equal(bridge(), gateway);
+  const stays = JSON.parse(inMesh("ip", "-json", "neigh")).find(({ dst }: { dst: string }) => dst === "10.244.0.11");
+  assert.equal(stays?.lladdr, hardwareAddressOf("10.244.0.11"));
+  await waitWhileAlive(
+    status.engine,
+    () => (restarted(2)(readEngineStatus(applicationPaths(stateDir, "comings").status) ?? status) ? true : undefined),
+    {
+      timeoutMs: 30_000,
+    },
+  );
+  assert.equal(bridge(), gateway, "a member of the bridge went, another came");
+  await stopApplication("comings", stateDir);
 });
 
 test("hazard I6: a program that ends is started again with a growing pause, unless its restart policy says no", async () => {
