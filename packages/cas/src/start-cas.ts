@@ -53,6 +53,7 @@ import { startServiceServer } from "./service/service-server.ts";
 import { openPostgresRowStore, type PostgresOptions } from "./store/postgres-row-store.ts";
 import { RowSeal } from "./store/row-seal.ts";
 import { openSqliteRowStore } from "./store/sqlite-row-store.ts";
+import { Vaults } from "./vaults/vaults.ts";
 
 export interface CasOptions {
   /** SQLite file; the key store lies beside it (C-1). With `postgres` it only names the key store. */
@@ -135,9 +136,10 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   if (hasDevelopmentRoot(options)) log.warn("DEVELOPMENT ONLY: a development root is trusted; simulated evidence proves nothing");
   const audit = new AuditLog(database, identity.instance, now);
   const remote = started.use(new RemoteImports({ identity: () => context.tls, now, log }));
+  const vaults = started.use(new Vaults(DEFAULT_OWNER_CONFIG.azure, { now, log }));
   const { commonName, altNames } = DEFAULT_OWNER_CONFIG.identity;
   const tls = tlsIdentity(identity, commonName, altNames, now());
-  const context: CasContext = { database, identity, audit, log, now, remote, ownerConfig: DEFAULT_OWNER_CONFIG, tls };
+  const context: CasContext = { database, identity, audit, log, now, remote, vaults, ownerConfig: DEFAULT_OWNER_CONFIG, tls };
   if (freshness.suspicion !== undefined && options.acceptRollback === true) await acceptRollback(context, freshness);
   if (freshness.suspicion !== undefined)
     log.error(`roll-back suspected: ${freshness.suspicion}; nothing is served until the owner accepts the loss`);
@@ -233,6 +235,7 @@ async function serve(
   const applyIdentity = (config: OwnerConfig) => {
     context.tls = tlsIdentity(identity, config.identity.commonName, names(config), now());
     context.remote.configure(config.importNetworks);
+    context.vaults.configure(config.azure, config.importNetworks);
   };
   applyIdentity(context.ownerConfig);
   const instances = new Set<AttestedInstance>();
@@ -264,6 +267,7 @@ async function serve(
   const snapshots = startSnapshots(options, context, started);
   const renewal = new CertificateRenewal(context, instances);
   context.remote.onChanged = (name) => renewal.valuesChanged(name);
+  context.vaults.imports.onChanged = (name) => renewal.valuesChanged(name);
   const anchors = options.trustAnchors ?? VENDOR_TRUST_ANCHORS;
   const collateral = started.use(
     await CasCollateral.open(context, anchors, options.collateral ?? { sources: [] }, (event) => metrics.countCollateral(event)),

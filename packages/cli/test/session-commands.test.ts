@@ -114,6 +114,33 @@ test("C-31, C-58, C-59 create, verify, diff, update, read and list: hashes alone
   assert.match(denied.err, /^Error: session nothing was not read\nCaused by: /);
 });
 
+test("SL-3, SL-40, SL-47, SL-145, SL-183 what only the CAS sees is shown in the file that the user wrote", async (t) => {
+  const place = await withCas(t);
+  const run = (...argv: string[]) => place.run("scone", argv);
+  // Comments, key order and a variable: nothing stands where it does in what is uploaded.
+  const own = `# a comment\nsecrets:\n  - name: a\n    # another\n    import:\n      secret: a\n      session: nowhere\naccess_policy:\n  update: 4FS3NJQsttEYid9NB6uMHZ73VuAYLGcoKjNU5Uekrosf2gbP8q\nname: $APP\nversion: "0.3.12"\n`;
+  place.write("own.yml", own);
+  const created = await run("session", "create", ...SHOP, "own.yml");
+  assert.equal(created.code, 0, created.err);
+  assert.match(created.err, /^own\.yml:7:16: warning\[SL-145\]: secrets\[0\]\.import\.session: .*session nowhere does not exist/m);
+  assert.match(created.err, /^own\.yml:9:11: warning\[SL-183\]: access_policy\.update: .*\n {2}.*update: 4FS3/m);
+  place.write("nested.yml", 'version: "0.3.12"\n# nested\nname: team/$APP\n');
+  const nested = await run("session", "create", ...SHOP, "nested.yml");
+  assert.deepEqual([nested.code, nested.out], [1, ""]);
+  assert.match(
+    nested.err,
+    /^nested\.yml:3:7: error\[SL-40\]: name: namespace `team` does not exist; expected session `team` to be created first\n/,
+  );
+  assert.match(nested.err, /\nError: session team\/shop was not created\nCaused by: /);
+  place.write(
+    "old.yml",
+    `version: "0.3.12"\n# old\npredecessor: ${"41d7e09c5b62a8f3".repeat(4)}\nname: $APP\naccess_policy: {read: ANY}\n`,
+  );
+  await run("session", "create", ...SHOP, "-n", "other", "p.yml");
+  const old = await run("session", "update", ...SHOP, "-n", "other", "old.yml");
+  assert.match(old.err, /^old\.yml:3:1: error\[SL-47\]: predecessor: session `other` changed meanwhile/m);
+});
+
 test("SL-188, SL-189, SL-190, SL-194 sign with the own key, with openssl, encrypt for the CAS, upload", async (t) => {
   const place = await withCas(t, { "s.yml": POLICY.replace("$APP", "signed").concat("access_policy: {read: ANY}\n") });
   const run = (...argv: string[]) => place.run("vouchsafe", argv);

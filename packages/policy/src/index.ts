@@ -49,7 +49,7 @@ export {
 } from "./platform-exceptions.ts";
 export { PolicyError, type PolicyErrorCode } from "./policy-error.ts";
 export { printSession } from "./print-session.ts";
-export { keyTypeOf } from "./private-key.ts";
+export { keyTypeOf, readPrivateKey, readPublicKey } from "./private-key.ts";
 export {
   PROPOSAL_ACTIONS,
   type ProposalAction,
@@ -74,6 +74,7 @@ export {
 } from "./resolve-sections.ts";
 export { IDENTITY_KINDS, INSTANCE_ID_CHARACTERS, secretsOfScope, usesIdentity } from "./secret-scope.ts";
 export type {
+  AadTokenSecret,
   AccessEntry,
   AccessPolicy,
   AttestationVariant,
@@ -171,6 +172,7 @@ export { type Difference, maskSecrets, renderDifferences, structuralDifference }
 export { readSuppliedValue, type SuppliedReading, type SuppliedValue } from "./supplied-value.ts";
 export type { TemplateVariables } from "./template-variables.ts";
 export {
+  accessHangsOnSecret,
   type DiagnosticRequest,
   diagnosticAt,
   hostArgumentMissing,
@@ -179,8 +181,10 @@ export {
   namespaceHashDiffers,
   namespaceMissing,
   predecessorChanged,
+  relocateDiagnostic,
   uploaderLockedOut,
 } from "./upload-diagnostics.ts";
+export { placeholderSecret, vaultToken } from "./vault-token.ts";
 export {
   isNull,
   type ListNode,

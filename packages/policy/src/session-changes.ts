@@ -61,8 +61,10 @@ function imageChanges(old: Image, now: Image): string[] {
 function secretChanges(old: Secret, now: Secret, before: Session, after: Session): string[] {
   if (old.origin !== now.origin || old.kind !== now.kind) return [`secret ${now.name} becomes ${originOf(now)}`];
   if (now.origin === "explicit") return "value" in old && same(old.value, now.value) ? [] : [`secret ${now.name} has another value`];
-  if (now.origin === "imported") return same(old, now) ? [] : [`secret ${now.name} comes from elsewhere`];
-  if (now.origin !== "generated" || now.kind === "jwt" || now.kind === "aad-token" || now.kind === "public-key") return [];
+  if (now.origin === "imported" || now.origin === "vault")
+    return same({ ...old, exports: [] }, { ...now, exports: [] }) ? [] : [`secret ${now.name} comes from elsewhere`];
+  if (now.kind === "aad-token") return same(old, now) ? [] : [`token ${now.name} is asked for with another identity or credential`];
+  if (now.origin !== "generated" || now.kind === "jwt" || now.kind === "public-key") return [];
   if (now.kind === "x509" || now.kind === "x509-ca") return certificateChanges(old, now, before, after);
   return keepsValue(old, now) ? [] : [`secret ${now.name} gets a new value`];
 }

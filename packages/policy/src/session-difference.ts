@@ -52,6 +52,7 @@ function facts(session: Session): Facts {
     for (const secret of secretsOf(service, session)) add(`service ${service.name} receives secret ${secret}`);
   }
   for (const secret of session.secrets) sharingFacts(secret, add);
+  if (session.secretStore.kind === "akv") add(`values and volume keys are kept, encrypted, in vault ${session.secretStore.vault}`);
   for (const volume of session.volumes) {
     for (const { to, updatePolicy } of volume.exports) add(`volume ${volume.name} goes to session ${to.target} (${updatePolicy})`);
   }
@@ -152,6 +153,7 @@ function sharingFacts(secret: Secret, add: Add): void {
     return;
   }
   if (secret.kind === "jwt" || secret.kind === "aad-token") return;
+  if (secret.origin === "vault") add(`secret ${secret.name} comes from vault ${secret.vault}, as ${secret.secretName}`);
   for (const { scope, target, sessionHash, cas } of secret.exports) {
     const pinned = sessionHash === undefined ? "" : ` while its hash is ${sessionHash.slice(0, 8)}…`;
     const where = scope === "session" ? `session ${target}` : `everything in namespace ${target}`;

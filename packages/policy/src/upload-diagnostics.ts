@@ -31,6 +31,19 @@ export function diagnosticAt({ source, root }: SessionSource, request: Diagnosti
   return diagnostic;
 }
 
+/** What a CAS said about one text of a session, at the same place of another text of it: the file that the user wrote. */
+export function relocateDiagnostic(
+  { severity, rule, path: words, line, column, message, expected, hint }: Omit<Diagnostic, "file" | "endLine" | "endColumn" | "hidden">,
+  from: SessionSource,
+  to: SessionSource,
+): Diagnostic {
+  const path = [...words.matchAll(/\[(\d+)\]|[^.[\]]+/g)].map(([word, index]) => (index === undefined ? word : Number(index)));
+  const request = { severity, rule, path, message, expected, hint };
+  const there = diagnosticAt(from, { ...request, at: "key" });
+  const isKey = there.line === line && there.column === column;
+  return diagnosticAt(to, { ...request, at: isKey ? "key" : "value" });
+}
+
 /** SL-47. The current hash is told only to those who may know it. */
 export function predecessorChanged(document: SessionSource, session: string, currentHash?: string): Diagnostic {
   const message = `session \`${session}\` changed meanwhile: the predecessor given is not the current version`;
@@ -66,31 +79,35 @@ export function namespaceMissing(document: SessionSource, parent: string): Diagn
 export interface ImportProblem {
   /** Index in `secrets`. */
   readonly index: number;
-  readonly from: string;
-  readonly secret: string;
-  readonly to: string;
-  readonly reason: "session missing" | "secret missing" | "not exported" | "hash differs" | "kind differs" | "CAS unreachable";
-  /** A warning at upload, an error at delivery. */
-  readonly severity: "error" | "warning";
+  /** Why there is no value, in words. */
+  readonly problem: string;
+  /** From another session, or from a vault. */
+  readonly source: "import" | "import_akv";
 }
 
-/** SL-145. */
-export function importUnavailable(document: SessionSource, { index, from, secret, to, reason, severity }: ImportProblem): Diagnostic {
-  const what = {
-    "session missing": `session \`${from}\` does not exist`,
-    "secret missing": `session \`${from}\` has no secret \`${secret}\``,
-    "not exported": `session \`${from}\` does not export \`${secret}\` to \`${to}\``,
-    "hash differs": `session \`${from}\` has another hash than the import asks for`,
-    "kind differs": `secret \`${secret}\` of session \`${from}\` has another kind`,
-    "CAS unreachable": `the CAS of session \`${from}\` cannot be reached`,
-  }[reason];
-  const message = `${what}: services that use it cannot start`;
+/** SL-145, SL-151: a warning at upload; at delivery it stops the services that use the secret. */
+export function importUnavailable(document: SessionSource, { index, problem, source }: ImportProblem): Diagnostic {
+  const isVault = source === "import_akv";
   return diagnosticAt(document, {
-    severity,
-    rule: "SL-145",
-    path: ["secrets", index, "import", "session"],
+    severity: "warning",
+    rule: isVault ? "SL-151" : "SL-145",
+    path: ["secrets", index, source, isVault ? "vault" : "session"],
+    message: `${problem}: services that use it cannot start`,
+    expected: isVault ? "a secret that the token of this session may read" : "an export that names this session",
+  });
+}
+
+/** SL-182: an entry that hangs on a secret which somebody else holds, or which has no usable value now. */
+export function accessHangsOnSecret(document: SessionSource, operation: string, secret: string, isUsable: boolean): Diagnostic {
+  const message = isUsable
+    ? `\`${operation}\` hangs on secret \`${secret}\`, which is kept elsewhere: losing it can lock everyone out`
+    : `\`${operation}\` hangs on secret \`${secret}\`, which has no usable value now: its entry admits nobody`;
+  return diagnosticAt(document, {
+    severity: "warning",
+    rule: "SL-182",
+    path: ["access_policy", operation],
     message,
-    expected: "an export that names this session",
+    expected: "a further entry that needs no secret",
   });
 }
 

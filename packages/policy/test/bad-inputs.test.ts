@@ -39,10 +39,7 @@ const atUpload = new Map<string, (document: SessionSource) => Diagnostic>([
   ["B-107", (document) => predecessorChanged(document, "t")],
   ["B-108", (document) => namespaceHashDiffers(document)],
   ["B-109", (document) => namespaceMissing(document, "team")],
-  [
-    "B-110",
-    (document) => importUnavailable(document, { index: 0, from: "o", secret: "a", to: "t", reason: "not exported", severity: "warning" }),
-  ],
+  ["B-110", (document) => importUnavailable(document, { index: 0, problem: "session o does not export a to t", source: "import" })],
   ["B-111", (document) => hostArgumentMissing(document, { service: 0, argument: 1 }, 2, 1)],
 ]);
 

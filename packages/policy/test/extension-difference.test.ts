@@ -4,6 +4,8 @@ import { diffSessions, normaliseSession, parseSession, renderSessionDifference, 
 import { A, accepted, KEY } from "./documents.ts";
 
 const service = (more = "") => `services: [{name: s, command: x, pwd: /, attestation: {mrenclave: ${A}}${more}}]`;
+const VAULT =
+  "secrets: [{name: t, kind: aad-token, tenant_id: 6b5e0c1a-0f3e-4d4c-9a63-0d8f1b2c3d4e, client_id: 6b5e0c1a-0f3e-4d4c-9a63-0d8f1b2c3d4f, application_secret: s},";
 const cases: readonly { readonly before: string; readonly after: string; readonly says: RegExp }[] = [
   {
     before: "",
@@ -52,6 +54,11 @@ const cases: readonly { readonly before: string; readonly after: string; readonl
     after:
       'secrets: [{name: k, kind: private-key}, {name: c, kind: x509, private_key: k, x509: {subject: {O: Acme}, uris: ["spiffe://a/b"]}}]',
     says: /certificate c: subject O=Acme\n {2}certificate c: for spiffe:\/\/a\/b/,
+  },
+  {
+    before: `${VAULT} {name: a, import_akv: {vault: one.vault.azure.net}}]`,
+    after: `${VAULT} {name: a, import_akv: {vault: two.vault.azure.net}}]\nsecret_config:\n  store_in: !akv {vault: three.vault.azure.net}`,
+    says: /allows:\n {2}secret a comes from vault two.* as a\n {2}values and volume keys are kept, encrypted, in vault three.*takes away:\n {2}secret a comes from vault one.*Besides:\n {2}secret a comes from elsewhere/s,
   },
 ];
 

@@ -390,6 +390,38 @@ test("SL-151, SL-154 external stores", () => {
   for (const bad of ["cas", "!cas x", "!akv x", "{}"]) refusedBy("SL-154", `secret_config: {store_in: ${bad}}`);
 });
 
+test("SL-151, SL-154 a vault opens with the token that is named, or with the only one of the session", () => {
+  const aad = (name: string) =>
+    `{name: ${name}, kind: aad-token, tenant_id: 6b5e0c1a-0f3e-4d4c-9a63-0d8f1b2c3d4e, client_id: 6b5e0c1a-0f3e-4d4c-9a63-0d8f1b2c3d4f, application_secret: s}`;
+  const imported = (more = "") => `{name: a, import_akv: {vault: v.example${more}}}`;
+  clean(`secrets: [${aad("t")}, ${imported()}]`);
+  clean(`secrets: [${aad("t")}, ${aad("u")}, ${imported(', token: "$$SCONE::u$$"')}]`);
+  const none = refusedBy("SL-151", `secrets: [${imported()}]`);
+  assert.deepEqual([none.path, none.message], ["secrets[0].import_akv", "no `aad-token` opens the vault"]);
+  assert.match(
+    refusedBy("SL-151", `secrets: [${aad("t")}, ${aad("u")}, ${imported()}]`).message,
+    /`token` is missing, and the session has 2 tokens/,
+  );
+  const store = "secret_config:\n  store_in: !akv {vault: v.example}\n";
+  clean(`${store}secrets: [${aad("t")}]`);
+  refusedBy("SL-154", store);
+  refusedBy("SL-154", `${store}secrets: [${aad("t")}, ${aad("u")}]`);
+});
+
+test("SL-151 names of secrets in vaults are Azure's, and only what can lie there is imported", () => {
+  const aad =
+    "{name: t, kind: aad-token, tenant_id: 6b5e0c1a-0f3e-4d4c-9a63-0d8f1b2c3d4e, client_id: 6b5e0c1a-0f3e-4d4c-9a63-0d8f1b2c3d4f, application_secret: s}";
+  const imported = (name: string, more: string, kind = "") =>
+    `secrets: [${aad}, {name: ${name}${kind}, import_akv: {vault: v.example${more}}}]`;
+  clean(imported("db_password", ", secret_name: db-password"));
+  assert.equal(refusedBy("SL-151", imported("db_password", "")).path, "secrets[1].name");
+  for (const bad of ["a/b", "../x", "a?b", `${"a".repeat(128)}`, "a.b"])
+    assert.equal(refusedBy("SL-151", imported("a", `, secret_name: "${bad}"`)).path, "secrets[1].import_akv.secret_name");
+  for (const kind of ["jwt", "aad-token", "pgp-key"]) refusedBy("SL-99", imported("a", "", `, kind: ${kind}`));
+  for (const kind of ["ascii", "binary", "config-fragment", "private-key", "public-key", "x509", "x509-ca"])
+    clean(imported("a", "", `, kind: ${kind}`));
+});
+
 test("SL-104 extension scope: a value that differs between services or instances stands nowhere where there is one for all", () => {
   const own = (more: string) => `secrets: [{name: a, kind: ascii, scope: instance${more}}]`;
   clean(own(""));

@@ -21,6 +21,8 @@ export const PROBLEM_STATUS = {
   unsupported: 501,
   audit_unavailable: 503,
   unavailable: 503,
+  vault_unavailable: 503,
+  values_lost: 500,
   provisioned: 409,
   unprovisioned: 409,
   invalid_config: 422,

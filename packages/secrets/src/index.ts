@@ -23,3 +23,4 @@ export {
 export { type Randomness, RandomnessError, systemRandomness, testRandomness, watchedRandomness } from "./randomness.ts";
 export { SecretError, type SecretErrorCode } from "./secret-error.ts";
 export type { StoredCertificate, StoredPrivateKey, StoredSecret, StoredSecrets } from "./stored-secret.ts";
+export { type VaultEntry, type VaultValue, vaultValue } from "./vault-value.ts";

@@ -3,6 +3,7 @@ import { parse, TomlError } from "smol-toml";
 import { z } from "zod";
 import { CasError } from "../cas-error.ts";
 import { isNetwork } from "../imports/import-networks.ts";
+import { type AzureSettings, AzureText, readAzureSettings } from "../vaults/azure-settings.ts";
 import { describeIssues } from "./describe-issues.ts";
 
 const Name = z.string().min(1).max(253);
@@ -59,6 +60,7 @@ const OwnerConfigText = z.strictObject({
   /** The CAS verifies evidence for others and signs results (cas.md §19). */
   verify_evidence: z.strictObject({ enabled: z.boolean().default(false) }).optional(),
   imports: z.strictObject({ networks: z.array(z.string().refine(isNetwork, "expected ADDRESS/BITS")).max(256).optional() }).optional(),
+  azure: AzureText.optional(),
   witness: z.strictObject({ urls: z.array(z.url()).default([]) }).optional(),
   recovery: z.strictObject({ keys: z.array(z.string()).default([]), threshold: z.int().min(1) }).optional(),
 });
@@ -76,6 +78,8 @@ export interface OwnerConfig {
   readonly isEvidenceVerifiedForOthers: boolean;
   /** Where imports from other CAS may connect to, in CIDR form; undefined: anywhere but to this machine and to link-local addresses. */
   readonly importNetworks: readonly string[] | undefined;
+  /** Who issues tokens for vaults, and which vaults may be asked. */
+  readonly azure: AzureSettings;
   readonly tpm: { readonly endorsementRoots: readonly string[]; readonly endorsementKeys: readonly string[] };
   readonly warnings: readonly string[];
 }
@@ -96,7 +100,7 @@ export function parseOwnerConfig(text: string, file: string): OwnerConfig {
   }
   const parsed = OwnerConfigText.safeParse(value);
   if (!parsed.success) throw new CasError("CONFIGURATION", describeIssues(parsed.error.issues, text, file));
-  const { api_identity, api, audit_log, policy, verify_evidence, imports, tpm, ias } = parsed.data;
+  const { api_identity, api, audit_log, policy, verify_evidence, imports, azure, tpm, ias } = parsed.data;
   const identity = api_identity ?? api?.identity;
   return {
     identity: { commonName: identity?.common_name ?? "cas", altNames: identity?.alt_names ?? ["cas", "localhost"] },
@@ -109,6 +113,7 @@ export function parseOwnerConfig(text: string, file: string): OwnerConfig {
     allowAdvisoryWildcard: policy?.allow_advisory_wildcard ?? true,
     isEvidenceVerifiedForOthers: verify_evidence?.enabled ?? false,
     importNetworks: imports?.networks,
+    azure: readAzureSettings(azure),
     tpm: { endorsementRoots: tpm?.endorsement_roots ?? [], endorsementKeys: tpm?.endorsement_keys ?? [] },
     warnings: ias === undefined ? [] : ["ias: EPID attestation no longer exists, the section is ignored"],
   };

@@ -3,7 +3,7 @@ import type { RowSeal } from "../store/row-seal.ts";
 import { type LogRow, type RowKey, type RowStore, type SealedRow, STATE_KEY } from "../store/row-store.ts";
 import { AuditTree } from "./audit-tree.ts";
 import { DatabaseState, EMPTY_STATE, MODULUS } from "./database-state.ts";
-import { Transaction } from "./transaction.ts";
+import { NeedsOutside, Transaction } from "./transaction.ts";
 import { ValueCache } from "./value-cache.ts";
 
 /** Takes the entries of a commit before the database does (C-84). Throws when it cannot: then nothing is committed. */
@@ -30,6 +30,8 @@ interface Group {
 
 const LOG_PAGE = 1000;
 const LOG_HEAD_MAX = 10_000;
+/** Each run may need one answer from outside. */
+const RUNS_MAX = 100;
 const name = ({ kind, id }: RowKey): string => `${kind}\0${id}`;
 const newGroup = (): Group => ({ writes: new Map(), log: [], waiting: [] });
 
@@ -137,10 +139,25 @@ export class Database {
 
   /**
    * Runs `work` alone, on everything that earlier transactions wrote. Resolves when its writes are durable and its log entries accepted.
-   * When `work` throws nothing of it is kept. Throws what `work` throws, what the sink throws, STORE_FAILED, STORE_LOCKED.
+   * When `work` throws nothing of it is kept. What throws NeedsOutside runs again when the answer is there; until then others have their turns. Throws
+   * what `work` throws, what the sink throws, STORE_FAILED, STORE_LOCKED.
    */
   async transact<T>(work: (tx: Transaction) => Promise<T> | T): Promise<T> {
-    const turn = this.#turn.then(() => this.#run(work));
+    const prepared = new Map<string, unknown>();
+    for (let runs = 1; ; runs += 1) {
+      try {
+        return await this.#takeTurn(work, prepared);
+      } catch (error) {
+        if (!(error instanceof NeedsOutside)) throw error;
+        if (runs > RUNS_MAX)
+          throw new CasError("STORE_FAILED", "others changed the same thing faster than its values could be stored outside");
+        await error.ask(prepared);
+      }
+    }
+  }
+
+  async #takeTurn<T>(work: (tx: Transaction) => Promise<T> | T, prepared: ReadonlyMap<string, unknown>): Promise<T> {
+    const turn = this.#turn.then(() => this.#run(work, prepared));
     this.#turn = turn.catch(() => {}); // the next one runs whatever became of this one
     const { value, durable } = await turn;
     await durable;
@@ -164,10 +181,13 @@ export class Database {
     while (this.#flushing !== undefined) await this.#flushing;
   }
 
-  async #run<T>(work: (tx: Transaction) => Promise<T> | T): Promise<{ value: T; durable: Promise<void> }> {
+  async #run<T>(
+    work: (tx: Transaction) => Promise<T> | T,
+    prepared: ReadonlyMap<string, unknown>,
+  ): Promise<{ value: T; durable: Promise<void> }> {
     while (this.#pending.log.length >= this.maxEntriesPerCommit && this.#flushing !== undefined) await this.#flushing;
     if (this.#failure !== undefined) throw this.#failure;
-    const tx = new Transaction((key) => this.#view(key), this.#nextSequence());
+    const tx = new Transaction((key) => this.#view(key), this.#nextSequence(), prepared);
     const value = await work(tx);
     if (this.#failure !== undefined) throw this.#failure;
     if (tx.writes.length === 0 && tx.log.length === 0) return { value, durable: Promise.resolve() };

@@ -8,16 +8,33 @@ export interface LogDraft {
   readonly data: object;
 }
 
+/**
+ * Thrown by the work of a transaction that needs an answer from outside: nothing of the run is kept, `ask` is awaited while others go on, and the work
+ * runs again on what is there then. What `ask` heard stands in `prepared` of the next runs.
+ */
+export class NeedsOutside extends Error {
+  readonly ask: (prepared: Map<string, unknown>) => Promise<void>;
+
+  constructor(ask: (prepared: Map<string, unknown>) => Promise<void>) {
+    super("the transaction needs an answer from outside");
+    this.name = new.target.name;
+    this.ask = ask;
+  }
+}
+
 /** One change under construction: reads see what it wrote itself and what earlier transactions wrote. */
 export class Transaction {
   readonly #view: (key: RowKey) => Promise<unknown>;
   readonly #writes = new Map<string, { readonly key: RowKey; readonly value: unknown }>();
   readonly #log: string[] = [];
   readonly #firstSequence: number;
+  /** What earlier runs of the same work asked for outside. */
+  readonly prepared: ReadonlyMap<string, unknown>;
 
-  constructor(view: (key: RowKey) => Promise<unknown>, firstSequence: number) {
+  constructor(view: (key: RowKey) => Promise<unknown>, firstSequence: number, prepared: ReadonlyMap<string, unknown>) {
     this.#view = view;
     this.#firstSequence = firstSequence;
+    this.prepared = prepared;
   }
 
   get writes(): readonly { readonly key: RowKey; readonly value: unknown }[] {

@@ -10,11 +10,12 @@ import {
 } from "@vouchsafe/policy";
 import { type Credential, isPermitted } from "../access/authorise.ts";
 import { holdsPermission } from "../access/permissions.ts";
-import type { CasContext } from "../cas-context.ts";
+import { type CasContext, pendingValues } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
 import type { Transaction } from "../database/transaction.ts";
 import { currentKey, type SessionVersion, type Uploader, versionKey } from "../sessions/session-records.ts";
 import type { ValueSource } from "../values/resolve-secrets.ts";
+import { assertIntact } from "../vaults/kept-values.ts";
 
 export interface Patcher {
   readonly uploader: Uploader;
@@ -34,10 +35,11 @@ export async function patchSession(
     throw new ApiError("invalid_session", "the patch is not valid", { diagnostics, causes });
   }
   return context.database.transact(async (tx) => {
-    const from = { rows: tx, remote: context.remote };
+    const from = pendingValues(context, tx);
     const current = await tx.get<SessionVersion>(currentKey(name));
     if (current === undefined || !(await mayKnow(from, current, patcher.credential)))
       throw new ApiError("not_found", `session ${name} does not exist or is not visible to this client`);
+    await assertIntact(from.rows, current);
     if (await isRepetition(tx, current, patch)) return { hash: current.hash, name };
     assertPredecessor(current, patch);
     const applied = applySessionPatch(current.session, patch);
@@ -56,7 +58,7 @@ export async function patchSession(
  * the upload goes its ordinary way.
  */
 export async function patchByRoles(context: CasContext, tx: Transaction, document: Session, patcher: Patcher): Promise<string | undefined> {
-  const from = { rows: tx, remote: context.remote };
+  const from = pendingValues(context, tx);
   const current = await tx.get<SessionVersion>(currentKey(document.name));
   if (current === undefined || current.session.roles.length === 0 || document.predecessor === undefined) return undefined;
   const before = await tx.get<SessionVersion>(versionKey(document.name, document.predecessor));
@@ -65,6 +67,7 @@ export async function patchByRoles(context: CasContext, tx: Transaction, documen
     return undefined;
   if (await isRepetition(tx, current, patch)) return current.hash;
   if (document.predecessor !== current.hash) return undefined;
+  await assertIntact(from.rows, current);
   const applied = applySessionPatch(current.session, patch);
   if (applied.kind === "refused" || (await isPermitted(from, current, "update", patcher.credential))) return undefined;
   if ((await missingPermissions(from, current, applied.changes, patcher.credential)).length > 0) return undefined;

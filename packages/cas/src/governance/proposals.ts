@@ -10,11 +10,12 @@ import {
 } from "@vouchsafe/policy";
 import type { ProposalDetail, ProposalOutcome, ProposalSummary } from "@vouchsafe/protocol";
 import { decide, isPermitted, ruleOf } from "../access/authorise.ts";
-import { type CasContext, committedValues } from "../cas-context.ts";
+import { type CasContext, committedValues, pendingValues } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
 import { credentialOf } from "../sessions/check-document.ts";
 import { currentKey, type SessionVersion, type Uploader } from "../sessions/session-records.ts";
 import type { ValueSource } from "../values/resolve-secrets.ts";
+import { assertIntact } from "../vaults/kept-values.ts";
 import { type EndedState, isProposalOf, type Proposal, proposalKey, stateOf } from "./proposal-records.ts";
 import { actorData, joined, settle } from "./propose.ts";
 
@@ -76,7 +77,7 @@ export function rejectProposal(context: CasContext, session: string, hash: strin
       signers: proposal.signers.filter(({ keyHash }) => !keys.includes(keyHash)),
       rejections: [...new Set([...proposal.rejections, ...keys])],
     };
-    const rule = await ruleOf({ rows: tx, remote: context.remote }, current, "update");
+    const rule = await ruleOf(pendingValues(context, tx), current, "update");
     const isDead = !couldBeSatisfied(rule, new Set(rejected.rejections), current.session.creator);
     tx.put(proposalKey(session, hash), isDead ? ended(rejected, "rejected", context.now()) : rejected);
     context.audit.append(tx, "proposal_rejected", { ...actorData(proposal, current, actor), ended: isDead });
@@ -110,7 +111,7 @@ async function change(context: CasContext, session: string, hash: string, actor:
     if (current === undefined || proposal === undefined) throw new ApiError("not_found", HIDDEN);
     const state = stateOf(proposal, current, context.now());
     if (state !== "pending") throw new ApiError("proposal_ended", `the proposal is ${state.replace("_", " ")}`);
-    const from = { rows: tx, remote: context.remote };
+    const from = pendingValues(context, tx);
     if (!isAuthor(proposal, actor) && !(await hasPart(from, current, actor)))
       throw new ApiError("forbidden", `no entry of update of session ${session} names this key (key hashes ${keysOf(actor).join(", ")})`);
     return work(tx, current, proposal);
@@ -135,8 +136,14 @@ async function visibleSession(context: CasContext, session: string, actor: Actor
   const from = committedValues(context);
   if (current === undefined || actor === undefined) throw new ApiError("not_found", HIDDEN);
   const isReader = actor.kind === "certificate" && (await isPermitted(from, current, "read", credentialOf(actor)));
-  if (isReader || (await hasPart(from, current, actor))) return current;
-  if ((await proposalsOf(context, current)).some((proposal) => isAuthor(proposal, actor))) return current;
+  const isAdmitted =
+    isReader ||
+    (await hasPart(from, current, actor)) ||
+    (await proposalsOf(context, current)).some((proposal) => isAuthor(proposal, actor));
+  if (isAdmitted) {
+    await assertIntact(from.rows, current);
+    return current;
+  }
   throw new ApiError("not_found", HIDDEN);
 }
 

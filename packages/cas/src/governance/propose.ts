@@ -1,7 +1,7 @@
 /** An upload that satisfies `update` only in part becomes a proposal, and takes effect when the rule is satisfied (cas.md §12). */
 import { contributes, renderDecision, type SessionSigner } from "@vouchsafe/policy";
 import { decide } from "../access/authorise.ts";
-import type { CasContext } from "../cas-context.ts";
+import { type CasContext, pendingValues } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
 import type { Transaction } from "../database/transaction.ts";
 import { type CheckedUpload, checkDocument, withCreator } from "../sessions/check-document.ts";
@@ -32,7 +32,7 @@ export async function propose(
 ): Promise<{ readonly hash: string; readonly proposal?: PendingProposal } | undefined> {
   const rules = current.session.updateProposals;
   if (rules?.enabled !== true || upload.session.predecessor !== current.hash) return undefined;
-  const from = { rows: tx, remote: context.remote };
+  const from = pendingValues(context, tx);
   if (!contributes(await decide(from, current, "update", upload.credential))) return undefined;
   const now = context.now();
   const key = proposalKey(current.name, upload.hash);
@@ -88,7 +88,7 @@ export async function settle(
 ): Promise<{ readonly hash: string; readonly proposal?: PendingProposal }> {
   const { certificateKeyHash, signers, hash, session } = proposal;
   const keys = signers.map(({ keyHash }) => keyHash);
-  const decision = await decide({ rows: tx, remote: context.remote }, current, "update", { certificateKeyHash, signers: keys });
+  const decision = await decide(pendingValues(context, tx), current, "update", { certificateKeyHash, signers: keys });
   if (decision.satisfied) {
     const { session: next } = withCreator(checkDocument(context, proposal.text, proposal.author));
     await replaceVersion(

@@ -1,13 +1,13 @@
 /** Values that people set and read over the client API (extensions `supplied_by` and `roles`). Nothing but the value itself ever holds a value. */
 import { readSuppliedValue, type Secret, type SuppliedSecret, secretsOfScope } from "@vouchsafe/policy";
 import type { SecretList, SecretSupplied, SecretValue } from "@vouchsafe/protocol";
-import { formatSecret, SecretError, supplyValue, systemRandomness } from "@vouchsafe/secrets";
+import { formatSecret, SecretError, type StoredSecret, supplyValue, systemRandomness } from "@vouchsafe/secrets";
 import { type Credential, isPermitted } from "../access/authorise.ts";
 import { holdsPermission } from "../access/permissions.ts";
-import { type CasContext, committedValues } from "../cas-context.ts";
+import { type CasContext, committedValues, pendingValues } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
 import { secretMap } from "../sessions/make-values.ts";
-import { currentKey, type SessionValues, type SessionVersion, valuesKey } from "../sessions/session-records.ts";
+import { allValues, currentKey, nextRenewal, type SessionValues, type SessionVersion, valuesKey } from "../sessions/session-records.ts";
 import type { ValueSource } from "../values/resolve-secrets.ts";
 
 export interface SecretSelector {
@@ -20,21 +20,19 @@ const HIDDEN = "there is no such secret, or it is not for this client";
 
 /** Sets the value of a secret with `supplied_by`. What depends on it is issued anew. Throws ApiError; nothing is changed then. */
 export async function supplySecret(context: CasContext, selector: SecretSelector, text: string, keyHash: string): Promise<SecretSupplied> {
-  const { database, audit, now, remote } = context;
+  const { database, audit, now, vaults } = context;
   const { session: name, secret } = selector;
   const credential: Credential = { certificateKeyHash: keyHash, signers: [] };
   return database.transact(async (tx) => {
+    const from = pendingValues(context, tx);
     const version = await tx.get<SessionVersion>(currentKey(name));
-    if (
-      version === undefined ||
-      !(await holdsPermission({ rows: tx, remote }, version, { action: "write_secret", name: secret }, credential))
-    ) {
-      throw await refusal({ rows: tx, remote }, version, credential, `supplying secret ${secret} of session ${name}`);
+    if (version === undefined || !(await holdsPermission(from, version, { action: "write_secret", name: secret }, credential))) {
+      throw await refusal(from, version, credential, `supplying secret ${secret} of session ${name}`);
     }
     const definition = version.session.secrets.find((candidate) => candidate.name === secret);
     if (definition?.origin !== "supplied")
       throw new ApiError("bad_request", `secret ${secret} of session ${name} is not supplied by anybody`);
-    const values = await tx.get<SessionValues>(valuesKey(name));
+    const values = await from.rows.get<SessionValues>(valuesKey(name));
     if (values === undefined) throw new ApiError("not_found", `session ${name} has no values`);
     const value = readValue(definition, text);
     const made = supplyValue(
@@ -44,7 +42,8 @@ export async function supplySecret(context: CasContext, selector: SecretSelector
       { now: now(), random: systemRandomness },
     );
     const supplied = { ...values.supplied, [secret]: { at: now().toISOString(), keyHash } };
-    tx.put(valuesKey(name), { ...values, secrets: Object.fromEntries(made.values), supplied } satisfies SessionValues);
+    const next: SessionValues = { ...values, secrets: Object.fromEntries(made.values), supplied };
+    await vaults.kept.put(tx, valuesKey(name), version, next, nextRenewal(allValues(next)));
     audit.append(tx, "secret_supplied", { session: name, secret, client: keyHash, replaced: values.supplied?.[secret] !== undefined });
     return { session: name, secret, warnings: [...made.warnings] };
   });
@@ -79,7 +78,8 @@ export async function readSecret(
   ) {
     throw await refusal(committedValues(context), version, credential, `reading secret ${secret} of session ${name}`);
   }
-  const stored = (await database.get<SessionValues>(valuesKey(name)))?.secrets[secret];
+  const stored = await currentValue(committedValues(context), version, secret);
+  if (typeof stored === "string") throw new ApiError("not_found", `secret ${secret} of session ${name} has no value: ${stored}`);
   if (stored === undefined) throw new ApiError("not_found", `secret ${secret} of session ${name} has no value yet`);
   try {
     const value = formatSecret(stored, format, { name: secret, random: systemRandomness });
@@ -93,13 +93,25 @@ export async function readSecret(
   }
 }
 
+/** An own value, or that of a vault; a text says why there is none. */
+async function currentValue(
+  { rows, vaults }: ValueSource,
+  version: SessionVersion,
+  name: string,
+): Promise<StoredSecret | string | undefined> {
+  const values = await rows.get<SessionValues>(valuesKey(version.name));
+  const definition = version.session.secrets.find((secret) => secret.name === name);
+  if (definition?.origin !== "vault") return values?.secrets[name];
+  return vaults.find(version, definition, values === undefined ? new Map() : secretMap(values));
+}
+
 /** What is to be supplied, and whether it was: for whoever may read the session, and for each secret's own people. No values. */
 export async function listSecrets(context: CasContext, name: string, credential: Credential): Promise<SecretList> {
   const { database } = context;
   const version = await database.get<SessionVersion>(currentKey(name));
   if (version === undefined) throw new ApiError("not_found", HIDDEN);
   const isReader = await isPermitted(committedValues(context), version, "read", credential);
-  const values = await database.get<SessionValues>(valuesKey(name));
+  const values = await committedValues(context).rows.get<SessionValues>(valuesKey(name));
   const secrets: SecretList["secrets"] = [];
   for (const secret of version.session.secrets) {
     const mayWrite = await holdsPermission(committedValues(context), version, { action: "write_secret", name: secret.name }, credential);

@@ -1,5 +1,6 @@
 import { PROBLEM_STATUS, type Problem, type ProblemCode } from "@vouchsafe/protocol";
 import { ApiError, CasError } from "../cas-error.ts";
+import { KeptValuesError } from "../vaults/kept-values.ts";
 import { CAS_VERSION } from "../version.ts";
 
 const TITLES: Readonly<Record<ProblemCode, string>> = {
@@ -21,6 +22,8 @@ const TITLES: Readonly<Record<ProblemCode, string>> = {
   unsupported: "This CAS does not support it",
   audit_unavailable: "The audit log cannot be written",
   unavailable: "The CAS cannot do this now",
+  vault_unavailable: "The vault that keeps the values cannot be used now",
+  values_lost: "Values that a vault keeps are missing, changed or old",
   provisioned: "The CAS is provisioned already",
   unprovisioned: "The CAS is not provisioned yet",
   invalid_config: "The configuration is not valid",
@@ -54,6 +57,8 @@ function classify(error: unknown, requestId: string): Pick<ApiError, "code" | "m
   if (error instanceof CasError && error.code === "STORE_BROKEN") {
     return { code: "unavailable", message: error.message, details: {} };
   }
+  if (error instanceof KeptValuesError)
+    return { code: error.isLost ? "values_lost" : "vault_unavailable", message: error.message, details: {} };
   const status = statusOf(error);
   if (status === 413) return { code: "too_large", message: "the body is larger than 1 MiB", details: {} };
   if (status !== undefined && status >= 400 && status < 500) {

@@ -6,6 +6,7 @@ import { ApiError } from "../cas-error.ts";
 import { listSessions, publicValues, readExceptions, readSession, readSessionHash } from "../sessions/read-session.ts";
 import { uploadEncryptedSession, uploadSessionPatch, uploadSignedSession } from "../sessions/upload-document.ts";
 import { type UploadedSession, uploadSession } from "../sessions/upload-session.ts";
+import { KeptValuesError } from "../vaults/kept-values.ts";
 import { clientCertificateOf, requireClientCertificate } from "./client-certificate.ts";
 import type { RateLimiter } from "./rate-limit.ts";
 import { checkedSessionName, sessionNameIn, splitTarget, valueSelector } from "./request-names.ts";
@@ -84,10 +85,15 @@ export function sessionRoutes(app: FastifyInstance, context: CasContext, uploads
   }
   app.get("/v1/values/*", async (request) => {
     const { session, secret } = valueSelector(request.url, "/v1/values/");
-    if (context.database.ids("session-values").has(session)) await renewal.renew(session);
+    if (context.database.ids("session-values").has(session)) await renewal.renew(session).catch(toldLater);
     const values = await publicValues(context, session, secret);
     return secret === undefined ? { values: Object.fromEntries(values) } : values.get(secret);
   });
+}
+
+/** Whether anybody may know of this session is not settled yet. */
+function toldLater(error: unknown): void {
+  if (!(error instanceof KeptValuesError)) throw error;
 }
 
 /** 202: the update waits as a proposal, the session is what it was. */

@@ -1,8 +1,8 @@
 import type { CasIdentity, ExportAnswer, ExportRefusal, ExportRequest, ImportQuery } from "@vouchsafe/protocol";
 import { exportedSecret, type Importer, type ImportRefusal } from "@vouchsafe/secrets";
-import type { CasContext } from "../cas-context.ts";
-import { secretMap } from "../sessions/make-values.ts";
-import { currentKey, type SessionValues, type SessionVersion, valuesKey } from "../sessions/session-records.ts";
+import { type CasContext, committedValues } from "../cas-context.ts";
+import { currentKey, type SessionVersion } from "../sessions/session-records.ts";
+import { exporterOf } from "../values/resolve-secrets.ts";
 import { toSharedValue } from "./shared-value.ts";
 
 const REFUSALS: Readonly<Record<ImportRefusal, ExportRefusal>> = {
@@ -34,11 +34,11 @@ export async function exportToCas(context: CasContext, peer: CasIdentity, { impo
   return { answers };
 }
 
-async function answerQuery({ database }: CasContext, query: ImportQuery, importer: Importer): Promise<Answer> {
-  const source = await database.get<SessionVersion>(currentKey(query.session));
+async function answerQuery(context: CasContext, query: ImportQuery, importer: Importer): Promise<Answer> {
+  const source = await context.database.get<SessionVersion>(currentKey(query.session));
   if (source === undefined || !namesCas(source, importer)) return { status: "refused", reason: "not_visible" };
-  const stored = await database.get<SessionValues>(valuesKey(query.session));
-  const exporter = { session: source.session, sessionHash: source.hash, values: stored === undefined ? new Map() : secretMap(stored) };
+  const exporter = await exporterOf(committedValues(context), source, query.secret);
+  if (exporter === undefined) return { status: "refused", reason: "no_value" };
   const request = { secret: query.secret, sessionHash: query.sessionHash ?? undefined, kind: query.kind ?? undefined };
   const found = exportedSecret(exporter, request, importer);
   return found.kind === "ok" ? { status: "ok", value: toSharedValue(found.value) } : { status: "refused", reason: REFUSALS[found.reason] };

@@ -2,8 +2,7 @@
 import type { Service } from "@vouchsafe/policy";
 import type { Transaction } from "../database/transaction.ts";
 import type { SessionVersion } from "../sessions/session-records.ts";
-import type { RowKey } from "../store/row-store.ts";
-import type { Reader } from "../values/resolve-secrets.ts";
+import type { Reader, RowKey } from "../store/row-store.ts";
 import { Refused } from "./refusal.ts";
 
 /** One service, and one instance of it by its key. */

@@ -19,6 +19,7 @@ import { type DeliveryClaims, makeDeliveryValues } from "../values/delivery-valu
 import { resolveSecrets } from "../values/resolve-secrets.ts";
 import { type SecretSource, ValueError } from "../values/secret-source.ts";
 import { instanceIdOf, resolveInstanceSecrets } from "../values/service-values.ts";
+import { KeptValuesError } from "../vaults/kept-values.ts";
 import type { Activations } from "./activations.ts";
 import { appraisePlatformId, appraiseVariants } from "./appraise.ts";
 import { appraisePlatform, type PlatformAppraisal } from "./appraise-platform.ts";
@@ -138,7 +139,13 @@ async function findService({ database }: CasContext, session: string, service: s
 
 async function secretSource(context: CasContext, { version }: Target): Promise<SecretSource> {
   await context.remote.refresh(version);
-  return { ...(await resolveSecrets(committedValues(context), version, context.now())), made: new Map() };
+  try {
+    const resolved = await resolveSecrets(committedValues(context), version, context.now());
+    const tokens = await context.vaults.imports.tokens(version);
+    return { ...resolved, problems: new Map([...resolved.problems, ...tokens.problems]), made: tokens.values };
+  } catch (error) {
+    throw asRefusal(error);
+  }
 }
 
 function readRules({ version: { session }, service }: Target, source: SecretSource): ServiceRules {
@@ -293,9 +300,17 @@ async function deliver(
   try {
     const instanceId = instanceIdOf(version.name, service.name, instanceKeyId);
     const instance = { service: service.name, instanceId, kept };
-    const secrets = await resolveInstanceSecrets(context.database, version, context.now(), instance, source);
-    const made = makeDeliveryValues({ version, service, instanceId, claims, source: { ...secrets, made: new Map() }, now: context.now() });
-    const configuration = await buildConfiguration(context.database, {
+    const { rows } = committedValues(context);
+    const secrets = await resolveInstanceSecrets(rows, version, context.now(), instance, source);
+    const made = makeDeliveryValues({
+      version,
+      service,
+      instanceId,
+      claims,
+      source: { ...secrets, made: source.made },
+      now: context.now(),
+    });
+    const configuration = await buildConfiguration(rows, {
       version,
       service,
       source: { ...secrets, made },
@@ -327,7 +342,8 @@ export async function redeliver(
 }
 
 function asRefusal(error: unknown): unknown {
-  return error instanceof ValueError ? new Refused("values_unresolved", "values", error.message) : error;
+  const isKnown = error instanceof ValueError || error instanceof KeptValuesError;
+  return isKnown ? new Refused("values_unresolved", "values", error.message) : error;
 }
 
 const keyId = (spki: Uint8Array): string => createHash("sha256").update(spki).digest("hex");

@@ -10,7 +10,7 @@ import {
   valuesKey,
   volumeTagKey,
 } from "../sessions/session-records.ts";
-import type { Reader } from "../values/resolve-secrets.ts";
+import type { Reader } from "../store/row-store.ts";
 import { fillFile, fillText, type SecretSource, secretValue, ValueError } from "../values/secret-source.ts";
 
 export interface DeliveryFacts {

@@ -1,11 +1,20 @@
 import { type Session, secretsOfScope } from "@vouchsafe/policy";
 import type { Configuration } from "@vouchsafe/protocol";
 import { refreshScope, renewCertificates, type StoredSecret, type StoredSecrets, systemRandomness } from "@vouchsafe/secrets";
-import { type CasContext, committedValues } from "../cas-context.ts";
+import { type CasContext, committedValues, pendingValues } from "../cas-context.ts";
 import { stopOnBrokenRandomness } from "../operation/stop-on-broken-randomness.ts";
 import { secretMap } from "../sessions/make-values.ts";
-import { currentKey, issuedKey, type SessionValues, type SessionVersion, valuesKey } from "../sessions/session-records.ts";
-import { hasCertificatesBelowImports, resolveSecrets } from "../values/resolve-secrets.ts";
+import {
+  allValues,
+  currentKey,
+  issuedKey,
+  nextRenewal,
+  type SessionValues,
+  type SessionVersion,
+  valuesKey,
+} from "../sessions/session-records.ts";
+import { hasCertificatesBelowImports, importsAnything, resolveSecrets } from "../values/resolve-secrets.ts";
+import { type ElsewhereRow, isElsewhere } from "../vaults/kept-values.ts";
 import { redeliver } from "./attest-service.ts";
 import type { AttestedInstance } from "./attested-instance.ts";
 
@@ -51,15 +60,31 @@ export class CertificateRenewal {
     log.error(`${what}: ${error instanceof Error ? error.message : "failed"}`);
   }
 
-  /** Asks other CAS for what connected instances import from them; `push` follows where something changed. */
+  /** Asks other CAS and vaults for what connected instances get from them; `push` follows where something changed. */
   async refreshImports(): Promise<void> {
-    const { database, remote } = this.#context;
+    const { database, remote, vaults } = this.#context;
     for (const name of new Set([...this.#instances].map(({ facts }) => facts.session))) {
       const version = await database.get<SessionVersion>(currentKey(name));
       if (version === undefined) continue;
       await remote.refresh(version);
+      for (const source of [version, ...(await this.#exporters(version))]) await vaults.imports.refresh(source);
+      if (await vaults.imports.hasOtherTokens(version))
+        await this.push(name).catch((error: unknown) => this.#failed(`tokens of session ${name}`, error));
       await this.#renewBelowImports(name).catch((error: unknown) => this.#failed(`certificates below imports of session ${name}`, error));
     }
+  }
+
+  /** Sessions of this CAS that a version imports from. */
+  async #exporters({ session }: SessionVersion): Promise<readonly SessionVersion[]> {
+    const names = session.secrets.flatMap((secret) =>
+      secret.origin === "imported" && secret.import.cas === undefined ? [secret.import.session] : [],
+    );
+    const found: SessionVersion[] = [];
+    for (const name of new Set(names)) {
+      const version = await this.#context.database.get<SessionVersion>(currentKey(name));
+      if (version !== undefined) found.push(version);
+    }
+    return found;
   }
 
   /** The values of this session were replaced: look again. */
@@ -80,17 +105,18 @@ export class CertificateRenewal {
   }
 
   async #renewStored(name: string): Promise<void> {
-    const { database, now } = this.#context;
-    const known = this.#dueAt.get(name);
+    const { database, now, vaults } = this.#context;
+    const known = this.#dueAt.get(name) ?? (await this.#dueElsewhere(name));
     if (known !== undefined && known > now().getTime()) return;
     const hasRenewed = await database.transact(async (tx) => {
       const version = await tx.get<SessionVersion>(currentKey(name));
-      const values = await tx.get<SessionValues>(valuesKey(name));
+      const values = await pendingValues(this.#context, tx).rows.get<SessionValues>(valuesKey(name));
       if (version === undefined || values === undefined) return false;
       const next = renewedValues(version.session, values, now());
-      this.#dueAt.set(name, nextRenewal(allValues(next)));
+      const dueAt = nextRenewal(allValues(next));
+      if (next !== values) await vaults.kept.put(tx, valuesKey(name), version, next, dueAt);
+      this.#dueAt.set(name, dueAt);
       if (next === values) return false;
-      tx.put(valuesKey(name), next);
       const rotated = rotatedSecrets(values, next);
       if (rotated.length > 0) this.#context.audit.append(tx, "secrets_rotated", { session: name, secrets: rotated });
       else this.#context.audit.append(tx, "certificates_renewed", { session: name });
@@ -99,20 +125,27 @@ export class CertificateRenewal {
     if (hasRenewed) await this.push(name);
   }
 
+  /** Values in a vault are not fetched to see when they are due: that is on record here. */
+  async #dueElsewhere(name: string): Promise<number | undefined> {
+    const row = await this.#context.database.get<SessionValues | ElsewhereRow>(valuesKey(name));
+    return isElsewhere(row) ? (row.renewAt ?? Number.POSITIVE_INFINITY) : undefined;
+  }
+
   /** Issues, or issues again, what is below imports, once for all who ask. */
   async #renewBelowImports(name: string): Promise<void> {
-    const { database, now, remote, audit } = this.#context;
+    const { database, now, remote, audit, vaults } = this.#context;
     const version = await database.get<SessionVersion>(currentKey(name));
-    const values = await database.get<SessionValues>(valuesKey(name));
-    if (version === undefined || !hasCertificatesBelowImports(version, values)) return;
+    if (version === undefined || !importsAnything(version)) return;
+    const values = await committedValues(this.#context).rows.get<SessionValues>(valuesKey(name));
+    if (!hasCertificatesBelowImports(version, values)) return;
     await remote.refresh(version);
     const { toKeep } = await resolveSecrets(committedValues(this.#context), version, now());
     if (toKeep === undefined) return;
     const isNew = await database.transact(async (tx) => {
       // Of several that found the same missing, the first one's certificates count.
-      const { toKeep: stillToKeep } = await resolveSecrets({ rows: tx, remote }, version, now());
+      const { toKeep: stillToKeep } = await resolveSecrets(pendingValues(this.#context, tx), version, now());
       if (stillToKeep === undefined) return false;
-      tx.put(issuedKey(name), stillToKeep);
+      await vaults.kept.put(tx, issuedKey(name), version, stillToKeep, Number.POSITIVE_INFINITY);
       audit.append(tx, "certificates_renewed", { session: name });
       return true;
     });
@@ -146,11 +179,6 @@ export class CertificateRenewal {
   }
 }
 
-const allValues = ({ secrets, services = {} }: SessionValues): StoredSecret[] => [
-  ...Object.values(secrets),
-  ...Object.values(services).flatMap((own) => Object.values(own)),
-];
-
 /** What is due is made anew, for the session and for each service by itself; the values given when nothing is. */
 function renewedValues(session: Session, values: SessionValues, now: Date): SessionValues {
   const options = { now, random: systemRandomness };
@@ -182,13 +210,6 @@ function isUsing({ name, session }: SessionVersion, source: string): boolean {
     name === source ||
     session.secrets.some((secret) => secret.origin === "imported" && secret.import.cas === undefined && secret.import.session === source)
   );
-}
-
-function nextRenewal(secrets: Iterable<StoredSecret>): number {
-  const times = [...secrets].flatMap((secret) =>
-    "renewAfter" in secret && secret.renewAfter !== undefined ? [Date.parse(secret.renewAfter)] : [],
-  );
-  return Math.min(Number.POSITIVE_INFINITY, ...times);
 }
 
 function differenceOf(before: Configuration, after: Configuration) {

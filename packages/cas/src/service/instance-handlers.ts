@@ -6,6 +6,7 @@ import { currentKey, type SessionVersion } from "../sessions/session-records.ts"
 import { makeDeliveryValues } from "../values/delivery-values.ts";
 import { resolveSecrets } from "../values/resolve-secrets.ts";
 import { instanceIdOf, resolveInstanceSecrets } from "../values/service-values.ts";
+import { KeptValuesError } from "../vaults/kept-values.ts";
 import type { Activations } from "./activations.ts";
 import { attestService } from "./attest-service.ts";
 import type { AttestationKeyAuthority } from "./attestation-key-authority.ts";
@@ -95,8 +96,13 @@ async function admit(context: CasContext, parts: HandlerParts, request: AttestRe
   refuseWhileClosed(parts);
   const { trust, renewal } = parts;
   const id = parseServiceId(request.service);
-  if (id !== undefined && context.database.ids("session-values").has(id.session)) await renewal.renew(id.session);
+  if (id !== undefined && context.database.ids("session-values").has(id.session)) await renewal.renew(id.session).catch(toldLater);
   return attestService(context, trust, parts.activations, request, exporter);
+}
+
+/** Values that a vault does not give are a reason to refuse, once it is known whom and at which step. */
+function toldLater(error: unknown): void {
+  if (!(error instanceof KeptValuesError)) throw error;
 }
 
 async function handle(
@@ -131,17 +137,18 @@ async function handle(
 async function secretValues(context: CasContext, instance: AttestedInstance, name: string): Promise<object | null> {
   const { facts, configuration } = instance;
   if (!configuration.secretApi.includes(name)) return null;
-  const { database, now } = context;
+  const { database, now, vaults } = context;
+  const from = committedValues(context);
   const version = await database.get<SessionVersion>(currentKey(facts.session));
   const service = version?.session.services.find((candidate) => candidate.name === facts.service);
   if (version === undefined || service === undefined || version.hash !== facts.sessionHash) return null;
   await context.remote.refresh(version);
   const instanceId = instanceIdOf(facts.session, facts.service, facts.instanceKeyId);
-  const shared = await resolveSecrets(committedValues(context), version, now());
+  const shared = await resolveSecrets(from, version, now());
   const target = { service: facts.service, instanceId, kept: instance.ownValues };
-  const secrets = await resolveInstanceSecrets(database, version, now(), target, shared);
+  const secrets = await resolveInstanceSecrets(from.rows, version, now(), target, shared);
   instance.ownValues = secrets.own;
-  const source = { ...secrets, made: new Map() };
+  const source = { ...secrets, made: (await vaults.imports.tokens(version)).values };
   const made = makeDeliveryValues({ version, service, instanceId, claims: facts.claims, source, now: now() });
   return Object.fromEntries(formatsOf(name, { ...secrets, made }));
 }

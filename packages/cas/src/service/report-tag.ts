@@ -1,5 +1,5 @@
 import type { TagReport } from "@vouchsafe/protocol";
-import type { CasContext } from "../cas-context.ts";
+import { type CasContext, committedValues } from "../cas-context.ts";
 import {
   currentKey,
   fileSystemTagKey,
@@ -10,6 +10,7 @@ import {
 } from "../sessions/session-records.ts";
 import type { RowKey } from "../store/row-store.ts";
 import { ValueError } from "../values/secret-source.ts";
+import { assertIntact, KeptValuesError } from "../vaults/kept-values.ts";
 import type { AttestedInstance } from "./attested-instance.ts";
 import { findVolume } from "./build-configuration.ts";
 
@@ -33,7 +34,7 @@ export async function reportTag(context: CasContext, { facts }: AttestedInstance
   try {
     target = await findTarget(context, facts, report.target);
   } catch (error) {
-    if (error instanceof ValueError) return { outcome: "forbidden", message: error.message };
+    if (error instanceof ValueError || error instanceof KeptValuesError) return { outcome: "forbidden", message: error.message };
     throw error;
   }
   if (target.policy === "ephemeral") return { outcome: "accepted", message: "ephemeral: dropped" };
@@ -53,8 +54,10 @@ export async function reportTag(context: CasContext, { facts }: AttestedInstance
 }
 
 /** C-53: only what the instance's session version gives it. */
-async function findTarget({ database }: CasContext, facts: AttestedInstance["facts"], target: TagReport["target"]): Promise<Target> {
+async function findTarget(context: CasContext, facts: AttestedInstance["facts"], target: TagReport["target"]): Promise<Target> {
+  const { database } = context;
   const current = await database.get<SessionVersion>(currentKey(facts.session));
+  if (current !== undefined) await assertIntact(committedValues(context).rows, current);
   const version =
     current?.hash === facts.sessionHash ? current : await database.get<SessionVersion>(versionKey(facts.session, facts.sessionHash));
   const service = version?.session.services.find(({ name }) => name === facts.service);

@@ -1,7 +1,17 @@
-import { type Creator, type Diagnostic, PolicyError, parseSession, type Session, sessionHash } from "@vouchsafe/policy";
+import {
+  type Creator,
+  type Diagnostic,
+  diagnosticAt,
+  PolicyError,
+  parseSession,
+  type Session,
+  type SessionSource,
+  sessionHash,
+} from "@vouchsafe/policy";
 import type { Credential } from "../access/authorise.ts";
 import type { CasContext } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
+import { isVaultHost } from "../vaults/azure-settings.ts";
 import type { Uploader } from "./session-records.ts";
 
 /** A document that passed every check which needs no database, and who brought it. */
@@ -9,6 +19,8 @@ export interface CheckedDocument {
   readonly text: string;
   /** As written: its creator may be missing, or another one. */
   readonly document: Session;
+  /** Where what stands in the text. */
+  readonly source: SessionSource;
   readonly uploader: Uploader;
   readonly credential: Credential;
   readonly warnings: readonly Diagnostic[];
@@ -22,8 +34,8 @@ export interface CheckedUpload extends CheckedDocument {
 
 /** Reads the document and refuses what this CAS cannot do. Throws ApiError. */
 export function checkDocument(context: CasContext, text: string, uploader: Uploader): CheckedDocument {
-  const { session: parsed, diagnostics } = parseSession(text, { file: "<session>" });
-  if (parsed === undefined) {
+  const { session: parsed, diagnostics, document } = parseSession(text, { file: "<session>" });
+  if (parsed === undefined || document === undefined) {
     const count = diagnostics.filter(({ severity }) => severity === "error").length;
     throw new ApiError("invalid_session", `the session has ${count} ${count === 1 ? "error" : "errors"}`, {
       diagnostics,
@@ -31,7 +43,8 @@ export function checkDocument(context: CasContext, text: string, uploader: Uploa
     });
   }
   assertSupported(context, parsed);
-  return { text, document: parsed, uploader, credential: credentialOf(uploader), warnings: diagnostics };
+  assertVaults(context, parsed, document);
+  return { text, document: parsed, source: document, uploader, credential: credentialOf(uploader), warnings: diagnostics };
 }
 
 /** A signed upload counts by its signatures alone (SL-192). */
@@ -53,11 +66,6 @@ export function withCreator(upload: CheckedDocument): CheckedUpload {
 /** What the language allows and this CAS cannot do is refused at upload, not at delivery. */
 function assertSupported({ ownerConfig }: CasContext, session: Session): void {
   const unsupported = (field: string, path: string) => new ApiError("unsupported", `${path}: ${field} is not supported by this CAS`);
-  if (session.secretStore.kind !== "cas") throw unsupported("an external secret store", "secret_config.store_in");
-  for (const [at, secret] of session.secrets.entries()) {
-    if (secret.origin === "vault") throw unsupported("import_akv", `secrets[${at}].import_akv`);
-    if (secret.kind === "aad-token") throw unsupported("kind aad-token", `secrets[${at}].kind`);
-  }
   const { security } = session;
   if (!("kind" in security) && !("kind" in security.attestation)) {
     if (security.attestation.mode === "maa") throw unsupported("mode maa", "security.attestation.mode");
@@ -65,6 +73,28 @@ function assertSupported({ ownerConfig }: CasContext, session: Session): void {
       throw new ApiError("invalid_session", 'security.attestation.ignore_advisories: the owner of this CAS forbids "*"');
     }
   }
+}
+
+/** SL-113, SL-151, SL-154: only what the owner of this CAS admits. Throws `unsupported` at the first place that is not. */
+function assertVaults({ vaults: { settings } }: CasContext, session: Session, document: SessionSource): void {
+  const refuse = (rule: string, path: readonly (string | number)[], message: string, expected: string) => {
+    const diagnostic = diagnosticAt(document, { rule, path, message, expected });
+    const { line, column } = diagnostic;
+    throw new ApiError("unsupported", `${diagnostic.path}: ${message}`, {
+      diagnostics: [diagnostic],
+      causes: [`${line}:${column}: ${rule}: ${diagnostic.path}: ${message}; expected ${expected}`],
+    });
+  };
+  const check = (rule: string, path: readonly (string | number)[], vault: string | undefined) => {
+    if (!settings.isEnabled) refuse(rule, path, "this CAS asks no vaults and no Azure AD", "a CAS whose owner has `azure.enabled`");
+    if (vault !== undefined && !isVaultHost(settings, vault))
+      refuse(rule, [...path, "vault"], `${vault} is no vault that this CAS may ask`, `NAME.${settings.vaultDomain}`);
+  };
+  for (const [at, secret] of session.secrets.entries()) {
+    if (secret.origin === "vault") check("SL-151", ["secrets", at, "import_akv"], secret.vault);
+    else if (secret.kind === "aad-token" && secret.origin === "generated") check("SL-113", ["secrets", at, "kind"], undefined);
+  }
+  if (session.secretStore.kind === "akv") check("SL-154", ["secret_config", "store_in"], session.secretStore.vault);
 }
 
 /** SL-185, SL-186. */

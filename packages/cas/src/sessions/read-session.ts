@@ -5,6 +5,7 @@ import { type Credential, isPermitted } from "../access/authorise.ts";
 import { type CasContext, committedValues } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
 import { resolveSecrets } from "../values/resolve-secrets.ts";
+import { assertIntact } from "../vaults/kept-values.ts";
 import { DEFAULT_ROOT, ROOT_NAME } from "./root-session.ts";
 import { currentKey, type SessionVersion, versionKey } from "./session-records.ts";
 
@@ -22,6 +23,7 @@ export async function readSession(
   if (current === undefined || !(await isPermitted(committedValues(context), current, "read", credential))) {
     throw await hiddenOrForbidden(context, name, current !== undefined, credential);
   }
+  await assertIntact(committedValues(context).rows, current);
   const version =
     hash === undefined || hash === current.hash ? current : await context.database.get<SessionVersion>(versionKey(name, hash));
   if (version === undefined) throw new ApiError("not_found", `session ${name} has no version ${hash}`);
@@ -47,6 +49,7 @@ export async function readExceptions(context: CasContext, name: string, credenti
 export async function readSessionHash(context: CasContext, name: string, credential: Credential): Promise<{ hash: string; since: string }> {
   const current = await currentVersion(context, name);
   if (current?.isHashPublic || (current !== undefined && (await isPermitted(committedValues(context), current, "read", credential)))) {
+    await assertIntact(committedValues(context).rows, current);
     return { hash: current.hash, since: current.uploadedAt };
   }
   throw await hiddenOrForbidden(context, name, current !== undefined, credential);
@@ -63,6 +66,7 @@ export async function listSessions(
   // The root that nobody owns tells everybody about their own sessions, and nobody about those of others.
   const isOwnOnly = !mayList && parent !== undefined && parent.hash === DEFAULT_ROOT.hash && credential.certificateKeyHash !== undefined;
   if (!mayList && !isOwnOnly) throw await hiddenOrForbidden(context, namespace, parent !== undefined, credential);
+  await assertIntact(committedValues(context).rows, parent);
   const names = [...context.database.ids("session")].filter((name) => name !== ROOT_NAME && parentOf(name) === namespace).sort();
   const size = Math.min(limit, PAGE_MAX);
   const sessions: { name: string; updated: string }[] = [];
@@ -86,6 +90,7 @@ export async function publicValues(context: CasContext, name: string, secretName
     (secret) => "exportPublic" in secret && secret.exportPublic && (secretName === undefined || secret.name === secretName),
   );
   if (secretName !== undefined && wanted.length === 0) throw new ApiError("not_found", PUBLIC_MISSING);
+  if (wanted.length === 0) return new Map();
   await context.remote.refresh(version);
   const { values } = await resolveSecrets(committedValues(context), version, context.now());
   const found = new Map<string, PublicValue>();

@@ -41,6 +41,20 @@ export interface SuppliedRecord {
   readonly keyHash: string;
 }
 
+/** Every value of a session. */
+export const allValues = ({ secrets, services = {} }: SessionValues): StoredSecret[] => [
+  ...Object.values(secrets),
+  ...Object.values(services).flatMap((own) => Object.values(own)),
+];
+
+/** When the first of them is to be made anew, in ms since the epoch; infinity: never. */
+export function nextRenewal(secrets: Iterable<StoredSecret>): number {
+  const times = [...secrets].flatMap((secret) =>
+    "renewAfter" in secret && secret.renewAfter !== undefined ? [Date.parse(secret.renewAfter)] : [],
+  );
+  return Math.min(Number.POSITIVE_INFINITY, ...times);
+}
+
 /** Last reported state of a volume or of a service's file system. */
 export interface TagRecord {
   readonly tag: string;

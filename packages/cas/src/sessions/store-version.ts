@@ -1,24 +1,35 @@
 import { hashIsPublic, type Session } from "@vouchsafe/policy";
-import type { CasContext } from "../cas-context.ts";
+import { type CasContext, pendingValues } from "../cas-context.ts";
 import type { Transaction } from "../database/transaction.ts";
 import { makeValues } from "./make-values.ts";
-import { currentKey, type SessionValues, type SessionVersion, type Uploader, valuesKey, versionKey } from "./session-records.ts";
+import {
+  allValues,
+  currentKey,
+  nextRenewal,
+  type SessionValues,
+  type SessionVersion,
+  type Uploader,
+  valuesKey,
+  versionKey,
+} from "./session-records.ts";
 
 /** Puts an accepted update in the place of the current version: values migrated, made, destroyed (C-30); permission and predecessor are settled. */
 export async function replaceVersion(
-  { audit, now }: CasContext,
+  context: CasContext,
   tx: Transaction,
   current: SessionVersion,
   { session, hash, uploader }: { readonly session: Session; readonly hash: string; readonly uploader: Uploader },
   more: object = {},
 ): Promise<void> {
+  const { audit, now, vaults } = context;
   const { name } = current;
   const isHashPublic = current.isHashPublic || hashIsPublic(session);
-  const before = await tx.get<SessionValues>(valuesKey(name));
+  // Who may update may also bring a new credential, where that of the current version is no longer good.
+  const before = await pendingValues(context, tx, [session]).rows.get<SessionValues>(valuesKey(name));
   const { values } = makeValues(session, before && { session: current.session, values: before }, now());
   dropChangedTags(tx, current.session, session);
   storeVersion(tx, { name, hash, session, uploader, uploadedAt: now().toISOString(), isHashPublic });
-  tx.put(valuesKey(name), values);
+  await vaults.kept.put(tx, valuesKey(name), { session, hash }, values, nextRenewal(allValues(values)));
   audit.append(tx, "session_updated", { ...auditData(name, hash, isHashPublic, uploader), ...more });
 }
 

@@ -1,17 +1,17 @@
-import { type Diagnostic, hashIsPublic, parentOf, type Session } from "@vouchsafe/policy";
+import { type Diagnostic, hashIsPublic, namespaceHashDiffers, namespaceMissing, parentOf, predecessorChanged } from "@vouchsafe/policy";
 import { assertPermitted, isPermitted } from "../access/authorise.ts";
-import { type CasContext, committedValues } from "../cas-context.ts";
+import { type CasContext, pendingValues } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
 import type { Transaction } from "../database/transaction.ts";
 import { patchByRoles } from "../governance/patch-session.ts";
 import { type PendingProposal, propose } from "../governance/propose.ts";
-import { resolveSecrets } from "../values/resolve-secrets.ts";
+import { assertIntact } from "../vaults/kept-values.ts";
 import { type CheckedDocument, type CheckedUpload, checkDocument, withCreator } from "./check-document.ts";
-import { exceptionWarnings } from "./exception-warnings.ts";
 import { makeValues } from "./make-values.ts";
 import { isRootSealed, ROOT_NAME, readRoot, sealRoot } from "./root-session.ts";
-import { currentKey, type SessionVersion, type Uploader, valuesKey } from "./session-records.ts";
+import { allValues, currentKey, nextRenewal, type SessionVersion, type Uploader, valuesKey } from "./session-records.ts";
 import { auditData, replaceVersion, storeVersion } from "./store-version.ts";
+import { uploadWarnings } from "./upload-warnings.ts";
 
 export interface UploadedSession {
   readonly hash: string;
@@ -40,11 +40,9 @@ export async function uploadSession(context: CasContext, text: string, uploader:
   const { hash, proposal } = await context.database.transact((tx) =>
     owned === undefined ? update(context, tx, upload) : create(context, tx, owned).then((created): Outcome => ({ hash: created })),
   );
-  const warnings = [
-    ...upload.warnings.map(({ rule, path, line, column, message }) => ({ rule, path, line, column, message })),
-    ...exceptionWarnings(document, context.now()),
-    ...(await importWarnings(context, document)),
-  ];
+  const warnings = [...upload.warnings, ...(await uploadWarnings(context, upload, hash))].map(({ rule, path, line, column, message }) => {
+    return { rule, path, line, column, message };
+  });
   return { hash, name: document.name, isNew, warnings, ...(proposal === undefined ? {} : { proposal }) };
 }
 
@@ -66,15 +64,23 @@ async function create(context: CasContext, tx: Transaction, upload: CheckedUploa
   }
   const parentName = parentOf(name);
   const parent = parentName === ROOT_NAME ? await readRoot(tx) : await tx.get<SessionVersion>(currentKey(parentName));
-  if (parent === undefined) throw new ApiError("namespace_missing", `namespace ${parentName} of session ${name} does not exist`);
-  if (session.namespaceHash !== undefined && session.namespaceHash !== parent.hash) {
-    throw new ApiError("namespace_hash_mismatch", `namespace ${parentName} is not in the state that session ${name} expects`);
+  if (parent === undefined) {
+    const diagnostics = [namespaceMissing(upload.source, parentName)];
+    throw new ApiError("namespace_missing", `namespace ${parentName} of session ${name} does not exist`, { diagnostics });
   }
-  await assertPermitted({ rows: tx, remote: context.remote }, parent, "create_sessions", credential, `creating session ${name}`);
+  if (session.namespaceHash !== undefined && session.namespaceHash !== parent.hash) {
+    const diagnostics = [namespaceHashDiffers(upload.source)];
+    throw new ApiError("namespace_hash_mismatch", `namespace ${parentName} is not in the state that session ${name} expects`, {
+      diagnostics,
+    });
+  }
+  const from = pendingValues(context, tx);
+  await assertPermitted(from, parent, "create_sessions", credential, `creating session ${name}`);
+  await assertIntact(from.rows, parent);
   const { values } = makeValues(session, undefined, context.now());
   await sealRoot(tx);
   storeVersion(tx, { name, hash, session, uploader, uploadedAt: context.now().toISOString(), isHashPublic: hashIsPublic(session) });
-  tx.put(valuesKey(name), values);
+  await context.vaults.kept.put(tx, valuesKey(name), { session, hash }, values, nextRenewal(allValues(values)));
   context.audit.append(tx, "session_created", auditData(session.name, hash, hashIsPublic(session), uploader));
   return hash;
 }
@@ -91,7 +97,7 @@ async function update(context: CasContext, tx: Transaction, checked: CheckedDocu
   if (isRepetition(current, upload)) return { hash };
   if (isRoot && (await isRootSealed(tx)))
     throw new ApiError("immutable", "the root session is sealed: sessions were created before it was claimed");
-  const from = { rows: tx, remote: context.remote };
+  const from = pendingValues(context, tx, [session]);
   if (!(await isPermitted(from, current, "update", credential))) {
     const pending = await propose(context, tx, current, upload);
     if (pending !== undefined) return pending;
@@ -102,6 +108,7 @@ async function update(context: CasContext, tx: Transaction, checked: CheckedDocu
     const shown = current.isHashPublic ? [`its current hash is ${current.hash}`] : [];
     throw new ApiError("predecessor_mismatch", `session ${name} changed meanwhile: it does not have the hash ${session.predecessor}`, {
       causes: shown,
+      diagnostics: [predecessorChanged(upload.source, name, current.isHashPublic ? current.hash : undefined)],
     });
   }
   await replaceVersion(context, tx, current, upload);
@@ -113,17 +120,4 @@ function isRepetition(current: SessionVersion, { hash, uploader }: CheckedUpload
   if (current.hash !== hash || current.uploader.kind !== uploader.kind) return false;
   if (current.uploader.kind === "certificate") return uploader.kind === "certificate" && current.uploader.keyHash === uploader.keyHash;
   return true; // the same text, signed again
-}
-
-/** Warnings that need the database: imports that nobody exports yet (SL-145). */
-async function importWarnings(context: CasContext, session: Session): Promise<UploadedSession["warnings"]> {
-  if (!session.secrets.some(({ origin }) => origin === "imported")) return [];
-  const version = await context.database.get<SessionVersion>(currentKey(session.name));
-  if (version === undefined) return [];
-  await context.remote.refresh(version);
-  const { problems } = await resolveSecrets(committedValues(context), version, context.now());
-  return [...problems].map(([name, problem]) => {
-    const at = session.secrets.findIndex((secret) => secret.name === name);
-    return { rule: "SL-145", path: `secrets[${at}]`, line: 0, column: 0, message: `secret ${name}: ${problem}` };
-  });
 }

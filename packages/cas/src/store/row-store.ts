@@ -5,6 +5,11 @@ import type { CasError } from "../cas-error.ts";
  * There is one writer at a time; the state row, which every commit replaces, makes sure of it.
  */
 
+/** Reads committed or pending values. */
+export interface Reader {
+  get<T>(key: RowKey): Promise<T | undefined>;
+}
+
 /** One sealed value under its name. */
 export interface SealedRow {
   readonly kind: string;

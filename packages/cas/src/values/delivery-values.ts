@@ -15,6 +15,7 @@ export interface DeliveryTo {
   readonly service: Service;
   readonly instanceId: string;
   readonly claims: DeliveryClaims | undefined;
+  /** Its `made` are the tokens of Azure AD. */
   readonly source: SecretSource;
   readonly now: Date;
 }
@@ -29,7 +30,7 @@ const WHOLE_PLACEHOLDER = /^\$\$SCONE::[^$]+\$\$$/;
 
 /** Values that exist for one delivery only: what the service is (SL-111), and its tokens (SL-110). By placeholder name. */
 export function makeDeliveryValues(to: DeliveryTo): ReadonlyMap<string, string> {
-  const made = new Map(selfValues(to));
+  const made = new Map([...to.source.made, ...selfValues(to)]);
   for (const secret of to.version.session.secrets) {
     if (secret.origin === "generated" && secret.kind === "jwt") made.set(secret.name, signToken(secret, { ...to.source, made }, to.now));
   }

@@ -1,6 +1,13 @@
 import { hash } from "node:crypto";
-import { type ImportedSecret, type Secret, type SecretKind, type Session, secretsOfScope } from "@vouchsafe/policy";
-import { certificatesToRenew, completeCertificates, exportedSecret, type StoredSecret, systemRandomness } from "@vouchsafe/secrets";
+import { type ImportedSecret, type Secret, type SecretKind, type Session, secretsOfScope, type VaultSecret } from "@vouchsafe/policy";
+import {
+  certificatesToRenew,
+  completeCertificates,
+  type Exporter,
+  exportedSecret,
+  type StoredSecret,
+  systemRandomness,
+} from "@vouchsafe/secrets";
 import { importProblem } from "../imports/import-problem.ts";
 import type { RemoteImports } from "../imports/remote-imports.ts";
 import { secretMap } from "../sessions/make-values.ts";
@@ -12,17 +19,20 @@ import {
   type SessionVersion,
   valuesKey,
 } from "../sessions/session-records.ts";
-import type { RowKey } from "../store/row-store.ts";
+import type { Reader } from "../store/row-store.ts";
+import { KeptValuesError } from "../vaults/kept-values.ts";
 
-/** Reads committed or pending values. */
-export interface Reader {
-  get<T>(key: RowKey): Promise<T | undefined>;
-}
-
-/** Where values come from: rows of this CAS, and what other CAS were last heard to export. */
+/** Where values come from: rows of this CAS, what other CAS were last heard to export, and what vaults hold. */
 export interface ValueSource {
+  /** Throws KeptValuesError for values that a session keeps elsewhere and that cannot be had. */
   readonly rows: Reader;
   readonly remote: Pick<RemoteImports, "find">;
+  readonly vaults: VaultSource;
+}
+
+export interface VaultSource {
+  /** The value of a secret in a vault, or why there is none. `keys` are values that may decrypt it. */
+  find(version: SessionVersion, secret: VaultSecret, keys: ReadonlyMap<string, StoredSecret>): Promise<StoredSecret | string>;
 }
 
 /** What the secrets of one version are worth at this moment. A name is in one of the two. */
@@ -54,6 +64,12 @@ export async function resolveSecrets(from: ValueSource, version: SessionVersion,
         problems.set(secret.name, `its value has not been supplied yet: session secret set ${version.name} ${secret.name}`);
       else empty.set(secret.name, secret.kind);
     }
+  }
+  for (const secret of session.secrets) {
+    if (secret.origin !== "vault") continue;
+    const found = await from.vaults.find(version, secret, new Map([...own, ...imports]));
+    if (typeof found === "string") problems.set(secret.name, found);
+    else imports.set(secret.name, found);
   }
   const needsImports = imports.size > 0 && session.secrets.some((secret) => isGeneratedCertificate(secret) && !own.has(secret.name));
   const issued = needsImports ? await issueBelowImports(from, version, { session, own, imports, now }) : undefined;
@@ -89,9 +105,12 @@ async function issueBelowImports({ rows }: ValueSource, { name, hash: sessionHas
   return { values, toKeep: { sessionHash, imports: digest, secrets } };
 }
 
-/** Has the version certificates that no update makes, because they are below imports? */
+/** Can anything of this version be below a value of somebody else? */
+export const importsAnything = ({ session }: SessionVersion): boolean =>
+  session.secrets.some(({ origin }) => origin === "imported" || origin === "vault");
+
+/** Has a version that imports something certificates that no update makes, because they are below imports? */
 export function hasCertificatesBelowImports({ session }: SessionVersion, values: SessionValues | undefined): boolean {
-  if (!session.secrets.some(({ origin }) => origin === "imported")) return false;
   const { secrets } = secretsOfScope(session, "session");
   return secrets.some((secret) => isGeneratedCertificate(secret) && values?.secrets[secret.name] === undefined);
 }
@@ -100,18 +119,31 @@ const isGeneratedCertificate = (secret: Secret): boolean =>
   secret.origin === "generated" && (secret.kind === "x509" || secret.kind === "x509-ca");
 
 /** Value of an import, or why there is none (SL-145 to SL-148). Both sides must name each other; pinned hashes hold on both sides. */
-async function importSecret(
-  { rows, remote }: ValueSource,
-  importer: SessionVersion,
-  secret: ImportedSecret,
-): Promise<StoredSecret | string> {
+async function importSecret(from: ValueSource, importer: SessionVersion, secret: ImportedSecret): Promise<StoredSecret | string> {
   const { session, secret: wanted, sessionHash, cas } = secret.import;
-  if (cas !== undefined) return remote.find(importer, secret);
-  const source = await rows.get<SessionVersion>(currentKey(session));
+  if (cas !== undefined) return from.remote.find(importer, secret);
+  const source = await from.rows.get<SessionVersion>(currentKey(session));
   if (source === undefined) return `session ${session} does not exist`;
-  const stored = await rows.get<SessionValues>(valuesKey(session));
-  const exporter = { session: source.session, sessionHash: source.hash, values: stored === undefined ? new Map() : secretMap(stored) };
+  const exporter = await exporterOf(from, source, wanted);
+  if (exporter === undefined) return `the values of session ${session} cannot be read from the vault where it keeps them`;
   const request = { secret: wanted, sessionHash, kind: secret.kind };
   const found = exportedSecret(exporter, request, { name: importer.name, sessionHash: importer.hash });
   return found.kind === "ok" ? found.value : importProblem(found.reason, { session, secret: wanted, importer: importer.name });
+}
+
+/** A session with its values, for one secret that somebody wants of it. Undefined when they cannot be had at this moment. */
+export async function exporterOf(from: ValueSource, source: SessionVersion, wanted: string): Promise<Exporter | undefined> {
+  const { session } = source;
+  const stored = await from.rows.get<SessionValues>(valuesKey(source.name)).catch((error: unknown) => {
+    if (error instanceof KeptValuesError) return null;
+    throw error;
+  });
+  if (stored === null) return undefined;
+  const values = new Map(stored === undefined ? [] : secretMap(stored));
+  const definition = session.secrets.find(({ name }) => name === wanted);
+  if (definition?.origin === "vault" && definition.exports.length > 0) {
+    const found = await from.vaults.find(source, definition, values);
+    if (typeof found !== "string") values.set(wanted, found);
+  }
+  return { session, sessionHash: source.hash, values };
 }

@@ -3,8 +3,9 @@ import { createHash } from "node:crypto";
 import { INSTANCE_ID_CHARACTERS, type Session, secretsOfScope, usesIdentity } from "@vouchsafe/policy";
 import { materialise, refreshScope, type StoredSecret, type StoredSecrets, systemRandomness } from "@vouchsafe/secrets";
 import { type SessionValues, type SessionVersion, valuesKey } from "../sessions/session-records.ts";
+import type { Reader } from "../store/row-store.ts";
 import { instanceIdentity } from "./instance-identity.ts";
-import type { Reader, ResolvedSecrets } from "./resolve-secrets.ts";
+import type { ResolvedSecrets } from "./resolve-secrets.ts";
 
 /** An attested instance that values are made for. */
 export interface InstanceTarget {

@@ -7,6 +7,7 @@ import {
   parseSession,
   renderDiagnostics,
   type Session,
+  type SessionSource,
 } from "@vouchsafe/policy";
 import { CliError } from "../../cli-error.ts";
 import { givenValue, givenValues, hasFlag, type ParsedOptions } from "../../command-spec.ts";
@@ -14,7 +15,15 @@ import type { Shell } from "../../shell.ts";
 
 /** A session file as the commands use it: plain text with its variables replaced, or a document that is not to be touched (SL-28). */
 export type SessionDocument =
-  | { readonly kind: "plain"; readonly text: string; readonly session: Session; readonly hasWarnings: boolean }
+  | {
+      readonly kind: "plain";
+      readonly text: string;
+      readonly session: Session;
+      /** Where what stands in the text. */
+      readonly source: SessionSource;
+      /** What the check has shown. */
+      readonly warnings: readonly Diagnostic[];
+    }
   | { readonly kind: "signed" | "encrypted"; readonly text: string };
 
 /** Reads and checks the file; diagnostics go to standard error. Undefined when it has errors. Throws CliError. */
@@ -27,12 +36,16 @@ export async function readSessionDocument(options: ParsedOptions, shell: Shell):
     return { kind: isSignedSession(text) ? "signed" : "encrypted", text };
   }
   const values = variables(options, shell);
-  const { session, diagnostics } = parseSession(text, { file, variables: values, ...(name === undefined ? {} : { name }) });
+  const {
+    session,
+    diagnostics,
+    document: source,
+  } = parseSession(text, { file, variables: values, ...(name === undefined ? {} : { name }) });
   if (diagnostics.length > 0) {
     shell.note(renderDiagnostics(diagnostics, { source: text, json: hasFlag(options, "json"), colour: shell.colour }).trimEnd());
   }
-  if (session === undefined) return undefined;
-  return { kind: "plain", text, session, hasWarnings: diagnostics.some(({ severity }) => severity === "warning") };
+  if (session === undefined || source === undefined) return undefined;
+  return { kind: "plain", text, session, source, warnings: diagnostics };
 }
 
 const REASONS: Readonly<Record<string, string>> = {

@@ -1,5 +1,5 @@
-import { type Creator, printSession } from "@vouchsafe/policy";
-import { type SessionUploaded, UpdatePendingError } from "@vouchsafe/protocol";
+import { type Creator, parseSession, printSession, relocateDiagnostic, renderDiagnostics } from "@vouchsafe/policy";
+import { CasProblemError, type SessionUploaded, UpdatePendingError } from "@vouchsafe/protocol";
 import { type CasSession, withCasSession } from "../../cas-config/cas-session.ts";
 import { hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
@@ -27,11 +27,15 @@ async function upload(
 ): Promise<number> {
   const document = await readSessionDocument(options, shell);
   if (document === undefined) return ExitCode.failed;
-  if (document.kind === "plain" && document.hasWarnings && hasFlag(options, "fail-on-warning")) return ExitCode.refused;
+  if (document.kind === "plain" && document.warnings.length > 0 && hasFlag(options, "fail-on-warning")) return ExitCode.refused;
   const failure = document.kind === "plain" ? `session ${document.session.name} ${what}` : `the ${document.kind} session ${what}`;
   return withCasSession(options, shell, failure, async (session) => {
-    const uploaded = await send(await prepare(document, session), session).catch((error: unknown) => {
+    const prepared = await prepare(document, session);
+    const text = prepared.kind === "plain" ? printSession(prepared.session, { creator: ownCreator(session.config) }) : prepared.text;
+    const show = (found: readonly FromCas[]) => showAtPlace(document, text, found, options, shell);
+    const uploaded = await send(prepared.kind, text, session).catch((error: unknown) => {
       if (error instanceof UpdatePendingError) return error;
+      if (error instanceof CasProblemError) show(error.problem.diagnostics);
       throw error;
     });
     if (uploaded instanceof UpdatePendingError) {
@@ -39,26 +43,42 @@ async function upload(
       shell.out(uploaded.hash);
       return ExitCode.refused;
     }
-    // The check has told about a plain document's other warnings already.
-    const news = uploaded.warnings.filter(({ rule }) => document.kind !== "plain" || rule === "SL-145");
-    for (const { rule, path, message } of news) shell.note(`warning[${rule}]: ${path}: ${message}`);
+    show(uploaded.warnings.map((warning) => ({ ...warning, severity: "warning" as const, expected: "", hint: "" })));
     shell.out(uploaded.hash);
     return ExitCode.ok;
   });
 }
 
-function send(document: SessionDocument, { client, config, retry }: CasSession): Promise<SessionUploaded> {
-  switch (document.kind) {
+type FromCas = Parameters<typeof relocateDiagnostic>[0];
+
+/**
+ * What the CAS says about a document, at its place in the file, as what is uploaded is the normal form; without what the check has shown. Of documents
+ * that only a CAS can read, it is told by paths.
+ */
+function showAtPlace(document: SessionDocument, uploaded: string, found: readonly FromCas[], options: ParsedOptions, shell: Shell): void {
+  if (document.kind !== "plain") {
+    for (const { severity, rule, path, message } of found) shell.note(`${severity}[${rule}]: ${path}: ${message}`);
+    return;
+  }
+  const { document: source } = parseSession(uploaded);
+  if (source === undefined) return; // it was read before it was printed
+  const known = new Set(document.warnings.map(({ rule, path }) => `${rule} ${path}`));
+  const news = found.filter(({ rule, path }) => !known.has(`${rule} ${path}`));
+  const diagnostics = news.map((one) => relocateDiagnostic(one, source, document.source));
+  const json = hasFlag(options, "json");
+  if (diagnostics.length > 0) shell.note(renderDiagnostics(diagnostics, { source: document.text, json, colour: shell.colour }).trimEnd());
+}
+
+function send(kind: SessionDocument["kind"], text: string, { client, retry }: CasSession): Promise<SessionUploaded> {
+  switch (kind) {
     case "signed":
-      return retry(() => client.uploadSignedSession(document.text));
+      return retry(() => client.uploadSignedSession(text));
     case "encrypted":
-      return retry(() => client.uploadEncryptedSession(document.text));
-    case "plain": {
-      const text = printSession(document.session, { creator: ownCreator(config) });
+      return retry(() => client.uploadEncryptedSession(text));
+    case "plain":
       return retry(() => client.uploadSession(text));
-    }
     default:
-      return document satisfies never;
+      return kind satisfies never;
   }
 }
 
