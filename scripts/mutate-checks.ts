@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { globSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { EQUIVALENT_MUTANTS } from "./mutation/equivalent-mutants.ts";
@@ -108,48 +108,43 @@ function instrument(files: readonly string[], folder: string): MutatedSources {
   return { mutants, instrumented };
 }
 
+/** Folder by folder; `onFolder` hears of each that is done. */
 async function judge(
   { mutants, instrumented }: MutatedSources,
   testFiles: readonly string[],
   journal: Journal,
+  onFolder: (outcomes: readonly Outcome[]) => void,
 ): Promise<readonly Outcome[]> {
-  const noticed: Outcome[] = [];
-  for (const mutant of mutants) {
-    const notice = journal.find(mutant);
-    if (notice !== undefined) noticed.push({ kind: "noticed", mutant, notice });
-  }
-  if (noticed.length > 0) note(`${noticed.length} were noticed before, by the same sources`);
-  const known = new Set(noticed.map(({ mutant }) => mutant.id));
+  const outcomes: Outcome[] = [];
   const onNotice = (mutant: Mutant, notice: Notice): void => {
     journal.add(mutant, notice);
-    noticed.push({ kind: "noticed", mutant, notice });
-    if (noticed.length % 100 === 0) note(`${noticed.length} of ${mutants.length} noticed`);
+    outcomes.push({ kind: "noticed", mutant, notice });
+    if (outcomes.length % 100 === 0) note(`${outcomes.length} of ${mutants.length} judged`);
   };
   const run = { root, instrumented, patienceMs: PATIENCE_MS, onNotice };
   const facts: TestFileFacts[] = [];
   for (const file of testFiles) facts.push(await readTestFile(join(root, file), run));
   note(`${facts.length} files of tests pass without any change`);
-  const unknown = mutants.filter(({ id }) => !known.has(id));
-  const survivors = await judgeMutants(unknown, facts, run);
-  const reached = new Set(
-    facts.flatMap(({ tests, reachedByLoading }) => [reachedByLoading, ...tests.map((test) => test.reached)].flatMap((ids) => [...ids])),
-  );
-  const described = survivors.map((mutant) => ({ mutant, isReached: reached.has(mutant.id) }));
-  return [...noticed, ...classifySurvivors(described, EQUIVALENT_MUTANTS)];
+  const reached = facts.flatMap(({ tests, reachedByLoading }) => [reachedByLoading, ...tests.map((test) => test.reached)]);
+  for (const inFolder of Map.groupBy(mutants, ({ file }) => dirname(file)).values()) {
+    const before = outcomes.length;
+    const unknown: Mutant[] = [];
+    for (const mutant of inFolder) {
+      const notice = journal.find(mutant);
+      if (notice === undefined) unknown.push(mutant);
+      else outcomes.push({ kind: "noticed", mutant, notice });
+    }
+    const survivors = await judgeMutants(unknown, facts, run);
+    const described = survivors.map((mutant) => ({ mutant, isReached: reached.some((ids) => ids.has(mutant.id)) }));
+    outcomes.push(...classifySurvivors(described, EQUIVALENT_MUTANTS));
+    onFolder(outcomes.slice(before));
+  }
+  return outcomes;
 }
 
-/** Whether nothing is left to do. */
-function report(outcomes: readonly Outcome[], isJson: boolean): boolean {
-  const survived = outcomes.filter((outcome) => outcome.kind === "survived");
-  const stale = findStaleArguments(outcomes, EQUIVALENT_MUTANTS);
-  const folders = summarise(outcomes);
-  if (isJson) console.log(JSON.stringify({ folders, outcomes, stale }, undefined, 2));
-  else {
-    for (const outcome of survived) console.log(describeSurvivor(outcome));
-    for (const { file, change, text } of stale) console.log(`argued without need: ${file}: ${change}: ${text}`);
-    for (const folder of folders) console.log(describeFolder(folder));
-  }
-  return survived.length + stale.length === 0;
+function printFolder(outcomes: readonly Outcome[]): void {
+  for (const outcome of outcomes) if (outcome.kind === "survived") console.log(describeSurvivor(outcome));
+  for (const folder of summarise(outcomes)) console.log(describeFolder(folder));
 }
 
 async function main(): Promise<number> {
@@ -169,8 +164,11 @@ async function main(): Promise<number> {
   try {
     const sources = instrument(files, folder);
     note(`${sources.mutants.length} mutants of ${files.length} files, ${testFiles.length} files of tests`);
-    const outcomes = await judge(sources, testFiles, new Journal(root, options.fresh));
-    return report(outcomes, options.json) ? 0 : 1;
+    const outcomes = await judge(sources, testFiles, new Journal(root, options.fresh), options.json ? () => undefined : printFolder);
+    const stale = findStaleArguments(outcomes, EQUIVALENT_MUTANTS);
+    if (options.json) console.log(JSON.stringify({ folders: summarise(outcomes), outcomes, stale }, undefined, 2));
+    else for (const { file, change, text } of stale) console.log(`argued without need: ${file}: ${change}: ${text}`);
+    return stale.length === 0 && outcomes.every(({ kind }) => kind !== "survived") ? 0 : 1;
   } catch (error) {
     if (!(error instanceof BrokenTests)) throw error;
     console.error(`error: ${error.message}`);

@@ -69,65 +69,88 @@ export async function readTestFile(file: string, { root, instrumented }: Run): P
 /** The mutants that no test notices. `onNotice` hears of each of the others as soon as it is known. */
 export async function judgeMutants(mutants: readonly Mutant[], files: readonly TestFileFacts[], run: Run): Promise<readonly Mutant[]> {
   const open = new Map(mutants.map((mutant) => [mutant.id, mutant]));
-  /** Mutants that a test came past before, but not when they were on: what it does depends on what ran earlier. */
-  const uncertain = new Map<number, Set<string>>();
   const byCost = files.toSorted((a, b) => costOf(a) - costOf(b));
-  for (const file of byCost) await judgeInOneProcess(file, (mutant) => isBeside(file.file, mutant, run.root), open, uncertain, run);
-  for (const file of byCost) await judgeInOneProcess(file, (mutant) => !isBeside(file.file, mutant, run.root), open, uncertain, run);
-  for (const mutant of [...open.values()]) {
-    const isDue = (file: TestFileFacts) => file.reachedByLoading.has(mutant.id) || uncertain.get(mutant.id)?.has(file.file) === true;
-    for (const file of byCost.filter(isDue)) {
+  const doubts = new Map(byCost.map((file) => [file, new Set(file.reachedByLoading)]));
+  const close = (mutant: Mutant, notice: Notice): void => {
+    open.delete(mutant.id);
+    run.onNotice(mutant, notice);
+  };
+  const isBeside = (mutant: Mutant, { file }: TestFileFacts): boolean => dirname(relative(run.root, file)) === dirname(mutant.file);
+  for (const isFirst of [true, false]) {
+    for (const [file, doubtful] of doubts) {
+      const wanted = [...open.values()].filter((mutant) => isBeside(mutant, file) === isFirst);
+      await judgeInOneProcess(wanted, file, doubtful, { ...run, onNotice: close });
+    }
+  }
+  for (const [file, doubtful] of doubts) {
+    for (const mutant of [...open.values()].filter(({ id }) => doubtful.has(id))) {
       const notice = await judgeInNewProcess(mutant, file, run);
-      if (notice === undefined) continue;
-      open.delete(mutant.id);
-      run.onNotice(mutant, notice);
-      break;
+      if (notice !== undefined) close(mutant, notice);
     }
   }
   return [...open.values()];
 }
 
 const costOf = ({ tests }: TestFileFacts): number => tests.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-const isBeside = (testFile: string, mutant: Mutant, root: string): boolean => dirname(relative(root, testFile)) === dirname(mutant.file);
 
-async function judgeInOneProcess(
-  facts: TestFileFacts,
-  isWanted: (mutant: Mutant) => boolean,
-  open: Map<number, Mutant>,
-  uncertain: Map<number, Set<string>>,
-  run: Run,
-): Promise<void> {
-  const { file, tests } = facts;
-  const doubt = (id: number) => uncertain.set(id, (uncertain.get(id) ?? new Set()).add(file));
-  const candidates = [...open.values()].filter((mutant) => isWanted(mutant) && tests.some(({ reached }) => reached.has(mutant.id)));
+interface Noticed {
+  readonly mutant: Mutant;
+  readonly notice: Notice;
+}
+
+/** How many mutants a test may notice before it has to show that it still passes without any. */
+const TRUST = 16;
+
+/**
+ * Which mutants a file's tests notice, without loading it again. That a test passes afterwards shows that the mutants were why it failed, and that none left
+ * anything behind; if it does not, or the process ends, all that this process said becomes doubtful. So does a mutant that a test does not come past when it
+ * is on, since what it does then depends on what ran before.
+ */
+async function judgeInOneProcess(mutants: readonly Mutant[], facts: TestFileFacts, doubtful: Set<number>, run: Run): Promise<void> {
+  /** By test, what it noticed and has not confirmed; nothing, if it passed with all mutants. */
+  const believed = new Map<TestFacts, Noticed[]>();
+  const tried = new Set<number>();
   let worker: TestWorker | undefined;
+  const load = async () => (await TestWorker.load(facts.file, run.instrumented)).worker;
+
+  async function confirm(test: TestFacts, used: TestWorker): Promise<void> {
+    const { failure } = await used.run(test.index, -1, limitFor(test.milliseconds, run));
+    if (failure !== undefined) return await giveUp(used);
+    for (const { mutant, notice } of believed.get(test) ?? []) {
+      run.onNotice(mutant, notice);
+      tried.delete(mutant.id);
+    }
+    believed.set(test, []);
+  }
+  async function giveUp(used: TestWorker): Promise<void> {
+    for (const id of tried) doubtful.add(id);
+    tried.clear();
+    believed.clear();
+    await used[Symbol.asyncDispose]();
+    worker = undefined;
+  }
+
   try {
-    for (const mutant of candidates) {
-      for (const test of tests.filter(({ reached }) => reached.has(mutant.id)).toSorted((a, b) => a.milliseconds - b.milliseconds)) {
-        if (!test.isRepeatable) {
-          doubt(mutant.id);
+    for (const mutant of mutants) {
+      const tests = facts.tests.filter(({ reached }) => reached.has(mutant.id)).toSorted((a, b) => a.milliseconds - b.milliseconds);
+      if (tests.some(({ isRepeatable }) => !isRepeatable)) doubtful.add(mutant.id);
+      for (const test of tests.filter(({ isRepeatable }) => isRepeatable)) {
+        worker ??= await load();
+        tried.add(mutant.id);
+        const { failure, reached } = await worker.run(test.index, mutant.id, limitFor(test.milliseconds, run));
+        if (!reached.includes(mutant.id)) doubtful.add(mutant.id);
+        const others = believed.get(test) ?? [];
+        if (failure === undefined) {
+          believed.set(test, others);
           continue;
         }
-        if (worker?.isAlive !== true) {
-          await worker?.[Symbol.asyncDispose]();
-          worker = (await TestWorker.load(file, run.instrumented)).worker;
-        }
-        const limit = limitFor(test.milliseconds, run);
-        const answer = await worker.run(test.index, mutant.id, limit);
-        if (!answer.reached.includes(mutant.id)) doubt(mutant.id);
-        if (answer.failure === undefined) continue;
-        // Passing again without the mutant shows that it was the mutant, and that it left nothing behind.
-        const isMutant = !worker.isAlive || (await worker.run(test.index, -1, limit)).failure === undefined;
-        if (isMutant) {
-          open.delete(mutant.id);
-          run.onNotice(mutant, { testFile: file, test: test.name, failure: answer.failure });
-          break;
-        }
-        doubt(mutant.id);
-        await worker[Symbol.asyncDispose]();
-        worker = undefined;
+        believed.set(test, [...others, { mutant, notice: { testFile: relative(run.root, facts.file), test: test.name, failure } }]);
+        if (!worker.isAlive) await giveUp(worker);
+        else if (others.length + 1 >= TRUST) await confirm(test, worker);
+        break;
       }
     }
+    for (const test of [...believed.keys()]) if (worker !== undefined) await confirm(test, worker);
   } finally {
     await worker?.[Symbol.asyncDispose]();
   }
@@ -137,11 +160,11 @@ async function judgeInOneProcess(
 async function judgeInNewProcess(mutant: Mutant, { file, tests, reachedByLoading }: TestFileFacts, run: Run): Promise<Notice | undefined> {
   const { worker, loaded } = await TestWorker.load(file, run.instrumented, mutant.id);
   await using _ = worker;
-  if (loaded.failure !== undefined) return { testFile: file, test: "(loading)", failure: loaded.failure };
+  if (loaded.failure !== undefined) return { testFile: relative(run.root, file), test: "(loading)", failure: loaded.failure };
   const affected = tests.filter(({ reached }) => reachedByLoading.has(mutant.id) || reached.has(mutant.id));
   for (const { index, name, milliseconds } of affected) {
     const { failure } = await worker.run(index, mutant.id, limitFor(milliseconds, run));
-    if (failure !== undefined) return { testFile: file, test: name, failure };
+    if (failure !== undefined) return { testFile: relative(run.root, file), test: name, failure };
   }
   return undefined;
 }

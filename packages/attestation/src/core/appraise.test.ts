@@ -65,6 +65,11 @@ const refused: readonly {
     references: { signers: [{ mrSigner: "cd".repeat(32), isvProdId: 5, minIsvSvn: 0 }] },
     check: "signer",
   },
+  {
+    rule: "hazard A9: another signer of the same product and SVN",
+    references: { signers: [{ mrSigner: "ce".repeat(32), isvProdId: 4, minIsvSvn: 7 }] },
+    check: "signer",
+  },
   { rule: "hazard A9: debug", claims: { debug: true }, check: "debug" },
   { rule: "a platform out of date", claims: { tcb: { status: "OutOfDate", advisories: [] } }, check: "TCB status" },
   { rule: "an advisory", claims: { tcb: { status: "UpToDate", advisories: ["INTEL-SA-1"] } }, check: "advisories" },
@@ -72,6 +77,8 @@ const refused: readonly {
   { rule: "hazard A10: VMPL 2", claims: { details: { vmpl: 2 } }, references: { details: { vmpl: [0] } }, check: "vmpl" },
   { rule: "hazard A24: a fact of another type", claims: { details: { vmpl: "0" } }, references: { details: { vmpl: [0] } }, check: "vmpl" },
   { rule: "a fact that the kind does not have", references: { details: { pcr7: ["00"] } }, check: "pcr7" },
+  { rule: "a fact that is missing where missing is listed", references: { details: { pcr7: [undefined as never] } }, check: "pcr7" },
+  { rule: "a minimum of what is text", claims: { details: { a: "9" } }, references: { minima: { a: 1 } }, check: "a" },
   { rule: "a fact named like a member of every object", references: { details: { constructor: ["x"] } }, check: "constructor" },
   { rule: "a minimum that is not reached", references: { minima: { "reportedTcb.microcode": 116 } }, check: "reportedTcb.microcode" },
 ];
@@ -107,6 +114,37 @@ test("what was tolerated, and what anything would have met, shows in the result"
   assert.deepEqual(
     checks.map(({ outcome }) => outcome),
     ["passed", "passed-any", "passed-any", "tolerated", "tolerated", "tolerated"],
+  );
+});
+
+test("each check tells what was expected and found, also where nothing was wrong", () => {
+  const [signers, toleratedTcbStatuses] = [
+    [{ mrSigner: "cd".repeat(32), isvProdId: 4, minIsvSvn: 7 }],
+    ["UpToDate", "ConfigurationNeeded"] as const,
+  ];
+  const { signer: _, ...unsigned } = claims;
+  const told = (about: Claims, changed: Partial<ReferenceValues>, check: string) => {
+    const found = appraise(about, { ...references, ...changed }).checks.find(({ name }) => name === check);
+    return [found?.outcome, found?.expected, found?.found];
+  };
+  const signed = `${"cd".repeat(32)} product 4 SVN`;
+  assert.deepEqual(told(claims, { signers }, "signer"), ["passed", `${signed} at least 7`, `${signed} 7`]);
+  assert.deepEqual(told(unsigned, { signers }, "signer"), ["failed", `${signed} at least 7`, "no signer"]);
+  assert.deepEqual(told(claims, {}, "debug"), ["passed", "production mode", "production mode"]);
+  assert.deepEqual(told(claims, { isDebugAccepted: true }, "debug"), ["passed", "any", "production mode"]);
+  assert.deepEqual(told({ ...claims, debug: true }, {}, "debug"), ["failed", "production mode", "debug mode"]);
+  assert.deepEqual(told(claims, { toleratedTcbStatuses }, "TCB status")[0], "passed");
+  const weak = { ...claims, weaknesses: [] };
+  assert.deepEqual(told(weak, { toleratedTcbStatuses }, "configuration"), ["passed", "nothing weak", "nothing weak"]);
+  const advised = { ...claims, tcb: { status: "UpToDate", advisories: ["INTEL-SA-1"] } } as const;
+  assert.deepEqual(told(advised, { ignoredAdvisories: "any" }, "advisories"), ["passed-any", "any", "INTEL-SA-1"]);
+  assert.deepEqual(told(claims, { ignoredAdvisories: "any" }, "advisories"), ["passed", "any", "none"]);
+  assert.deepEqual(told(claims, {}, "advisories"), ["passed", "none", "none"]);
+  assert.deepEqual(told(advised, { ignoredAdvisories: ["INTEL-SA-2"] }, "advisories"), ["failed", "none but INTEL-SA-2", "INTEL-SA-1"]);
+  const remedy = (status: "Revoked" | "OutOfDate") => failing({ tcb: { status, advisories: [] } })[0]?.remedy;
+  assert.deepEqual(
+    [remedy("OutOfDate"), remedy("Revoked")],
+    ["Update the platform, or tolerate OutOfDate.", "Use another platform, or give its collateral."],
   );
 });
 

@@ -25,6 +25,8 @@ test("evidence survives the wire", () => {
 
 const refused: readonly { readonly rule: string; readonly json: unknown; readonly says: RegExp }[] = [
   { rule: "null", json: null, says: /not an object/ },
+  { rule: "nothing", json: undefined, says: /not an object/ },
+  { rule: "a text", json: "snp", says: /not an object/ },
   { rule: "a list", json: [], says: /not an object/ },
   { rule: "hazard A23: a member that selects something", json: { kind: "snp", evidence: "", root: "x" }, says: /unknown member "root"/ },
   { rule: "an unknown kind", json: { kind: "sev", evidence: "" }, says: /kind is not one of/ },
@@ -34,6 +36,8 @@ const refused: readonly { readonly rule: string; readonly json: unknown; readonl
   { rule: "base64 of another spelling", json: { kind: "snp", evidence: "AB==" }, says: /not base64/ },
   { rule: "more than a megabyte", json: { kind: "snp", evidence: "A".repeat(1_500_000) }, says: /longer than/ },
   { rule: "endorsements in a list", json: { kind: "snp", evidence: "", endorsements: [] }, says: /endorsements is not an object/ },
+  { rule: "endorsements that are text", json: { kind: "snp", evidence: "", endorsements: "AAAA" }, says: /endorsements is not an object/ },
+  { rule: "endorsements that are null", json: { kind: "snp", evidence: "", endorsements: null }, says: /endorsements is not an object/ },
   {
     rule: "17 endorsements",
     json: { kind: "snp", evidence: "", endorsements: Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`e${i}`, ""])) },
@@ -61,6 +65,7 @@ const descriptors: Readonly<Record<string, Uint8Array>> = {
   "a tag that is not hex": encodeWorkload({ ...workload, fileSystemTag: "xy" }),
   "a program with a line end": encodeWorkload({ ...workload, program: "a\nb" }),
   "bytes behind it": Uint8Array.of(...encodeWorkload(workload), 0),
+  "a program that is not UTF-8": Uint8Array.of(...encodeWorkload(workload).subarray(0, -1), 0xff),
   "a field of 64 KiB": Uint8Array.of(0xff, 0xff),
   "half of it": encodeWorkload(workload).subarray(0, 40),
 };

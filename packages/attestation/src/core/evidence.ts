@@ -26,7 +26,7 @@ export interface Workload {
   readonly program?: string;
 }
 
-const KINDS: ReadonlySet<string> = new Set<EvidenceKind>(["sgx", "tdx", "snp", "nitro", "tpm", "node", "simulated"]);
+const KINDS: ReadonlySet<unknown> = new Set<EvidenceKind>(["sgx", "tdx", "snp", "nitro", "tpm", "node", "simulated"]);
 const EVIDENCE_MAX_BYTES = 1024 * 1024;
 const ENDORSEMENTS_MAX = 16;
 
@@ -52,7 +52,7 @@ export function decodeEvidence(json: unknown): Evidence {
   return { kind, bytes, endorsements: new Map(entries.map(([name, value]) => [name, decodeBase64(value, "an endorsement")])) };
 }
 
-const isKind = (kind: unknown): kind is EvidenceKind => typeof kind === "string" && KINDS.has(kind);
+const isKind = (kind: unknown): kind is EvidenceKind => KINDS.has(kind);
 const base64 = (bytes: Uint8Array): string => bytes.toBase64();
 
 function decodeBase64(text: unknown, field: string): Uint8Array {

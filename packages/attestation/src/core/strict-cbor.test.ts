@@ -27,6 +27,25 @@ test("what the decoder refuses is told with its own reason", () => {
   }
 });
 
+test("a failure that is not the decoder's refusal is no fault of the bytes, and passes as it is", () => {
+  for (const bug of [new TypeError("not bytes"), "thrown as text"]) {
+    const bytes = new Proxy(Uint8Array.of(1), {
+      get: (target, name) => {
+        if (name === "length") return 1;
+        if (name === Symbol.iterator) throw bug;
+        return Reflect.get(target, name);
+      },
+    });
+    let found: unknown;
+    try {
+      decode(bytes);
+    } catch (error) {
+      found = error;
+    }
+    assert.equal(found, bug);
+  }
+});
+
 test("bytes behind the first item, lists of indefinite length and tags, where they are allowed", () => {
   assert.deepEqual(decode(Uint8Array.of(1, 2, 3)), { value: 1, rest: Uint8Array.of(2, 3) });
   assert.deepEqual(decode(Uint8Array.fromHex("9f01ff"), { allowIndefinite: true }).value, [1]);

@@ -60,6 +60,7 @@ const refused: readonly {
   { rule: "a VLEK with a chip", changes: { "5": ia5String("x") }, subject: "SEV-VLEK" },
   { rule: "a VLEK without provider", changes: { "4": undefined }, subject: "SEV-VLEK" },
   { rule: "a product that is not known", changes: { "2": ia5String("Rome-B0") } },
+  { rule: "bytes behind its product", changes: { "2": Uint8Array.of(...ia5String("Milan-B0"), 0) } },
   { rule: "no product", changes: { "2": undefined } },
   { rule: "a security version that is missing", changes: { "3.8": undefined } },
   { rule: "a security version of two bytes", changes: { "3.1": integer(256) } },

@@ -158,9 +158,9 @@ export function parseSnpReport(bytes: Uint8Array): SnpReport {
 
 /** Product line by processor signature; undefined for report version 2, which does not say, and for unknown processors. */
 export function snpProduct(report: Pick<SnpReport, "cpuid1Eax">): SnpProduct | undefined {
-  if (report.cpuid1Eax === undefined) return undefined;
-  const family = ((report.cpuid1Eax >> 8) & 0xf) + ((report.cpuid1Eax >> 20) & 0xff);
-  const model = ((report.cpuid1Eax >> 4) & 0xf) | ((report.cpuid1Eax >> 12) & 0xf0);
+  const signature = report.cpuid1Eax ?? 0; // no processor's
+  const family = ((signature >> 8) & 0xf) + ((signature >> 20) & 0xff);
+  const model = ((signature >> 4) & 0xf) | ((signature >> 12) & 0xf0);
   if (family === 0x19 && model <= 0x0f) return "Milan";
   if (family === 0x19 && ((model >= 0x10 && model <= 0x1f) || (model >= 0xa0 && model <= 0xaf))) return "Genoa"; // with Bergamo and Siena
   if (family === 0x1a && model <= 0x1f) return "Turin";

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { VerificationCache } from "../collateral/verification-cache.ts";
 import { EvidenceError } from "../core/errors.ts";
 import { chipId, mintSnp, type SnpMint } from "../testing/mint-snp.ts";
-import { parseSnpReport, snpProduct, splitSnpPolicy, splitSnpTcb } from "./snp-report.ts";
+import { parseSnpReport, snpProduct, snpSigningKey, splitSnpPolicy, splitSnpTcb } from "./snp-report.ts";
 import { verifySnpReport } from "./verify-snp-report.ts";
 
 const refusedFor = (reason: string) => (error: unknown) => error instanceof EvidenceError && error.reason === reason;
@@ -131,6 +131,50 @@ test("security versions lie elsewhere in a Turin", () => {
 test("the processor signature names the product line", () => {
   const products = [0xa00f11, 0xa10f11, 0xaa0f02, 0xb00f21, 0x800f12, undefined].map((cpuid1Eax) => snpProduct({ cpuid1Eax }));
   assert.deepEqual(products, ["Milan", "Genoa", "Genoa", "Turin", undefined, undefined]);
+});
+
+test("hazard A10: a processor between or behind those of a product line is of none", () => {
+  const product = (family: number, model: number) =>
+    snpProduct({ cpuid1Eax: ((family - 0xf) << 20) | ((model >> 4) << 16) | 0xf00 | ((model & 0xf) << 4) });
+  const lines = [
+    ...[0x00, 0x0f].map((model) => [0x19, model, "Milan"] as const),
+    ...[0x10, 0x1f, 0xa0, 0xaf].map((model) => [0x19, model, "Genoa"] as const),
+    ...[0x00, 0x1f].map((model) => [0x1a, model, "Turin"] as const),
+    ...[0x20, 0x9f, 0xb0].map((model) => [0x19, model, undefined] as const),
+    ...[0x20, 0xa0].map((model) => [0x1a, model, undefined] as const),
+    ...[0x01, 0x11, 0xa1].flatMap((model) => [0x18, 0x1b].map((family) => [family, model, undefined] as const)),
+  ];
+  for (const [family, model, expected] of lines)
+    assert.equal(product(family, model), expected, `${family.toString(16)} ${model.toString(16)}`);
+});
+
+test("SIGNER_INFO names the key, or says that there is none", () => {
+  assert.deepEqual(
+    [0, 1, 2, 6, 7].map((value) => snpSigningKey({ signerInfo: (value << 2) | 0b11 })),
+    ["VCEK", "VLEK", "unknown", "unknown", "none"],
+  );
+});
+
+test("hazard A2: a signature of another algorithm is not read as one of ECDSA P-384", () => {
+  const { report } = mintSnp();
+  assert.throws(() => parseSnpReport(Uint8Array.from(report).fill(2, 0x34, 0x35)), refusedFor("unsupported-algorithm"));
+});
+
+test("fields come out as they went in; those of later versions are of no other", () => {
+  const bytes = (length: number, value: number) => new Uint8Array(length).fill(value);
+  const fields = {
+    ...{ version: 5, guestSvn: 0x01020304, policy: 0x3001fn, vmpl: 3, platformInfo: 0x25n, signerInfo: 1 << 2 },
+    ...{ reportData: bytes(64, 1), measurement: bytes(48, 2), hostData: bytes(32, 3), reportId: bytes(32, 4), chipId: bytes(64, 5) },
+  };
+  const { report } = mintSnp({ report: { ...fields, tcb: 0x7308000000000003n, family: 0x1a, model: 0x11 } });
+  report.set([7, 0, 0, 0, 0, 0, 0, 0, 9], 0x1f8);
+  const parsed = parseSnpReport(Uint8Array.from(report));
+  for (const [name, value] of Object.entries(fields)) assert.deepEqual(Reflect.get(parsed, name), value, name);
+  for (const name of ["currentTcb", "reportedTcb", "committedTcb", "launchTcb"] as const) assert.equal(parsed[name], 0x7308000000000003n);
+  assert.deepEqual([parsed.launchMitigations, parsed.currentMitigations], [7n, 9n]);
+  assert.equal(snpProduct(parsed), "Turin");
+  const older = parseSnpReport(report.fill(2, 0, 1));
+  assert.deepEqual([older.cpuid1Eax, older.launchMitigations, older.currentMitigations], [undefined, undefined, undefined]);
 });
 
 test("guest policy bits have their names", () => {
