@@ -23,7 +23,17 @@ const CERTIFICATE_MAX_BYTES = 1024;
 const CA_BUNDLE_MAX = 16;
 const PCR_MAX = 31;
 const PCR_BYTES = [32, 48, 64];
-const MEMBERS = ["module_id", "digest", "timestamp", "pcrs", "certificate", "cabundle", "public_key", "user_data", "nonce"];
+const MEMBERS: readonly unknown[] = [
+  "module_id",
+  "digest",
+  "timestamp",
+  "pcrs",
+  "certificate",
+  "cabundle",
+  "public_key",
+  "user_data",
+  "nonce",
+];
 
 const refuse = (detail: string, reason: string): EvidenceError =>
   new EvidenceError("EVIDENCE_MALFORMED", `Nitro document: ${detail}`, { reason });
@@ -38,7 +48,7 @@ export function parseNitroDocument(bytes: Uint8Array): NitroDocument {
   if (rest.length > 0) throw malformed(`${rest.length} bytes follow the payload`);
   if (!(value instanceof Map)) throw malformed("the payload is not a map");
   const payload: ReadonlyMap<unknown, unknown> = value;
-  const stranger = [...payload.keys()].find((key) => typeof key !== "string" || !MEMBERS.includes(key));
+  const stranger = [...payload.keys()].find((key) => !MEMBERS.includes(key));
   if (stranger !== undefined) throw malformed(`unknown member ${JSON.stringify(String(stranger).slice(0, 40))}`);
   const moduleId = payload.get("module_id");
   if (typeof moduleId !== "string" || moduleId === "") throw malformed("module_id is not a text");

@@ -75,6 +75,12 @@ const refused: readonly { readonly rule: string; readonly mint: NitroMint; reado
   { rule: "pcrs missing", mint: { payload: { pcrs: undefined } }, reason: "parse-error" },
   { rule: "pcrs empty", mint: { payload: { pcrs: new Map() } }, reason: "parse-error" },
   { rule: "PCR index 32", mint: { payload: { pcrs: new Map([[32, pcr(1)]]) } }, reason: "parse-error" },
+  { rule: "PCR index -1", mint: { payload: { pcrs: new Map([[-1, pcr(1)]]) } }, reason: "parse-error" },
+  { rule: "PCR index 1.5", mint: { payload: { pcrs: new Map([[1.5, pcr(1)]]) } }, reason: "parse-error" },
+  { rule: "PCR of 47 bytes", mint: { payload: { pcrs: new Map([[0, new Uint8Array(47)]]) } }, reason: "parse-error" },
+  { rule: "PCR as text", mint: { payload: { pcrs: new Map([[0, "0".repeat(48)]]) } }, reason: "parse-error" },
+  { rule: "cabundle as text", mint: { payload: { cabundle: "certificates" } }, reason: "parse-error" },
+  { rule: "a member named by a number", mint: { payloadBytes: encode(new Map<unknown, unknown>([[1, 2]])) }, reason: "parse-error" },
   { rule: "PCR index as text", mint: { payload: { pcrs: new Map([["0", pcr(1)]]) } }, reason: "parse-error" },
   { rule: "cabundle in the wrong order", mint: { payload: { cabundle: nitroPayload.cabundle.toReversed() } }, reason: "bad-chain" },
   {
@@ -100,6 +106,13 @@ test("hazard A14: what is no array of four parts is malformed", () => {
   for (const parts of [[], [header, unprotected, payload], [header, unprotected, payload, signature, 1], new Map(), 5, null, "x"]) {
     assert.throws(() => parseNitroDocument(encode(parts)), refusedFor("parse-error"));
   }
+  for (const parts of [[], [header, unprotected, payload], [header, unprotected, payload, signature, 1]]) {
+    assert.throws(() => parseNitroDocument(encode(parts)), { message: /not an array of protected header/ });
+  }
+  const trailing = Uint8Array.of(...header, 0);
+  assert.throws(() => parseNitroDocument(encode([trailing, unprotected, payload, signature])), {
+    message: /protected header is not a map/,
+  });
   for (const parts of [
     [1, unprotected, payload, signature],
     [header, unprotected, 1, signature],
@@ -162,6 +175,17 @@ test("a nonce is compared whole, and its absence is no match", () => {
     () => verifyNitroDocument(mintNitro({ payload: { nonce: null } }), { ...nitroTrust, nonce: Uint8Array.of(1) }),
     refusedFor("nonce-mismatch"),
   );
+});
+
+test("claims name the nonce if there is one; members that may be absent are then not there", () => {
+  const cache = new VerificationCache();
+  const context = { now: nitroTrust.now, trustAnchors: { nitro: nitroTrust.anchors.map(({ der }) => der) }, collateral: {}, cache };
+  const nonceOf = (payload: object) =>
+    verifyEvidence({ kind: "nitro", bytes: mintNitro({ payload: { ...payload } }) }, context).details["nonce"];
+  assert.deepEqual([nonceOf({}), nonceOf({ nonce: null }), nonceOf({ nonce: undefined })], ["010203", undefined, undefined]);
+  assert.equal(cache.size, 2, "the anchor, and the chain");
+  const { publicKey, userData } = parseNitroDocument(mintNitro({ payload: { public_key: undefined, user_data: undefined } }));
+  assert.deepEqual([publicKey, userData], [undefined, undefined]);
 });
 
 test("a workload is bound by PCR 16 alone", () => {

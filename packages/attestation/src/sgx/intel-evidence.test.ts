@@ -280,6 +280,12 @@ test("hazard A12: what makes a TD less protected is told, whatever else the bits
     "",
   );
   assert.match(weaknessesWith((body) => body.fill(1, 647, 648), 3) ?? "", /^a service TD is bound/);
+  assert.equal(
+    weaknessesWith(() => undefined, 3),
+    "",
+  );
+  const isDisabled = (octet: number) => verify({ tee: "tdx", body: (body) => body.fill(octet, 123, 124) }).details["septVeDisabled"];
+  assert.deepEqual([isDisabled(0x10), isDisabled(0x00)], [true, false]);
 });
 
 test("hazard A16: evidence of one kind given as another is refused", () => {

@@ -19,12 +19,28 @@ function edited(version: number, edit: (quote: Buffer) => void): Buffer {
   return quote;
 }
 
-const refused: readonly { rule: string; quote: Buffer; reason: string }[] = [
+/** Version 3 wraps the certification data once less: behind both signatures, the QE report and its authentication data. */
+const V3_CERTIFICATION_TYPE = signatureLengthAt(3) + 4 + 64 + 64 + 384 + 64 + 2 + 32;
+
+const refused: readonly { rule: string; quote: Buffer; reason: string; says?: RegExp }[] = [
+  ...[0, 8].map((type) => ({
+    rule: `certification data of type ${type} in version 3`,
+    quote: edited(3, (q) => void q.writeUInt16LE(type, V3_CERTIFICATION_TYPE)),
+    reason: "unsupported-certification-data",
+    says: /is unknown$/,
+  })),
+  {
+    rule: "hazard A16: a TDX guest in version 3, which has none",
+    quote: Buffer.from(mintIntel({ tee: "tdx", version: 3 }).quote),
+    reason: "unsupported-tee",
+    says: /not supported in version 3$/,
+  },
   { rule: "an unknown body type", quote: edited(5, (q) => void q.writeUInt16LE(4, V5_BODY_TYPE)), reason: "unsupported-tee" },
   {
     rule: "hazard A16: a TD body under an SGX header",
     quote: edited(5, (q) => void q.writeUInt16LE(2, V5_BODY_TYPE)),
     reason: "parse-error",
+    says: /does not belong to the TEE type/,
   },
   { rule: "a body of another length", quote: edited(5, (q) => void q.writeUInt32LE(385, V5_BODY_LENGTH)), reason: "parse-error" },
   {
@@ -39,9 +55,9 @@ const refused: readonly { rule: string; quote: Buffer; reason: string }[] = [
   },
 ];
 
-for (const { rule, quote, reason } of refused) {
+for (const { rule, quote, reason, says = /./ } of refused) {
   test(`parseQuote refuses ${rule}`, () => {
-    assert.throws(() => parseQuote(quote), { code: "EVIDENCE_MALFORMED", reason });
+    assert.throws(() => parseQuote(quote), { code: "EVIDENCE_MALFORMED", reason, message: says });
   });
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KnownTcbStatus, TcbLevel } from "../collateral/tcb-info.ts";
+import { findTdxModuleLevel } from "../tdx/tdx-tcb.ts";
 import { converge, isAtLeast } from "./platform-tcb.ts";
 import { fitsMasked } from "./qe-appraisal.ts";
 
@@ -50,4 +51,11 @@ test("hazard A5: fields of different length never fit a mask", () => {
   assert.equal(fitsMasked(bytes(), bytes(1), bytes(1)), false);
   assert.equal(fitsMasked(bytes(1), bytes(1, 2), bytes(1)), false);
   assert.equal(fitsMasked(bytes(2), bytes(1), bytes()), false);
+});
+
+test("hazard A12: a document that describes no TDX module at all, as that of an SGX platform, vouches for none", () => {
+  const td = { teeTcbSvn: new Uint8Array(16), mrSignerSeam: new Uint8Array(48), seamAttributes: new Uint8Array(8) };
+  const info = { tdxModule: undefined, tdxModuleIdentities: [] };
+  assert.throws(() => findTdxModuleLevel(info, td), { reason: "tdx-module-mismatch" });
+  assert.throws(() => findTdxModuleLevel(info, { ...td, teeTcbSvn: td.teeTcbSvn.with(1, 1) }), { reason: "tdx-module-mismatch" });
 });

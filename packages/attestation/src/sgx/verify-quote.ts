@@ -31,8 +31,8 @@ export interface SignedQuote {
 
 /** A signed quote together with what Intel says about its quoting enclave and its platform at this time. */
 export interface VerifiedQuote extends SignedQuote {
-  readonly collateral: VerifiedIntelCollateral | undefined;
-  readonly qeLevel: IsvTcbLevel | undefined;
+  /** Undefined for callers that asked for signatures alone. */
+  readonly intel: { readonly collateral: VerifiedIntelCollateral; readonly qeLevel: IsvTcbLevel } | undefined;
 }
 
 const PCK_CHAIN_PEM = 5;
@@ -78,13 +78,13 @@ export function verifyQuoteCollateral(
   context: VerificationContext,
 ): VerifiedQuote {
   if (collateral === undefined) {
-    if (context.insecure === "signature-chain-only") return { ...signed, collateral: undefined, qeLevel: undefined };
+    if (context.insecure === "signature-chain-only") return { ...signed, intel: undefined };
     throw missing(`collateral for FMSPC ${signed.pck.fmspc.toHex()}`);
   }
   const verified = verifyIntelCollateral(collateral, anchors, context);
   if (context.insecure === undefined) assertNothingRevoked(collateral, signed.pckPath, verified.signers, context);
   assertFits(verified, signed);
-  return { ...signed, collateral: verified, qeLevel: findQeLevel(signed.quote.qeReport, verified.qeIdentity) };
+  return { ...signed, intel: { collateral: verified, qeLevel: findQeLevel(signed.quote.qeReport, verified.qeIdentity) } };
 }
 
 function verifyPckChain(certificates: readonly Certificate[], options: PathOptions) {

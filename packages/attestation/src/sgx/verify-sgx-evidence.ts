@@ -53,8 +53,8 @@ export function findCollateral({ quote, pck }: Pick<VerifiedQuote, "quote" | "pc
   return collateral.intel?.({ tee: quote.tee, fmspc: pck.fmspc.toHex(), authority: pck.authority });
 }
 
-function appraiseTcb({ collateral, qeLevel, pck }: VerifiedQuote): Claims["tcb"] {
-  if (collateral === undefined || qeLevel === undefined) return { status: "Unknown", advisories: [] };
-  const level = collateral.tcbInfo.levels.find((candidate) => reachesSgxLevel(pck, candidate));
-  return converge(assertUsable(level, "platform"), [qeLevel]);
+function appraiseTcb({ intel, pck }: VerifiedQuote): Claims["tcb"] {
+  if (intel === undefined) return { status: "Unknown", advisories: [] };
+  const level = intel.collateral.tcbInfo.levels.find((candidate) => reachesSgxLevel(pck, candidate));
+  return converge(assertUsable(level, "platform"), [intel.qeLevel]);
 }

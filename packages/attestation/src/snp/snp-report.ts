@@ -162,7 +162,7 @@ export function snpProduct(report: Pick<SnpReport, "cpuid1Eax">): SnpProduct | u
   const family = ((signature >> 8) & 0xf) + ((signature >> 20) & 0xff);
   const model = ((signature >> 4) & 0xf) | ((signature >> 12) & 0xf0);
   if (family === 0x19 && model <= 0x0f) return "Milan";
-  if (family === 0x19 && ((model >= 0x10 && model <= 0x1f) || (model >= 0xa0 && model <= 0xaf))) return "Genoa"; // with Bergamo and Siena
+  if (family === 0x19 && (model <= 0x1f || (model >= 0xa0 && model <= 0xaf))) return "Genoa"; // behind Milan; with Bergamo and Siena
   if (family === 0x1a && model <= 0x1f) return "Turin";
   return undefined;
 }

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
+import { hash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { VerificationCache } from "../collateral/verification-cache.ts";
 import { EvidenceError } from "../core/errors.ts";
-import { chipId, mintSnp, type SnpMint } from "../testing/mint-snp.ts";
+import { verifyEvidence } from "../core/verify.ts";
+import { encodeWorkload } from "../core/workload.ts";
+import { chipId, mintedAt, mintSnp, type SnpMint } from "../testing/mint-snp.ts";
 import { parseSnpReport, snpProduct, snpSigningKey, splitSnpPolicy, splitSnpTcb } from "./snp-report.ts";
-import { verifySnpReport } from "./verify-snp-report.ts";
+import { type SnpReportInput, verifySnpReport } from "./verify-snp-report.ts";
 
 const refusedFor = (reason: string) => (error: unknown) => error instanceof EvidenceError && error.reason === reason;
 const turin = {
@@ -175,6 +178,38 @@ test("fields come out as they went in; those of later versions are of no other",
   assert.equal(snpProduct(parsed), "Turin");
   const older = parseSnpReport(report.fill(2, 0, 1));
   assert.deepEqual([older.cpuid1Eax, older.launchMitigations, older.currentMitigations], [undefined, undefined, undefined]);
+});
+
+test("kind snp: host data binds the workload, lists and chains are kept, and the Relying Party's own list comes first", () => {
+  const workload = { imageDigest: `sha256:${"cd".repeat(32)}`, fileSystemTag: "00ff" };
+  const descriptor = encodeWorkload(workload);
+  const measured = mintSnp({ report: { hostData: hash("sha256", descriptor, "buffer") }, revoked: ["stranger"] });
+  const context = { now: mintedAt, trustAnchors: { snp: measured.anchors.map(({ der }) => der) }, collateral: {} };
+  const evidence = (
+    { report, endorsementKey, signer, revocationList }: SnpReportInput,
+    added: readonly (readonly [string, Uint8Array])[] = [],
+  ) =>
+    ({
+      ...{ kind: "snp" as const, bytes: report },
+      endorsements: new Map([
+        ["endorsement-key", endorsementKey.der],
+        ["signer", signer.der],
+        ...(revocationList === undefined ? [] : [["amd-crl", revocationList.der] as const]),
+        ...added,
+      ]),
+    }) as const;
+  const cache = new VerificationCache();
+  const claims = verifyEvidence(evidence(measured, [["workload", descriptor]]), { ...context, cache });
+  assert.deepEqual(claims.workload, workload);
+  assert.equal(cache.size, 6, "three certificates, their chain, the list as parsed and as verified");
+  const plain = verifyEvidence(evidence(mintSnp()), context);
+  assert.equal("workload" in plain, false);
+  assert.notEqual(claims.codeIdentity, plain.codeIdentity);
+  assert.throws(() => verifyEvidence(evidence(mintSnp(), [["workload", descriptor]]), context), refusedFor("runtime-data-mismatch"));
+  const revoking = mintSnp({ revoked: ["signer"] });
+  assert.throws(() => verifyEvidence(evidence(revoking), context), refusedFor("cert-revoked"));
+  const documents = new Map([["amd-crl", revoking.revocationList?.der ?? assert.fail()]]);
+  assert.throws(() => verifyEvidence(evidence(measured), { ...context, collateral: { documents } }), refusedFor("cert-revoked"));
 });
 
 test("guest policy bits have their names", () => {

@@ -20,7 +20,7 @@ export function findTdxPlatformLevel({ levels }: TcbInfo, platform: PlatformSvns
 }
 
 /** The TCB level of the TDX module; undefined for one without a version of its own, which the platform's levels cover. */
-export function findTdxModuleLevel(info: TcbInfo, td: TdxModuleFacts): TcbLevel | undefined {
+export function findTdxModuleLevel(info: Pick<TcbInfo, "tdxModule" | "tdxModuleIdentities">, td: TdxModuleFacts): TcbLevel | undefined {
   const [svn = 0, version = 0] = td.teeTcbSvn;
   if (version === 0) {
     if (info.tdxModule === undefined)
@@ -45,8 +45,10 @@ export function findTdxModuleLevel(info: TcbInfo, td: TdxModuleFacts): TcbLevel 
 
 export const tdxModuleId = (version: number): string => `TDX_${version.toString(16).toUpperCase().padStart(2, "0")}`;
 
-export const findTdxModule = ({ tdxModuleIdentities }: TcbInfo, version: number): VersionedTdxModule | undefined =>
-  tdxModuleIdentities.find(({ id }) => id === tdxModuleId(version));
+export const findTdxModule = (
+  { tdxModuleIdentities }: Pick<TcbInfo, "tdxModuleIdentities">,
+  version: number,
+): VersionedTdxModule | undefined => tdxModuleIdentities.find(({ id }) => id === tdxModuleId(version));
 
 function assertModule({ mrSignerSeam, seamAttributes }: TdxModuleFacts, { mrSigner, attributes, attributesMask }: TdxModuleIdentity): void {
   if (!isSameBytes(mrSignerSeam, mrSigner)) {

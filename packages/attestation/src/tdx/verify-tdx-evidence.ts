@@ -78,8 +78,9 @@ function relaunchOf(verified: VerifiedQuote, report: TdReport, { status }: TcbCl
   return { relaunchAdvised: status.startsWith("OutOfDate") && !now.status.startsWith("OutOfDate") };
 }
 
-function appraiseTcb({ collateral, qeLevel, pck }: VerifiedQuote, report: TdReport): Claims["tcb"] {
-  if (collateral === undefined || qeLevel === undefined) return { status: "Unknown", advisories: [] };
+function appraiseTcb({ intel, pck }: VerifiedQuote, report: TdReport): Claims["tcb"] {
+  if (intel === undefined) return { status: "Unknown", advisories: [] };
+  const { collateral, qeLevel } = intel;
   const moduleLevel = findTdxModuleLevel(collateral.tcbInfo, report);
   const platform = assertUsable(findTdxPlatformLevel(collateral.tcbInfo, pck, report), "platform");
   return converge(platform, moduleLevel === undefined ? [qeLevel] : [moduleLevel, qeLevel]);
