@@ -139,7 +139,12 @@ function orElse<T>(run: () => T, translate: (error: EvidenceError) => EvidenceEr
 
 type DatedDocument = Pick<TcbInfo, "issueDate" | "nextUpdate" | "tcbEvaluationDataNumber">;
 
-function assertCurrent(name: string, document: DatedDocument, now: Date, { maxAgeDays, minEvaluationNumber }: IntelFreshness): void {
+function assertCurrent(
+  name: string,
+  document: DatedDocument,
+  now: Date,
+  { maxAgeDays = Number.POSITIVE_INFINITY, minEvaluationNumber = 0 }: IntelFreshness,
+): void {
   const { issueDate, nextUpdate, tcbEvaluationDataNumber } = document;
   const stale = (reason: string, detail: string, mismatch: Mismatch) =>
     new EvidenceError("EVIDENCE_STALE", `${name}: ${detail}`, {
@@ -156,11 +161,11 @@ function assertCurrent(name: string, document: DatedDocument, now: Date, { maxAg
   if (now < issueDate)
     throw stale("collateral-not-yet-valid", `issued on ${issueDate.toISOString()}, which is not yet`, dated("issueDate", "not after"));
   if (now > nextUpdate) throw stale("collateral-expired", `ended on ${nextUpdate.toISOString()}`, dated("nextUpdate", "not before"));
-  if (maxAgeDays !== undefined && now.getTime() - issueDate.getTime() > maxAgeDays * DAY_MS) {
+  if (now.getTime() - issueDate.getTime() > maxAgeDays * DAY_MS) {
     const mismatch = dated("issueDate", `at most ${maxAgeDays} days before`);
     throw stale("collateral-expired", `issued on ${issueDate.toISOString()}, more than ${maxAgeDays} days ago`, mismatch);
   }
-  if (minEvaluationNumber !== undefined && tcbEvaluationDataNumber < minEvaluationNumber) {
+  if (tcbEvaluationDataNumber < minEvaluationNumber) {
     throw stale("collateral-expired", `evaluation ${tcbEvaluationDataNumber}, but ${minEvaluationNumber} has been seen`, {
       field: "tcbEvaluationDataNumber",
       expected: `at least ${minEvaluationNumber}`,

@@ -15,6 +15,9 @@ const fresh = () => splitSignedJson(Buffer.from(infoText), "tcbInfo").value as J
 const firstLevel = (document: JsonDocument) => (document["tcbLevels"] as JsonDocument[])[0] ?? {};
 const firstModule = (document: JsonDocument) => (document["tdxModuleIdentities"] as JsonDocument[])[0] ?? {};
 
+const firstOf = (owner: JsonDocument, list: string) => (owner[list] as JsonDocument[])[0] ?? {};
+const tcbOf = (level: JsonDocument) => level["tcb"] as JsonDocument;
+
 const refused: readonly { rule: string; change: (document: JsonDocument) => void }[] = [
   { rule: "a level that is no object", change: (d) => void Object.assign(d, { tcbLevels: [null] }) },
   { rule: "a level that is a list", change: (d) => void Object.assign(d, { tcbLevels: [[]] }) },
@@ -33,6 +36,23 @@ const refused: readonly { rule: string; change: (document: JsonDocument) => void
   { rule: "an advisory that is no text", change: (d) => void Object.assign(firstLevel(d), { advisoryIDs: [615] }) },
   { rule: "hazard A18: an unknown member in a module", change: (d) => void Object.assign(firstModule(d), { extra: 1 }) },
   { rule: "a module listed twice", change: (d) => void Object.assign(d, { tdxModuleIdentities: [firstModule(d), firstModule(d)] }) },
+  ...(
+    [
+      ["the levels of a platform", (d) => firstLevel(d)],
+      ["the SVNs of a platform", (d) => tcbOf(firstLevel(d))],
+      ["a component", (d) => firstOf(tcbOf(firstLevel(d)), "sgxtcbcomponents")],
+      ["the first module", (d) => d["tdxModule"] as JsonDocument],
+      ["the levels of a module", (d) => firstOf(firstModule(d), "tcbLevels")],
+      ["the SVN of a module", (d) => tcbOf(firstOf(firstModule(d), "tcbLevels"))],
+    ] satisfies readonly (readonly [string, (document: JsonDocument) => JsonDocument])[]
+  ).map(([place, find]) => ({
+    rule: `hazard A18: an unknown member in ${place}`,
+    change: (d: JsonDocument) => void Object.assign(find(d), { extra: 1 }),
+  })),
+  {
+    rule: "a label of more than 100 characters",
+    change: (d) => void Object.assign(firstOf(tcbOf(firstLevel(d)), "sgxtcbcomponents"), { category: "x".repeat(101) }),
+  },
   {
     rule: "hazard A5: an SVN named twice",
     change: (d) => void (firstModule(d)["tcbLevels"] as unknown[]).push((firstModule(d)["tcbLevels"] as unknown[])[0]),
@@ -48,7 +68,25 @@ for (const { rule, change } of refused) {
 }
 
 test("a TCB Info of another type than an object is refused", () => {
-  for (const value of [null, [], "x", 1]) assert.throws(() => readTcbInfo(value), { code: "EVIDENCE_MALFORMED" });
+  for (const value of [undefined, null, [], "x", 1]) {
+    assert.throws(() => readTcbInfo(value), { code: "EVIDENCE_MALFORMED", message: "tcbInfo is not an object" });
+  }
+  const { pceId: _, ...rest } = fresh();
+  assert.throws(() => readTcbInfo(rest), { message: "tcbInfo: pceId is missing" });
+});
+
+test("a TCB Info of version 2 numbers its components and is always of SGX", () => {
+  const { id: _, tdxModule, tdxModuleIdentities, ...members } = fresh();
+  const numbered = Object.fromEntries(
+    Array.from({ length: 16 }, (_, index) => [`sgxtcbcomp${String(index + 1).padStart(2, "0")}svn`, index]),
+  );
+  const level = { tcb: { ...numbered, pcesvn: 13 }, tcbDate: "2026-03-01T00:00:00Z", tcbStatus: "UpToDate" };
+  const info = readTcbInfo({ ...members, version: 2, tcbLevels: [level] });
+  assert.deepEqual([info.tee, info.version, info.tdxModule, info.tdxModuleIdentities], ["sgx", 2, undefined, []]);
+  assert.deepEqual(info.levels[0]?.sgxComponents, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+  const stranger = { ...members, version: 2, tcbLevels: [level], tdxModuleIdentities };
+  assert.throws(() => readTcbInfo(stranger), { message: 'tcbInfo: unknown member "tdxModuleIdentities"' });
+  assert.deepEqual(readTcbInfo({ ...members, id: "TDX", tdxModule }).tdxModuleIdentities, [], "version 3 may leave the list out");
 });
 
 test("an identity of another enclave or version is refused", () => {
@@ -90,6 +128,16 @@ test("whatever stands in a document, it is read or refused with a typed error", 
       }
     }),
   );
+});
+
+test("what is used again is not the first to be forgotten", () => {
+  const cache = new VerificationCache();
+  const bytes = (index: number) => Buffer.from(String(index));
+  const read = (index: number, made: number) => cache.get("test", [bytes(index)], () => made);
+  for (let index = 0; index < 4096; index++) read(index, index);
+  assert.equal(read(0, -1), 0);
+  read(4096, 4096);
+  assert.deepEqual([read(0, -1), read(1, -1)], [0, -1]);
 });
 
 test("the cache is bounded, forgets the oldest, and does not keep what failed", () => {

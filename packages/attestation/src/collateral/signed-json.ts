@@ -24,10 +24,8 @@ export function splitSignedJson(bytes: Uint8Array, name: string): SignedJson {
   if (bytes.length > DOCUMENT_MAX_BYTES) throw malformed(`${bytes.length} bytes, at most ${DOCUMENT_MAX_BYTES} allowed`);
   const head = `{"${name}":`;
   const tail = TAIL.exec(decodeAscii(bytes.subarray(-(SIGNATURE_BYTES * 2 + 64))));
-  const [found, signature] = tail ?? [];
-  if (decodeAscii(bytes.subarray(0, head.length)) !== head || found === undefined || signature === undefined) {
-    throw malformed(`not of the form ${head}{…},"signature":"…"}`);
-  }
+  if (tail === null || decodeAscii(bytes.subarray(0, head.length)) !== head) throw malformed(`not of the form ${head}{…},"signature":"…"}`);
+  const [found, signature = ""] = tail;
   const signedText = bytes.subarray(head.length, bytes.length - found.length);
   try {
     const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(signedText));

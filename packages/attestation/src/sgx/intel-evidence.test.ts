@@ -7,9 +7,11 @@ import type { VerificationContext } from "../core/trust.ts";
 import { verifyEvidence } from "../core/verify.ts";
 import { encodeWorkload } from "../core/workload.ts";
 import { FMSPC, type IntelMint, type JsonDocument, mintedNow, mintIntel, SERIALS } from "../testing/mint-intel.ts";
-import { issueCertificate } from "../x509/issue-certificate.ts";
+import { parsePemCertificates } from "../x509/certificate.ts";
+import { certificatePem, issueCertificate } from "../x509/issue-certificate.ts";
 import { pckMember } from "./encode-pck-extension.ts";
 import { parseQuote } from "./quote.ts";
+import { PCK_CHAIN } from "./verify-sgx-evidence.ts";
 
 const stranger = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
 const lastYear = [new Date("2025-01-01T00:00:00Z"), new Date("2025-02-01T00:00:00Z")] as const;
@@ -120,6 +122,7 @@ const refusals: readonly { readonly rule: string; readonly mint: IntelMint; read
   { rule: "hazard A8: an expired PCK certificate", mint: { pckValidity: lastYear }, reason: "cert-expired" },
   { rule: "hazard A8: an expired root", mint: { rootValidity: lastYear }, reason: "cert-expired" },
   { rule: "a TCB signer issued by the CA of platforms", mint: { isTcbSignedByPckCa: true }, reason: "collateral-bad-chain" },
+  { rule: "a TCB signer that may issue certificates", mint: { isTcbSignerCa: true }, reason: "collateral-bad-chain" },
   { rule: "a TCB signer of another name", mint: { tcbSigningName: "Intel SGX PCK Certificate" }, reason: "collateral-bad-chain" },
   {
     rule: "an edited TCB info",
@@ -384,6 +387,23 @@ test("hazard B9: a cached PCK chain is refused after its own end, while everythi
   const at = (now: Date) => verifyEvidence({ kind: "sgx", bytes: quote }, { ...context, now, cache });
   assert.equal(at(mintedNow).tcb.status, "UpToDate");
   assert.throws(() => at(new Date("2026-06-25T00:00:00Z")), { code: "EVIDENCE_STALE", reason: "cert-expired" });
+});
+
+test("hazard B9: cached documents are refused once the certificate of their signer is over", () => {
+  const cache = new VerificationCache();
+  const { quote, context } = mintIntel({ tcbSigningValidity: [new Date("2026-01-01T00:00:00Z"), new Date("2026-06-20T00:00:00Z")] });
+  const at = (now: Date) => verifyEvidence({ kind: "sgx", bytes: quote }, { ...context, now, cache });
+  assert.equal(at(mintedNow).tcb.status, "UpToDate");
+  assert.throws(() => at(new Date("2026-06-25T00:00:00Z")), { code: "EVIDENCE_STALE", reason: "cert-expired" });
+});
+
+test("hazard A8: a CA of platforms given as trust anchor is no root: nobody says what of it is revoked", () => {
+  const { quote, context, root } = mintIntel();
+  const { data } = parseQuote(quote).certificationData;
+  const [pck, pckCa] = parsePemCertificates(data);
+  assert.ok(pck !== undefined && pckCa !== undefined);
+  const evidence = { kind: "sgx", bytes: quote, endorsements: new Map([[PCK_CHAIN, Buffer.from(certificatePem(pck.der))]]) } as const;
+  assert.throws(() => verifyEvidence(evidence, { ...context, trustAnchors: { sgx: [pckCa.der, root] } }), { reason: "bad-chain" });
 });
 
 test("what is given up on purpose shows in the claims", () => {

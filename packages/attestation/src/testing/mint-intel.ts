@@ -38,6 +38,8 @@ export interface IntelMint {
   readonly rootCrl?: CrlMint;
   readonly pckName?: string;
   readonly tcbSigningName?: string;
+  readonly tcbSigningValidity?: Validity;
+  readonly isTcbSignerCa?: boolean;
   readonly isTcbSignedByPckCa?: boolean;
 }
 
@@ -97,7 +99,10 @@ export function mintIntel(mint: IntelMint = {}): MintedIntel {
   const pck = issue(pckName, caName, keys.pck, keys.pckCa, SERIALS.pck, false, mint.pckValidity, extensions);
   const tcbIssuer = mint.isTcbSignedByPckCa === true ? { name: caName, key: keys.pckCa } : { name: ROOT, key: keys.root };
   const tcbName = mint.tcbSigningName ?? "Intel SGX TCB Signing";
-  const tcbSigning = issue(tcbName, tcbIssuer.name, keys.tcbSigning, tcbIssuer.key, SERIALS.tcbSigning, false);
+  const isTcbSignerCa = mint.isTcbSignerCa ?? false;
+  const tcbSigning = issue(
+    ...([tcbName, tcbIssuer.name, keys.tcbSigning, tcbIssuer.key, SERIALS.tcbSigning, isTcbSignerCa, mint.tcbSigningValidity] as const),
+  );
   const chain = [pck, pckCa, root].map(certificatePem).join("");
   const signingChain = [tcbSigning, ...(mint.isTcbSignedByPckCa === true ? [pckCa] : []), root].map(certificatePem).join("");
   const collateral = {
