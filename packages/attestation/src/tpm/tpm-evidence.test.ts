@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
-import { createPublicKey, generateKeyPairSync, hash } from "node:crypto";
+import { createPublicKey, generateKeyPairSync, hash, sign } from "node:crypto";
 import { after, before, test } from "node:test";
+import { concat } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { verifyEvidence } from "../core/verify.ts";
 import { encodeWorkload } from "../core/workload.ts";
+import { extendRegister, zeroRegister } from "../eventlog/replay.ts";
+import { eventLogBytes } from "../testing/mint-event-log.ts";
 import { type SoftwareTpm, startSoftwareTpm } from "../testing/software-tpm.ts";
 import { issueCertificate } from "../x509/issue-certificate.ts";
+import { encodeTpmPublic, encodeTpmQuote, encodeTpmSignature } from "./encode-tpm-quote.ts";
+import { sized } from "./tpm-command.ts";
 import { parseTpmPublic } from "./tpm-public.ts";
 
 const authority = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -130,6 +135,63 @@ test("hazard A13: a key that signs anything is no attestation key, certified or 
 test("a workload that was not the only thing measured into PCR 15 is refused", () => {
   const other = encodeWorkload({ ...workload, program: "/usr/bin/perl" });
   assert.throws(() => verifyEvidence(changed("workload", other), context), refusedFor("runtime-data-mismatch"));
+});
+
+/** A quote that no TPM made, under a key that the authority certified all the same. */
+function mintedEvidence(message: Uint8Array, digest: "sha1" | "sha256", pcrs: object): Evidence {
+  const key = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const certificate = issueCertificate({
+    ...{ subject: `TPM_EK:${endorsementKeyId}`, issuer: "attestation key authority", publicKey: key.publicKey },
+    ...{ issuerKey: authority.privateKey, serial: 2n, isCa: false, ...validity },
+  });
+  const signature = encodeTpmSignature(sign(digest, message, { key: key.privateKey, dsaEncoding: "ieee-p1363" }));
+  signature.set([0, digest === "sha1" ? 0x04 : 0x0b], 2);
+  const endorsements = new Map<string, Uint8Array>([
+    ["signature", signature],
+    ["attestation-key", encodeTpmPublic(key.privateKey)],
+    ["attestation-key-certificate", certificate],
+    ["pcrs", Buffer.from(JSON.stringify(pcrs))],
+  ]);
+  return { kind: "tpm", bytes: message, endorsements };
+}
+
+test("hazard A13: SHA-1 proves nothing, neither in the signature nor as the only bank", () => {
+  const value = new Uint8Array(32).fill(4);
+  const message = encodeTpmQuote(channelBinding, new Map([[0, value]]));
+  const banks = { sha256: { 0: value.toHex() } };
+  assert.equal(verifyEvidence(mintedEvidence(message, "sha256", banks), context).details["pcr0"], value.toHex());
+  const digestAt = message.length - 34;
+  const signedWithSha1 = concat(message.subarray(0, digestAt), sized(hash("sha1", value, "buffer")));
+  assert.throws(() => verifyEvidence(mintedEvidence(signedWithSha1, "sha1", banks), context), refusedFor("weak-algorithm"));
+  const short = value.subarray(0, 20);
+  const bankAt = digestAt - 6;
+  const bankOfSha1 = concat(
+    message.subarray(0, bankAt),
+    Uint8Array.of(0, 4),
+    message.subarray(bankAt + 2, digestAt),
+    sized(hash("sha256", short, "buffer")),
+  );
+  assert.throws(
+    () => verifyEvidence(mintedEvidence(bankOfSha1, "sha256", { sha1: { 0: short.toHex() } }), context),
+    refusedFor("weak-algorithm"),
+  );
+});
+
+test("hazard A13: a log that comes along has to lead to the PCRs that were quoted", () => {
+  const digest = hash("sha256", "an event", "buffer");
+  const logOf = (register: number) =>
+    eventLogBytes(["sha256"], [{ register, type: 0x0d, digests: { sha256: digest }, data: Buffer.from("an event") }]);
+  const pcrs = new Map([
+    [4, extendRegister("sha256", zeroRegister("sha256"), digest)],
+    [5, new Uint8Array(32)],
+  ]);
+  const banks = { sha256: Object.fromEntries([...pcrs].map(([index, value]) => [index, value.toHex()])) };
+  const minted = mintedEvidence(encodeTpmQuote(channelBinding, pcrs), "sha256", banks);
+  const withLog = (log: Uint8Array) =>
+    verifyEvidence({ ...minted, endorsements: new Map([...(minted.endorsements ?? []), ["event-log", log]]) }, context);
+  assert.equal(withLog(logOf(4)).kind, "tpm");
+  assert.throws(() => withLog(logOf(5)), refusedFor("eventlog-mismatch"));
+  assert.throws(() => withLog(Uint8Array.of(1)), { code: "EVIDENCE_MALFORMED" });
 });
 
 test("hazard A19: every endorsement that is needed is asked for", () => {

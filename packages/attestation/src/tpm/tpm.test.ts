@@ -184,8 +184,12 @@ test("a credential is made only with what it needs, for keys that TPMs endorse w
   assert.throws(() => make(endorsementKey, 32, 31), /31 random bytes, not 32/);
   assert.throws(() => make(endorsementKey, 33, 32), /at most 32 fit/);
   assert.throws(() => make({ ...endorsementKey, symmetricBits: undefined }, 32, 32), /with AES/);
-  const key = readPublicKey(generateKeyPairSync("ec", { namedCurve: "P-521" }).publicKey.export({ type: "spki", format: "der" }));
-  assert.throws(() => make({ ...endorsementKey, key }, 32, 32), /RSA, P-256 or P-384/);
+  assert.throws(() => make({ ...endorsementKey, symmetricBits: 192 }, 32, 32), /with AES/);
+  assert.equal(make({ ...endorsementKey, symmetricBits: 256 }, 32, 32).encryptedSecret.length, 258);
+  for (const pair of [generateKeyPairSync("ec", { namedCurve: "P-521" }), generateKeyPairSync("ed25519")]) {
+    const key = readPublicKey(pair.publicKey.export({ type: "spki", format: "der" }));
+    assert.throws(() => make({ ...endorsementKey, key }, 32, 32), /RSA, P-256 or P-384/);
+  }
 });
 
 test("hazard A8: keys on other curves and short RSA keys sign nothing", () => {
