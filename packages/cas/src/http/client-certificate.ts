@@ -1,4 +1,4 @@
-import type { X509Certificate } from "node:crypto";
+import type { KeyObject, X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { keyHashOf } from "@vouchsafe/policy";
 import { ApiError } from "../cas-error.ts";
@@ -11,6 +11,8 @@ export interface ClientCertificate {
 
 /** Larger keys are for burning our processor time. */
 const MAX_RSA_BITS = 8192;
+const EC_PUBLIC_KEY = Buffer.from("06072a8648ce3d0201", "hex");
+const OBJECT_IDENTIFIER = 0x06;
 const known = new WeakMap<object, ClientCertificate | null>();
 
 /** The certificate shown on this connection; undefined when none was. Read once for each connection. */
@@ -36,5 +38,15 @@ function describe(certificate: X509Certificate): ClientCertificate {
   if (bits !== undefined && bits > MAX_RSA_BITS) {
     throw new ApiError("unauthenticated", `the client's RSA key has ${bits} bits, at most ${MAX_RSA_BITS} are accepted`);
   }
+  if (certificate.publicKey.asymmetricKeyType === "ec" && !hasNamedCurve(certificate.publicKey)) {
+    throw new ApiError("unauthenticated", "the client's key spells out its curve; expected a curve by its name");
+  }
   return { keyHash: keyHashOf(certificate.publicKey), pem: certificate.toString() };
+}
+
+/** RFC 5480 section 2.1.1: parameters of a curve are its object identifier. Spelt out, one key would have many hashes (hazard J2). */
+function hasNamedCurve(key: KeyObject): boolean {
+  const spki = key.export({ type: "spki", format: "der" });
+  const at = spki.indexOf(EC_PUBLIC_KEY);
+  return at >= 0 && spki[at + EC_PUBLIC_KEY.length] === OBJECT_IDENTIFIER;
 }

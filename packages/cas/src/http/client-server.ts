@@ -5,7 +5,7 @@ import type { ListenAddress } from "../config/availability-config.ts";
 import type { TlsIdentity } from "../identity/cas-identity.ts";
 import type { Log } from "../log-line.ts";
 import { stopOnBrokenRandomness } from "../operation/stop-on-broken-randomness.ts";
-import { listenError } from "../tls/listen.ts";
+import { HANDSHAKE_TIMEOUT_MS, listenError, MAX_CONNECTIONS, trackConnections } from "../tls/listen.ts";
 import { serverTlsOptions } from "../tls/server-tls-options.ts";
 import { problemOf } from "./problem.ts";
 
@@ -23,6 +23,7 @@ export function createClientServer(identity: TlsIdentity, log: Log): FastifyInst
       ALPNProtocols: [CLIENT_ALPN],
       requestCert: true,
       rejectUnauthorized: false,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     },
     bodyLimit: BODY_MAX_BYTES,
     connectionTimeout: CONNECTION_TIMEOUT_MS,
@@ -32,6 +33,9 @@ export function createClientServer(identity: TlsIdentity, log: Log): FastifyInst
     exposeHeadRoutes: false,
     logger: false,
   });
+  app.server.maxConnections = MAX_CONNECTIONS;
+  const closeConnections = trackConnections(app.server);
+  app.addHook("preClose", async () => closeConnections());
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "string" }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error, request, reply) => {

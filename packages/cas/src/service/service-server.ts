@@ -16,7 +16,7 @@ import type { ListenAddress } from "../config/availability-config.ts";
 import type { TlsIdentity } from "../identity/cas-identity.ts";
 import type { Log } from "../log-line.ts";
 import { stopOnBrokenRandomness } from "../operation/stop-on-broken-randomness.ts";
-import { listen } from "../tls/listen.ts";
+import { HANDSHAKE_TIMEOUT_MS, listen, MAX_CONNECTIONS, trackConnections } from "../tls/listen.ts";
 import { serverTlsOptions } from "../tls/server-tls-options.ts";
 import type { PendingCertification } from "./attestation-key-authority.ts";
 import type { AttestedInstance } from "./attested-instance.ts";
@@ -42,12 +42,10 @@ export interface ServiceServer extends AsyncDisposable {
   replaceIdentity(identity: TlsIdentity): void;
 }
 
-const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** From connection to first request. Gathering Evidence on slow hardware takes seconds. */
 const REQUEST_TIMEOUT_MS = 60_000;
 /** Three keep-alive intervals without a word: the instance is gone (C-47). */
 const IDLE_TIMEOUT_MS = 75_000;
-const MAX_CONNECTIONS = 20_000;
 /** Unanswered requests of one instance. */
 const MAX_IN_FLIGHT = 64;
 
@@ -58,7 +56,6 @@ export async function startServiceServer(
   handlers: ServiceHandlers,
   log: Log,
 ): Promise<ServiceServer> {
-  const sockets = new Set<TLSSocket>();
   const server: Server = createServer(
     {
       ...serverTlsOptions(identity),
@@ -66,20 +63,17 @@ export async function startServiceServer(
       ALPNProtocols: [SERVICE_ALPN],
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     },
-    (socket) => {
-      sockets.add(socket);
-      socket.once("close", () => sockets.delete(socket));
-      serve(socket, handlers, log);
-    },
+    (socket) => serve(socket, handlers, log),
   );
   server.maxConnections = MAX_CONNECTIONS;
+  const closeConnections = trackConnections(server);
   const bound = await listen(server, address);
   return {
     address: bound,
     replaceIdentity: (next) => server.setSecureContext(serverTlsOptions(next)),
     [Symbol.asyncDispose]: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const socket of sockets) socket.destroy();
+      closeConnections();
       await closed;
     },
   };
