@@ -8,11 +8,13 @@ import type { RemoteImports } from "./imports/remote-imports.ts";
 import type { Log } from "./log-line.ts";
 import type { ValueSource } from "./values/resolve-secrets.ts";
 import type { Vaults } from "./vaults/vaults.ts";
+import type { Software } from "./version.ts";
 
 /** What every operation of a running CAS works with. Wired once, in `start-cas.ts`. */
 export interface CasContext {
   readonly database: Database;
   readonly identity: CasIdentityKeys;
+  readonly software: Software;
   readonly audit: AuditLog;
   readonly log: Log;
   readonly now: () => Date;

@@ -14,9 +14,7 @@ import { collateralReport } from "./collateral/collateral-report.ts";
 import { exceptionMetrics } from "./collateral/exception-metrics.ts";
 import type { ListenAddress } from "./config/availability-config.ts";
 import { DEFAULT_OWNER_CONFIG, type OwnerConfig, parseOwnerConfig } from "./config/owner-config.ts";
-import { Database } from "./database/database.ts";
-import { AnchorFile } from "./freshness/anchor-file.ts";
-import { Freshness } from "./freshness/freshness.ts";
+import type { Freshness } from "./freshness/freshness.ts";
 import { activationRoutes } from "./http/activation-routes.ts";
 import { requireClientCertificate } from "./http/client-certificate.ts";
 import { createClientServer, listenClientServer, replaceClientIdentity } from "./http/client-server.ts";
@@ -24,6 +22,7 @@ import { collateralRoutes } from "./http/collateral-routes.ts";
 import { enrolmentRoutes } from "./http/enrolment-routes.ts";
 import { exportRoutes } from "./http/export-routes.ts";
 import { limitFailures } from "./http/failure-limit.ts";
+import { instanceRoutes } from "./http/instance-routes.ts";
 import { ownerRoutes } from "./http/owner-routes.ts";
 import { proposalRoutes } from "./http/proposal-routes.ts";
 import { type RateLimit, RateLimiter } from "./http/rate-limit.ts";
@@ -31,16 +30,21 @@ import { splitTarget } from "./http/request-names.ts";
 import { secretRoutes } from "./http/secret-routes.ts";
 import { sessionRoutes } from "./http/session-routes.ts";
 import { signAnswers } from "./http/sign-answers.ts";
-import { statusRoutes } from "./http/status-routes.ts";
+import { isStatusRoute, statusRoutes } from "./http/status-routes.ts";
 import { verifyEvidenceRoute } from "./http/verify-evidence-route.ts";
-import { openIdentity, tlsIdentity } from "./identity/cas-identity.ts";
+import { tlsIdentity } from "./identity/cas-identity.ts";
 import { casStatement } from "./identity/cas-statement.ts";
 import { RemoteImports } from "./imports/remote-imports.ts";
-import { createLog, type Log, type WriteLine } from "./log-line.ts";
+import { createLog, type WriteLine } from "./log-line.ts";
+import { openDatabase } from "./open-database.ts";
 import { CasMetrics } from "./operation/metrics.ts";
 import { Snapshots } from "./operation/snapshots.ts";
 import { Provisioning } from "./provisioning/provisioning.ts";
-import { keyStorePath, openKeyStore, openPlatformKeyFile } from "./sealing/key-store.ts";
+import type { InstanceFacts } from "./registration/attest-instance.ts";
+import { Instances } from "./registration/instances.ts";
+import { readRegistrations } from "./registration/registration.ts";
+import type { KeyRing } from "./sealing/key-ring.ts";
+import { keyStorePath } from "./sealing/key-store.ts";
 import { Activations } from "./service/activations.ts";
 import { AttestationKeyAuthority } from "./service/attestation-key-authority.ts";
 import type { AttestedInstance } from "./service/attested-instance.ts";
@@ -50,10 +54,9 @@ import { instanceHandlers } from "./service/instance-handlers.ts";
 import { NodeIssuers } from "./service/node-issuers.ts";
 import { NodeKeys } from "./service/node-keys.ts";
 import { startServiceServer } from "./service/service-server.ts";
-import { openPostgresRowStore, type PostgresOptions } from "./store/postgres-row-store.ts";
-import { RowSeal } from "./store/row-seal.ts";
-import { openSqliteRowStore } from "./store/sqlite-row-store.ts";
+import type { PostgresOptions } from "./store/postgres-row-store.ts";
 import { Vaults } from "./vaults/vaults.ts";
+import { CAS_SOFTWARE, type Software } from "./version.ts";
 
 export interface CasOptions {
   /** SQLite file; the key store lies beside it (C-1). With `postgres` it only names the key store. */
@@ -86,6 +89,8 @@ export interface CasOptions {
   readonly collateral?: CollateralOptions | undefined;
   /** Further names and addresses for the TLS certificate, besides those of the owner configuration. */
   readonly altNames?: readonly string[] | undefined;
+  /** Which software this is; tests of upgrades say another one. */
+  readonly software?: Software | undefined;
   readonly uploadLimit?: RateLimit | undefined;
   /** Failed authentications of one client (C-25). */
   readonly failureLimit?: RateLimit | undefined;
@@ -128,9 +133,9 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   if (options.selfProvision !== undefined) parseOwnerConfig(options.selfProvision.config, "owner configuration");
   const now = options.now ?? (() => new Date());
   const log = createLog(options.writeLine ?? ((line) => process.stderr.write(`${line}\n`)), now);
-  const { database, freshness } = await openDatabase(options, log, started);
+  const software = options.software ?? CAS_SOFTWARE;
+  const { database, freshness, identity, keyRing, instanceKey } = await openDatabase({ ...options, software, now, log }, started);
   if (database.isReadOnly) log.warn(`the database can only be read (${database.description}): every change is refused`);
-  const identity = await openIdentity(database, now());
   log.info(`CAS key hash: ${identity.casKeyHash}`);
   log.warn("no TEE protects this CAS: the root user of this machine can read what it keeps");
   if (hasDevelopmentRoot(options)) log.warn("DEVELOPMENT ONLY: a development root is trusted; simulated evidence proves nothing");
@@ -139,8 +144,8 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   const vaults = started.use(new Vaults(DEFAULT_OWNER_CONFIG.azure, { now, log }));
   const { commonName, altNames } = DEFAULT_OWNER_CONFIG.identity;
   const tls = tlsIdentity(identity, commonName, altNames, now());
-  const context: CasContext = { database, identity, audit, log, now, remote, vaults, ownerConfig: DEFAULT_OWNER_CONFIG, tls };
-  if (freshness.suspicion !== undefined && options.acceptRollback === true) await acceptRollback(context, freshness);
+  const context: CasContext = { database, identity, software, audit, log, now, remote, vaults, ownerConfig: DEFAULT_OWNER_CONFIG, tls };
+  if (freshness.suspicion !== undefined && options.acceptRollback === true) await acceptRollback(context, freshness, keyRing);
   if (freshness.suspicion !== undefined)
     log.error(`roll-back suspected: ${freshness.suspicion}; nothing is served until the owner accepts the loss`);
   const provisioning = await Provisioning.open(context);
@@ -157,7 +162,7 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
     const hash = await nodeKeys.enrol(key.export({ type: "spki", format: "der" }));
     log.warn(`node agent ${hash} is trusted to measure programs: this proves nothing about hardware`);
   }
-  return serve(options, { context, provisioning, freshness, nodeKeys, nodeIssuers, started }, provisioningToken);
+  return serve(options, { context, provisioning, freshness, nodeKeys, nodeIssuers, keyRing, instanceKey, started }, provisioningToken);
 }
 
 const hasDevelopmentRoot = ({ trustAnchors }: CasOptions): boolean => (trustAnchors?.simulated ?? []).length > 0;
@@ -171,34 +176,10 @@ function assertDevelopment({ postgres, selfProvision }: CasOptions, { record }: 
   });
 }
 
-interface OpenedDatabase {
-  readonly database: Database;
-  readonly freshness: Freshness;
-}
-
-async function openDatabase(
-  { databasePath, postgres, platformKeyPath, anchorPath }: CasOptions,
-  log: Log,
-  started: AsyncDisposableStack,
-): Promise<OpenedDatabase> {
-  const provider = openPlatformKeyFile(platformKeyPath);
-  const databaseKey = openKeyStore(postgres === undefined ? databasePath : undefined, keyStorePath(databasePath), provider);
-  try {
-    const store = await (postgres === undefined ? openSqliteRowStore(databasePath) : openPostgresRowStore(postgres));
-    started.use(store);
-    const database = await Database.open(store, new RowSeal(databaseKey));
-    started.defer(() => database.settle());
-    const anchor = started.use(new AnchorFile(anchorPath ?? `${platformKeyPath}.anchor`, databaseKey));
-    return { database, freshness: new Freshness(database, anchor, log) };
-  } finally {
-    databaseKey.fill(0);
-    provider.forget();
-  }
-}
-
 /** C-5: from here on the database counts as the newest one; the log remembers what was lost. */
-async function acceptRollback({ audit }: CasContext, freshness: Freshness): Promise<string> {
+async function acceptRollback({ audit, database }: CasContext, freshness: Freshness, keyRing: KeyRing): Promise<string> {
   const lost = freshness.accept();
+  keyRing.sealFor(await readRegistrations(database));
   await audit.record("rollback_accepted", { lost });
   return lost;
 }
@@ -220,17 +201,22 @@ interface CasParts {
   readonly freshness: Freshness;
   readonly nodeKeys: NodeKeys;
   readonly nodeIssuers: NodeIssuers;
+  readonly keyRing: KeyRing;
+  readonly instanceKey: string;
   readonly started: AsyncDisposableStack;
 }
 
 async function serve(
   options: CasOptions,
-  { context, provisioning, freshness, nodeKeys, nodeIssuers, started }: CasParts,
+  { context, provisioning, freshness, nodeKeys, nodeIssuers, keyRing, instanceKey, started }: CasParts,
   provisioningToken: string | undefined,
 ): Promise<RunningCas> {
   const { log } = context;
-  const state = () => (freshness.suspicion === undefined ? provisioning.state : "rollback-suspected");
-  const { identity, now } = context;
+  const state = () => {
+    if (otherInstances.isUpgrading) return "upgrading";
+    return freshness.suspicion === undefined ? provisioning.state : "rollback-suspected";
+  };
+  const { identity, now, software } = context;
   const names = ({ identity: api }: OwnerConfig) => [...new Set([...api.altNames, ...LOCAL_NAMES, ...(options.altNames ?? [])])];
   const applyIdentity = (config: OwnerConfig) => {
     context.tls = tlsIdentity(identity, config.identity.commonName, names(config), now());
@@ -255,6 +241,10 @@ async function serve(
   limitFailures(app, options.failureLimit ?? DEFAULT_FAILURE_LIMIT, now);
   signAnswers(app, identity, now);
   const { database } = context;
+  app.addHook("onRequest", async ({ url }) => {
+    if (otherInstances.isUpgrading && !isStatusRoute(url))
+      throw new ApiError("unavailable", "the CAS is upgrading", { retryAfterSeconds: 5 });
+  });
   const metrics = new CasMetrics({
     instances: () => instances.size,
     sessions: () => database.ids("session").size,
@@ -266,6 +256,9 @@ async function serve(
   );
   const snapshots = startSnapshots(options, context, started);
   const renewal = new CertificateRenewal(context, instances);
+  const developmentRoot = hasDevelopmentRoot(options);
+  const own: InstanceFacts = { ...software, instanceKey, developmentRoot, evidenceKind: undefined };
+  const otherInstances = new Instances(context, keyRing, own, snapshots);
   context.remote.onChanged = (name) => renewal.valuesChanged(name);
   context.vaults.imports.onChanged = (name) => renewal.valuesChanged(name);
   const anchors = options.trustAnchors ?? VENDOR_TRUST_ANCHORS;
@@ -294,7 +287,7 @@ async function serve(
   });
   started.use(renewal.start());
   const service = started.use(await startServiceServer(options.serviceListen, context.tls, handlers, log));
-  statusRoutes(app, () => ({ state: state(), problem: context.database.failure?.message, developmentRoot: hasDevelopmentRoot(options) }));
+  statusRoutes(app, () => ({ version: software.version, state: state(), problem: context.database.failure?.message, developmentRoot }));
   app.register(async (guarded) => {
     guarded.addHook("onRequest", async () => {
       // What the database has now is not known here, or is another CAS's to say.
@@ -309,6 +302,7 @@ async function serve(
     collateralRoutes(guarded, context, collateral, provisioning);
     verifyEvidenceRoute(guarded, context, { trust, uploads, signer: tlsIdentity(identity, "attestation-results", [], now()) });
     secretRoutes(guarded, context, uploads, (name) => renewal.valuesChanged(name));
+    instanceRoutes(guarded, otherInstances, provisioning, freshness);
     enrolmentRoutes(guarded, context, nodeIssuers, nodeKeys);
   });
   app.get("/v1/attest", async (request) => {
@@ -316,10 +310,12 @@ async function serve(
     return casStatement({
       tls: context.tls,
       sessionEncryptionKey,
+      software,
+      instanceKey,
       state: state(),
       provisioning: provisioning.record,
       nonce: nonce.slice(0, 256),
-      developmentRoot: hasDevelopmentRoot(options),
+      developmentRoot,
     });
   });
   ownerRoutes(app, {
@@ -333,12 +329,12 @@ async function serve(
       service.replaceIdentity(context.tls);
       replaceClientIdentity(app, context.tls);
     },
-    acceptRollback: () => acceptRollback(context, freshness),
+    acceptRollback: () => acceptRollback(context, freshness, keyRing),
     healthReport: async () => ({
       database: context.database.description,
       auditLog: context.audit.mode,
       collateral: collateralReport(collateral),
-      backups: 0,
+      backups: await otherInstances.backups,
     }),
   });
   app.get("/v1/audit/checkpoints", async (request) => {

@@ -121,7 +121,9 @@ export function open(sealed: Uint8Array, recipient: KeyObject, { info, associate
     const decipher = createDecipheriv(aead.cipher, key, nonce, { authTagLength: TAG_BYTES })
       .setAAD(associatedData)
       .setAuthTag(sealed.subarray(-TAG_BYTES));
-    return bytes(decipher.update(sealed.subarray(ENCAPSULATED_KEY_BYTES, -TAG_BYTES)), decipher.final());
+    const opened = decipher.update(sealed.subarray(ENCAPSULATED_KEY_BYTES, -TAG_BYTES)); // a stream cipher: all of it, and the only copy
+    decipher.final();
+    return new Uint8Array(opened.buffer, opened.byteOffset, opened.length);
   } catch {
     return undefined; // a wrong key, a changed byte or a low-order point: all the same to the caller
   }

@@ -18,6 +18,7 @@ export {
 } from "./encrypted-session.ts";
 export { explainAttestation } from "./explain-attestation.ts";
 export { explainField, type FieldExplanation, renderExplanation, type UnknownField } from "./explain-field.ts";
+export { AES_256_GCM, deriveKeyPair, open as openHpke, rawX25519, seal as sealHpke, x25519PublicKey } from "./hpke.ts";
 export { formatIpAddress, parseIpAddress } from "./ip-address.ts";
 export { sessionJsonSchema } from "./json-schema.ts";
 export { keepsValue } from "./keeps-value.ts";

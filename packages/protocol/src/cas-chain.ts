@@ -59,11 +59,15 @@ export function verifyCasChain(chain: readonly X509Certificate[], pin: CasPin, n
 
 /** As `verifyCasChain`, for a chain kept as PEM. */
 export function verifyCasChainPem(chain: readonly string[], pin: CasPin, now: Date): CasIdentity {
-  return verifyCasChain(
-    chain.map((pem) => new X509Certificate(pem)),
-    pin,
-    now,
-  );
+  return verifyCasChain(chain.map(readCertificate), pin, now);
+}
+
+function readCertificate(pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (cause) {
+    throw new ProtocolError("CAS_IDENTITY", "a certificate of the chain cannot be read", { cause });
+  }
 }
 
 function comparePin(what: string, found: string, expected: string | undefined): void {

@@ -23,6 +23,9 @@ import {
   Provisioned,
   PublicValue,
   PublicValues,
+  RegisteredInstance,
+  RegisteredInstances,
+  type RegisterInstance,
   SecretList,
   SecretSupplied,
   SecretValue,
@@ -30,6 +33,7 @@ import {
   SessionHash,
   SessionList,
   SessionUploaded,
+  UpgradeStarted,
   VerifiedEvidence,
 } from "./client-api.ts";
 import type { EvidenceJson } from "./messages.ts";
@@ -278,6 +282,27 @@ export class CasClient implements Disposable {
     return (await this.#call({ method: "POST", path: "/v1/accept-rollback", body: "{}", contentType: "application/json" })).text;
   }
 
+  /** Owner only: attests another instance and lets it open the database, as a backup (C-74) or as a new version of the software (C-78). */
+  registerInstance(purpose: RegisteredInstance["purpose"], request: RegisterInstance): Promise<RegisteredInstance> {
+    const body = JSON.stringify(request);
+    return this.#json(RegisteredInstance, { method: "POST", path: instancePath(purpose), body, contentType: "application/json" });
+  }
+
+  /** Owner only. */
+  async registeredInstances(): Promise<readonly RegisteredInstance[]> {
+    return (await this.#json(RegisteredInstances, { method: "GET", path: "/v1/backups" })).instances;
+  }
+
+  /** Owner only: that instance can no longer open what is written to the key store from now on; copies made before stay open to it. */
+  async removeInstance(purpose: RegisteredInstance["purpose"], name: string): Promise<void> {
+    await this.#call({ method: "DELETE", path: `${instancePath(purpose)}?${new URLSearchParams({ name })}` });
+  }
+
+  /** Owner only: gives the database a new key, which the former software does not get (C-78). A large database takes longer than one request may. */
+  startUpgrade(): Promise<UpgradeStarted> {
+    return this.#json(UpgradeStarted, { method: "POST", path: "/v1/upgrades/start", body: "{}", contentType: "application/json" });
+  }
+
   auditCheckpoints(from: number, to: number): Promise<AuditCheckpoints> {
     return this.#json(AuditCheckpoints, { method: "GET", path: `/v1/audit/checkpoints?from=${from}&to=${to}` });
   }
@@ -384,6 +409,8 @@ class VerifyingAgent extends Agent {
     return undefined;
   }
 }
+
+const instancePath = (purpose: RegisteredInstance["purpose"]): string => `/v1/${purpose}s`;
 
 const secretPath = (session: string, secret: string): string =>
   `/v1/secrets/session=${encodeName(session)},secret=${encodeURIComponent(secret)}`;

@@ -133,6 +133,10 @@ export const CasStatement = z.object({
   /** Hex of the public key that sessions are encrypted to. */
   sessionEncryptionKey: z.string(),
   version: z.string(),
+  /** Higher for software that closes a hole: an instance with a lower one gets no database key. */
+  securityVersion: z.int().min(0),
+  /** Public X25519 key of this instance on its platform, to which another CAS seals its database key (C-73). */
+  instanceKey: Hex64,
   state: z.enum(CAS_STATES),
   selfProvisioned: z.boolean(),
   ownerKeyHash: z.string().nullable(),
@@ -153,6 +157,34 @@ export const CasAttestation = z.object({
   evidence: EvidenceJson.nullable(),
 });
 export type CasAttestation = z.infer<typeof CasAttestation>;
+
+/** Another instance that shall be able to open the database (C-74, C-78). */
+export const RegisterInstance = z.strictObject({
+  /** `host` or `host:port` of its client API. */
+  address: z.string().min(1).max(300),
+  /** The address unless given. Registering a name again replaces. */
+  name: z.string().min(1).max(128).optional(),
+  /** What the instance must have; the first is needed where no hardware proves what it is. */
+  casKeyHash: z.string().max(64).optional(),
+  softwareKeyHash: z.string().max(64).optional(),
+});
+export type RegisterInstance = z.infer<typeof RegisterInstance>;
+
+export const RegisteredInstance = z.object({
+  purpose: z.enum(["backup", "upgrade"]),
+  name: z.string(),
+  address: z.string(),
+  instanceKey: Hex64,
+  version: z.string(),
+  securityVersion: z.int(),
+  at: z.string(),
+});
+export type RegisteredInstance = z.infer<typeof RegisteredInstance>;
+export const RegisteredInstances = z.object({ instances: z.array(RegisteredInstance) });
+
+/** The database has a new key: which registered instances of that version still open it, and which do not any more. */
+export const UpgradeStarted = z.object({ version: z.string(), kept: z.array(z.string()), removed: z.array(z.string()) });
+export type UpgradeStarted = z.infer<typeof UpgradeStarted>;
 
 export const Provisioned = z.object({ ownerKeyHash: z.string(), chain: z.array(z.string()) });
 export type Provisioned = z.infer<typeof Provisioned>;

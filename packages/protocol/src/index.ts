@@ -3,6 +3,7 @@ export { CAS_CLIENT_PORT, CAS_SERVICE_PORT, type CasAddress, formatCasAddress, p
 export { type CasIdentity, type CasPin, verifyCasChain, verifyCasChainPem } from "./cas-chain.ts";
 export { CasClient, type CasClientOptions, CLIENT_ALPN } from "./cas-client.ts";
 export { type CasConnection, type CasConnectionOptions, connectToCas, KEY_EXCHANGE_GROUPS, peerCasIdentity } from "./cas-connection.ts";
+export { casStatementMessage, requestCasStatement, type VerifiedCasStatement } from "./cas-statement.ts";
 export {
   accessTokenProof,
   type Channel,
@@ -35,6 +36,9 @@ export {
   Provisioned,
   PublicValue,
   PublicValues,
+  RegisteredInstance,
+  RegisteredInstances,
+  RegisterInstance,
   SecretList,
   SecretSupplied,
   SecretValue,
@@ -42,6 +46,7 @@ export {
   SessionHash,
   SessionList,
   SessionUploaded,
+  UpgradeStarted,
   VerifiedEvidence,
 } from "./client-api.ts";
 export { encodeFrame, FrameDecoder, MAX_FRAME_BYTES } from "./frames.ts";

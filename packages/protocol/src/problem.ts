@@ -26,6 +26,8 @@ export const PROBLEM_STATUS = {
   provisioned: 409,
   unprovisioned: 409,
   invalid_config: 422,
+  not_attested: 422,
+  upgrade_missing: 409,
   too_large: 413,
   too_many: 429,
   internal: 500,

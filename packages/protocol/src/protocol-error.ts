@@ -3,6 +3,8 @@ export type ProtocolErrorCode =
   | "CAS_UNREACHABLE"
   /** The peer is not the CAS that was expected; nothing was sent to it. */
   | "CAS_IDENTITY"
+  /** What the CAS says about itself is not signed by it, or answers another question. */
+  | "CAS_STATEMENT"
   /** Bytes that are not this protocol, or a frame out of turn. */
   | "PROTOCOL_VIOLATION"
   /** The connection ended before the answer. */

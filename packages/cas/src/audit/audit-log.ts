@@ -22,6 +22,9 @@ export type AuditEvent =
   | "node_issuer_changed"
   | "evidence_verified"
   | "rollback_accepted"
+  | "backup_registered"
+  | "backup_removed"
+  | "upgrade_started"
   | "certificates_renewed"
   | "session_patched"
   | "secrets_rotated"
@@ -46,6 +49,9 @@ const ALWAYS: ReadonlySet<AuditEvent> = new Set<AuditEvent>([
   "node_key_enrolled",
   "node_issuer_changed",
   "rollback_accepted",
+  "backup_registered",
+  "backup_removed",
+  "upgrade_started",
   "certificates_renewed",
   "session_patched",
   "secrets_rotated",

@@ -41,7 +41,7 @@ const newGroup = (): Group => ({ writes: new Map(), log: [], waiting: [] });
  */
 export class Database {
   readonly #store: RowStore;
-  readonly #seal: RowSeal;
+  #seal: RowSeal;
   readonly #index = new Map<string, IndexEntry>();
   readonly #ids = new Map<string, Set<string>>();
   readonly #cache = new ValueCache();
@@ -120,6 +120,8 @@ export class Database {
     if (cached !== undefined) return cached as T; // a kind's values are written by the one module that reads them
     const row = await this.#store.find(key);
     if (row === undefined || row.version !== known.version || this.#seal.rowDigest(row) !== known.digest) {
+      while (this.#flushing !== undefined) await this.#flushing;
+      if (this.#index.get(id) !== known) return this.get(key); // a commit replaced it meanwhile
       throw tampered(`the row ${key.kind} ${JSON.stringify(key.id)} changed while the CAS was running`);
     }
     const value: unknown = JSON.parse(this.#seal.open(row).toString());
@@ -164,6 +166,16 @@ export class Database {
     return value;
   }
 
+  /**
+   * Seals every row anew, together with what `work` writes: one commit, while nothing else is written (C-79). The database is afterwards sealed by
+   * `seal`, or, when this throws, as it was. Throws as `transact`.
+   */
+  async reseal<T>(seal: RowSeal, work: (tx: Transaction) => Promise<T> | T): Promise<T> {
+    const turn = this.#turn.then(() => this.#reseal(seal, work));
+    this.#turn = turn.catch(() => {}); // the next one runs whatever became of this one
+    return turn;
+  }
+
   /** Entries of the log as stored. */
   readLog(from: number, limit: number): Promise<readonly LogRow[]> {
     return this.#store.readLog(from, limit);
@@ -199,6 +211,24 @@ export class Database {
     promise.catch(() => {}); // the caller of `transact` awaits it
     this.#scheduleFlush();
     return { value, durable: promise };
+  }
+
+  async #reseal<T>(seal: RowSeal, work: (tx: Transaction) => Promise<T> | T): Promise<T> {
+    while (this.#flushing !== undefined) await this.#flushing;
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.isReadOnly) throw new CasError("STORE_FAILED", "the database is read-only, every change is refused");
+    const tx = new Transaction((key) => this.#view(key), this.#nextSequence(), new Map());
+    const value = await work(tx);
+    const writes = new Map(tx.writes.map((write) => [name(write.key), write]));
+    const commit = this.#commit({ writes, log: [...tx.log], waiting: [] }, seal);
+    this.#flushing = commit
+      .catch(() => {}) // told below
+      .finally(() => {
+        this.#flushing = undefined;
+      });
+    await commit;
+    await this.#flushing;
+    return value;
   }
 
   #nextSequence(): number {
@@ -238,22 +268,24 @@ export class Database {
     if (this.#pending.waiting.length > 0) this.#scheduleFlush();
   }
 
-  async #commit(group: Group): Promise<void> {
+  /** With another `seal` than the present one, what the group leaves alone is sealed anew. */
+  async #commit(group: Group, seal = this.#seal): Promise<void> {
     const log = group.log.map((entry, at) => ({ index: this.#tree.size + at, entry }));
     if (log.length > 0) await this.#sink?.accept(group.log);
-    const puts: (SealedRow & { readonly digest: bigint })[] = [];
+    const isResealing = seal !== this.#seal;
+    const puts: (SealedRow & { readonly digest: bigint })[] = isResealing ? await this.#resealed(seal, group) : [];
     const deletes: RowKey[] = [];
-    let digest = BigInt(`0x${this.#state.digest}`);
+    let digest = isResealing ? puts.reduce((sum, { digest: share }) => sum + share, 0n) : BigInt(`0x${this.#state.digest}`);
     for (const [id, { key, value }] of group.writes) {
       const before = this.#index.get(id);
-      if (before !== undefined) digest -= before.digest;
+      if (before !== undefined && !isResealing) digest -= before.digest;
       if (value === undefined) {
         if (before !== undefined) deletes.push(key);
         continue;
       }
       // A row that returns after its removal starts again at 1: its salt keeps old and new apart.
-      const row = this.#seal.seal(key, (before?.version ?? 0) + 1, Buffer.from(JSON.stringify(value)));
-      const share = this.#seal.rowDigest(row);
+      const row = seal.seal(key, (before?.version ?? 0) + 1, Buffer.from(JSON.stringify(value)));
+      const share = seal.rowDigest(row);
       digest += share;
       puts.push({ ...row, digest: share });
     }
@@ -265,16 +297,32 @@ export class Database {
       logSize: tree.size,
       logRoot: tree.root.toHex(),
     };
-    const stateRow = this.#seal.seal(STATE_KEY, state.commit, Buffer.from(JSON.stringify(state)));
+    const stateRow = seal.seal(STATE_KEY, state.commit, Buffer.from(JSON.stringify(state)));
     await this.#store.commit({ state: stateRow, puts, deletes, log }).catch((error: unknown) => this.#afterFailure(error));
     this.#state = state;
+    this.#seal = seal;
     this.#tree.append(group.log);
     for (const { digest: share, ...row } of puts) {
       this.#remember(row, share);
-      this.#cache.set(name(row), group.writes.get(name(row))?.value, row.sealed.length);
+      const written = group.writes.get(name(row));
+      if (written !== undefined) this.#cache.set(name(row), written.value, row.sealed.length);
     }
     for (const key of deletes) this.#forget(key);
     this.onCommitted?.(state);
+  }
+
+  /** Every row that the group leaves alone, under its version, sealed by `seal`. */
+  async #resealed(seal: RowSeal, group: Group): Promise<(SealedRow & { readonly digest: bigint })[]> {
+    const rows: (SealedRow & { readonly digest: bigint })[] = [];
+    for await (const row of this.#store.scan()) {
+      if (row.kind === STATE_KEY.kind || group.writes.has(name(row))) continue;
+      if (this.#index.get(name(row))?.digest !== this.#seal.rowDigest(row)) throw tampered("a row changed while the CAS was running");
+      const plain = this.#seal.open(row);
+      const resealed = seal.seal(row, row.version, plain);
+      plain.fill(0);
+      rows.push({ ...resealed, digest: seal.rowDigest(resealed) });
+    }
+    return rows;
   }
 
   /** A failed commit may or may not be on disk. Go on only if it is certainly not. */

@@ -28,13 +28,16 @@ const PAYLOAD_BYTES = 8 + 8 + 32;
  */
 export class AnchorFile implements Disposable {
   readonly #file: number;
-  readonly #key: Buffer;
+  /** The first one writes; each may have written what is read. */
+  #keys: readonly Buffer[];
   readonly path: string;
 
-  /** `databaseKey` stays the caller's. Where nothing may be written the file is only read. */
-  constructor(path: string, databaseKey: Uint8Array) {
+  /**
+   * Keys stay the caller's. `otherKey`: of the other side of a roll-over that was interrupted. Where nothing may be written the file is only read.
+   */
+  constructor(path: string, databaseKey: Uint8Array, otherKey?: Uint8Array) {
     this.path = path;
-    this.#key = Buffer.from(hkdfSync("sha256", databaseKey, new Uint8Array(0), "vouchsafe/freshness-anchor/1", 32));
+    this.#keys = otherKey === undefined ? [anchorKey(databaseKey)] : [anchorKey(databaseKey), anchorKey(otherKey)];
     const isNew = !existsSync(path);
     if (isNew) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     this.#file = isNew ? openSync(path, "wx+", 0o600) : openExisting(path);
@@ -52,13 +55,24 @@ export class AnchorFile implements Disposable {
     return { kind: "position", position: second !== undefined && second.commit > first.commit ? second : first };
   }
 
+  /** The position and nothing else: what was written before, perhaps under another key, counts no more. */
+  reset(position: AnchorPosition): void {
+    this.write(position);
+    writeSync(this.#file, Buffer.alloc(SLOT_BYTES), 0, SLOT_BYTES, ((position.commit + 1) % 2) * SLOT_BYTES);
+  }
+
   write({ commit, logSize, logRoot }: AnchorPosition): void {
     const slot = Buffer.alloc(SLOT_BYTES);
     slot.writeBigUInt64BE(BigInt(commit), 0);
     slot.writeBigUInt64BE(BigInt(logSize), 8);
     slot.write(logRoot, 16, "hex");
-    this.#mac(slot).copy(slot, PAYLOAD_BYTES);
+    mac(this.#keys[0], slot).copy(slot, PAYLOAD_BYTES);
     writeSync(this.#file, slot, 0, SLOT_BYTES, (commit % 2) * SLOT_BYTES);
+  }
+
+  /** What is written from now on belongs to the database under this key. */
+  replaceKey(databaseKey: Uint8Array): void {
+    this.#keys = [anchorKey(databaseKey)];
   }
 
   [Symbol.dispose](): void {
@@ -67,14 +81,20 @@ export class AnchorFile implements Disposable {
 
   #readSlot(slot: Buffer): AnchorPosition[] {
     if (slot.length !== SLOT_BYTES) return [];
-    if (!timingSafeEqual(slot.subarray(PAYLOAD_BYTES, PAYLOAD_BYTES + MAC_BYTES), this.#mac(slot))) return [];
+    const found = slot.subarray(PAYLOAD_BYTES, PAYLOAD_BYTES + MAC_BYTES);
+    if (!this.#keys.some((key) => timingSafeEqual(found, mac(key, slot)))) return [];
     const logRoot = slot.subarray(16, PAYLOAD_BYTES).toString("hex");
     return [{ commit: Number(slot.readBigUInt64BE(0)), logSize: Number(slot.readBigUInt64BE(8)), logRoot }];
   }
+}
 
-  #mac(slot: Buffer): Buffer {
-    return createHmac("sha256", this.#key).update(slot.subarray(0, PAYLOAD_BYTES)).digest();
-  }
+function mac(key: Buffer | undefined, slot: Buffer): Buffer {
+  if (key === undefined) throw new TypeError("an anchor has a key");
+  return createHmac("sha256", key).update(slot.subarray(0, PAYLOAD_BYTES)).digest();
+}
+
+function anchorKey(databaseKey: Uint8Array): Buffer {
+  return Buffer.from(hkdfSync("sha256", databaseKey, new Uint8Array(0), "vouchsafe/freshness-anchor/1", 32));
 }
 
 function openExisting(path: string): number {

@@ -33,16 +33,22 @@ export class Freshness {
     return lost;
   }
 
+  /** The database is sealed under another key now (C-79). */
+  replaceKey(databaseKey: Uint8Array): void {
+    this.#anchor.replaceKey(databaseKey);
+    if (this.#suspicion === undefined) this.#note(() => this.#anchor.reset(this.#database.state));
+  }
+
   #follow(): void {
     if (this.#database.isReadOnly) return;
-    this.#write(this.#database.state);
-    this.#database.onCommitted = (state) => this.#write(state);
+    this.#note(() => this.#anchor.reset(this.#database.state));
+    this.#database.onCommitted = (state) => this.#note(() => this.#anchor.write(state));
   }
 
   /** The commit is in force whatever becomes of the anchor; one that is behind protects less, which the operator must hear once. */
-  #write(state: DatabaseState): void {
+  #note(write: () => void): void {
     try {
-      this.#anchor.write(state);
+      write();
       this.#isBehind = false;
     } catch (error) {
       if (this.#isBehind) return;

@@ -27,6 +27,8 @@ const TITLES: Readonly<Record<ProblemCode, string>> = {
   provisioned: "The CAS is provisioned already",
   unprovisioned: "The CAS is not provisioned yet",
   invalid_config: "The configuration is not valid",
+  not_attested: "The other instance is not proved to be acceptable",
+  upgrade_missing: "This version is not registered as an upgrade",
   too_large: "The request is too large",
   too_many: "Too many requests",
   internal: "The CAS failed",

@@ -4,7 +4,7 @@ import { keyHashOf } from "@vouchsafe/policy";
 import { type CertificateRequest, type Issuer, issueCertificate, systemRandomness } from "@vouchsafe/secrets";
 import type { Database } from "../database/database.ts";
 import type { RowKey } from "../store/row-store.ts";
-import { CAS_VERSION } from "../version.ts";
+import type { Software } from "../version.ts";
 
 /** Identity keys as they lie, sealed, in the database. PEM; PKCS#8 for private keys. */
 interface StoredIdentity {
@@ -47,20 +47,23 @@ const IDENTITY_KEY: RowKey = { kind: "identity", id: "keys" };
 const TLS_VALID_SECONDS = 400 * 86_400;
 
 /** Reads the identity, or makes it on first start; a new software revision gets its own key below the CAS key. */
-export async function openIdentity(database: Database, now: Date): Promise<CasIdentityKeys> {
+export async function openIdentity(database: Database, { version }: Software, now: Date): Promise<CasIdentityKeys> {
   const stored = await database.get<StoredIdentity>(IDENTITY_KEY);
-  if (stored !== undefined && stored.software.revision === CAS_VERSION) return readIdentity(stored);
+  if (stored !== undefined && stored.software.revision === version) return readIdentity(stored);
   if (database.isReadOnly && stored !== undefined) return readIdentity(stored);
   const next =
     stored === undefined
-      ? createIdentity(now)
-      : { ...stored, software: issueSoftware({ privateKey: createPrivateKey(stored.casKey), certificate: stored.casCertificate }, now) };
+      ? createIdentity(version, now)
+      : {
+          ...stored,
+          software: issueSoftware({ privateKey: createPrivateKey(stored.casKey), certificate: stored.casCertificate }, version, now),
+        };
   await database.transact((tx) => tx.put(IDENTITY_KEY, next));
   return readIdentity(next);
 }
 
 /** New keys: at provisioning, never after (C-17). */
-function createIdentity(now: Date): StoredIdentity {
+function createIdentity(version: string, now: Date): StoredIdentity {
   const cas = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const options = { now, random: systemRandomness };
   const casCertificate = issueCertificate(certificateRequest("cas", true), { ownKey: cas.privateKey }, options).pem;
@@ -69,20 +72,20 @@ function createIdentity(now: Date): StoredIdentity {
     instance: randomBytes(8).toString("hex"),
     casKey: pem(cas.privateKey),
     casCertificate,
-    software: issueSoftware({ privateKey: cas.privateKey, certificate: casCertificate }, now),
+    software: issueSoftware({ privateKey: cas.privateKey, certificate: casCertificate }, version, now),
     auditKey: pem(audit),
     sessionEncryptionKeys: [pem(generateKeyPairSync("x25519").privateKey)],
   };
 }
 
-function issueSoftware(issuer: Issuer, now: Date): StoredIdentity["software"] {
+function issueSoftware(issuer: Issuer, revision: string, now: Date): StoredIdentity["software"] {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const { pem: certificate } = issueCertificate(
     certificateRequest("cas-instance", true),
     { publicKey, issuer },
     { now, random: systemRandomness },
   );
-  return { revision: CAS_VERSION, key: pem(privateKey), certificate };
+  return { revision, key: pem(privateKey), certificate };
 }
 
 /** A fresh TLS key below the software key, for these names. */

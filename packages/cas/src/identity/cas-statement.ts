@@ -1,12 +1,14 @@
 import { sign } from "node:crypto";
-import type { CasAttestation, CasStatement } from "@vouchsafe/protocol";
+import { type CasAttestation, type CasStatement, casStatementMessage } from "@vouchsafe/protocol";
 import type { ProvisioningRecord } from "../provisioning/provisioning.ts";
-import { CAS_VERSION } from "../version.ts";
+import type { Software } from "../version.ts";
 import type { TlsIdentity } from "./cas-identity.ts";
 
 export interface StatementFacts {
   readonly tls: TlsIdentity;
   readonly sessionEncryptionKey: string;
+  readonly software: Software;
+  readonly instanceKey: string;
   readonly state: CasStatement["state"];
   readonly provisioning: ProvisioningRecord | undefined;
   readonly nonce: string;
@@ -14,12 +16,15 @@ export interface StatementFacts {
 }
 
 /** What this CAS says about itself (C-64), signed by its TLS key. There is no platform here that could make Evidence: it says so with null. */
-export function casStatement({ tls, sessionEncryptionKey, state, provisioning, nonce, developmentRoot }: StatementFacts): CasAttestation {
+export function casStatement(facts: StatementFacts): CasAttestation {
+  const { tls, sessionEncryptionKey, software, instanceKey, state, provisioning, nonce, developmentRoot } = facts;
   const statement: CasStatement = {
     format: "vouchsafe/cas-statement/1",
     chain: [...tls.chain],
     sessionEncryptionKey,
-    version: CAS_VERSION,
+    version: software.version,
+    securityVersion: software.securityVersion,
+    instanceKey,
     state,
     selfProvisioned: provisioning?.isSelfProvisioned ?? false,
     ownerKeyHash: provisioning?.ownerKeyHash ?? null,
@@ -30,7 +35,7 @@ export function casStatement({ tls, sessionEncryptionKey, state, provisioning, n
   const text = JSON.stringify(statement);
   return {
     statement: text,
-    signature: sign("sha256", Buffer.from(`vouchsafe/cas-statement/1\0${text}`), tls.privateKey).toString("base64"),
+    signature: sign("sha256", casStatementMessage(text), tls.privateKey).toString("base64"),
     evidence: null,
   };
 }

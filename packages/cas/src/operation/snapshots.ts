@@ -35,6 +35,13 @@ export class Snapshots implements Disposable {
     return next;
   }
 
+  /** Takes none while `work` changes database and key store: a snapshot is a pair that belongs together. */
+  without<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#running.then(work);
+    this.#running = done.catch(() => {}); // told to whoever asked for it
+    return done;
+  }
+
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
   }

@@ -20,6 +20,8 @@ Runs the configuration and attestation service. With the word "provision" it pro
   --client-listen ADDRESS:PORT        client API (default 0.0.0.0:8081)
   --service-listen ADDRESS:PORT       service interface (default 0.0.0.0:18765)
   --platform-key FILE                 seals the database key; made on first start
+  --anchor FILE                       remembers how far the database has come (default: beside the platform key). Let it follow the database where
+                                      another machine takes over, or the owner has to accept a roll-back there
   --owner-config FILE                 provision yourself at start with this owner configuration. Its price: whoever starts the CAS can
                                       read and replace the configuration, ownership can be taken, an old instance can pass as new
   --self-provision                    the same with the default configuration
@@ -44,6 +46,7 @@ const OPTIONS = {
   "client-listen": { type: "string" },
   "service-listen": { type: "string" },
   "platform-key": { type: "string" },
+  anchor: { type: "string" },
   "owner-config": { type: "string" },
   "owner-identity": { type: "string" },
   "self-provision": { type: "boolean" },
@@ -88,6 +91,7 @@ export function readOptions(argv: readonly string[]): (CasOptions & { readonly s
     acceptRollback: values["accept-rollback"] === true,
     databasePath,
     platformKeyPath: values["platform-key"] ?? join(values.state ?? "/var/lib/vouchsafe", "platform.key"),
+    anchorPath: values.anchor,
     clientListen:
       values["client-listen"] === undefined && file !== undefined ? file.clientListen : listen(values["client-listen"], "0.0.0.0:8081"),
     serviceListen:

@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { startCasProcess, stopCasProcess } from "../process/cas-process.ts";
-import { keyStorePath, openKeyStore, openPlatformKeyFile } from "./key-store.ts";
+import { CAS_SOFTWARE } from "../version.ts";
+import { keyStorePath, openKeyStore } from "./key-store.ts";
+import { openPlatformKeyFile } from "./platform-key.ts";
 
 const CHUNK = 16 * 1024 * 1024;
 
@@ -55,8 +57,9 @@ test("hazard D9: of the keys that open the database nothing is left in memory on
   const platformPath = join(stateDir, "platform.key");
   const databasePath = join(stateDir, "cas.db");
   const platformKey = Buffer.from(readFileSync(platformPath, "utf8").trim(), "hex");
-  const databaseKey = Buffer.from(openKeyStore(databasePath, keyStorePath(databasePath), openPlatformKeyFile(platformPath)));
-  const forms = [platformKey, databaseKey].flatMap((key) => [key, Buffer.from(key.toString("hex"))]);
+  const provider = openPlatformKeyFile(platformPath, CAS_SOFTWARE.securityVersion);
+  const databaseKey = openKeyStore(databasePath, keyStorePath(databasePath), provider).present?.bytes ?? assert.fail();
+  const forms = [platformKey, databaseKey].flatMap((key) => [Buffer.from(key), Buffer.from(Buffer.from(key).toString("hex"))]);
   assert.deepEqual(occurrences(pid, [...forms, Buffer.from(casKeyHash)]).slice(0, forms.length), [0, 0, 0, 0]);
   assert.ok((occurrences(pid, [Buffer.from(casKeyHash)])[0] ?? 0) > 0, "the search finds what is there");
 });

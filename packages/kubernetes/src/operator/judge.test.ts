@@ -19,7 +19,15 @@ const answered = (state: "unprovisioned" | "provisioned" | "rollback-suspected")
   softwareKeyHash: "software",
   evidenceKind: undefined,
   statement: {
-    ...{ format: "vouchsafe/cas-statement/1", chain: [], sessionEncryptionKey: "00", version: "9.9.9", state },
+    ...{
+      format: "vouchsafe/cas-statement/1",
+      chain: [],
+      sessionEncryptionKey: "00",
+      version: "9.9.9",
+      securityVersion: 1,
+      instanceKey: "00",
+      state,
+    },
     ...{
       selfProvisioned: false,
       ownerKeyHash: state === "unprovisioned" ? null : "owner",

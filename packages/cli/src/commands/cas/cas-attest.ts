@@ -1,5 +1,4 @@
-import { randomBytes, verify, X509Certificate } from "node:crypto";
-import { type CasClient, type CasIdentity, CasStatement, verifyCasChainPem } from "@vouchsafe/protocol";
+import { type CasClient, requestCasStatement, type VerifiedCasStatement } from "@vouchsafe/protocol";
 import { rememberCas } from "../../cas-config/cas-config-file.ts";
 import { reportCasFailure } from "../../cas-config/cas-failure.ts";
 import { withClient } from "../../cas-config/cas-session.ts";
@@ -16,14 +15,6 @@ export interface AttestRules {
   readonly allowsUnprovisioned: boolean;
   readonly allowsOwnerSecretAccess: boolean;
 }
-
-/** A statement whose signature, nonce and chain are right, and which the rules accept. */
-export interface AttestedCas {
-  readonly statement: CasStatement;
-  readonly identity: CasIdentity;
-}
-
-const STATEMENT_LABEL = "vouchsafe/cas-statement/1\0";
 
 /** `cas attest ADDRESS`: verifies who a CAS is and remembers it; the first one becomes the default. */
 export async function casAttest(options: ParsedOptions, shell: Shell): Promise<number> {
@@ -52,19 +43,9 @@ export async function casAttest(options: ParsedOptions, shell: Shell): Promise<n
 }
 
 /** Asks a CAS for its statement with a fresh nonce and verifies it. Throws CliError E-CAS-ATTEST, ProtocolError. */
-export async function attestCas(client: CasClient, rules: AttestRules, { note }: Pick<Shell, "note">): Promise<AttestedCas> {
-  const nonce = randomBytes(32).toString("base64url");
-  const { statement: text, signature, evidence } = await client.attest(nonce);
-  const statement = readStatement(text);
-  const identity = verifyCasChainPem(statement.chain, rules, new Date());
-  const [leaf] = statement.chain;
-  const key = leaf === undefined ? undefined : new X509Certificate(leaf).publicKey;
-  const message = Buffer.from(STATEMENT_LABEL + text);
-  if (key === undefined || !verify("sha256", message, key, Buffer.from(signature, "base64"))) {
-    throw refused("the statement of the CAS is not signed by its TLS key");
-  }
-  if (statement.nonce !== nonce) throw refused("the statement of the CAS was made for another request");
-  if (client.identity?.casKeyHash !== identity.casKeyHash) throw refused("the CAS at the other end is not the one that made the statement");
+export async function attestCas(client: CasClient, rules: AttestRules, { note }: Pick<Shell, "note">): Promise<VerifiedCasStatement> {
+  const attested = await requestCasStatement(client, rules, new Date());
+  const { statement, evidence } = attested;
   if (evidence !== null)
     throw refused(`evidence of kind ${evidence.kind} about a CAS is not understood by this program`, "Update this program.");
   if (!rules.allowsNoHardware) {
@@ -84,7 +65,7 @@ export async function attestCas(client: CasClient, rules: AttestRules, { note }:
   if (statement.databaseKeyInjected && !rules.allowsOwnerSecretAccess) {
     throw refused("the owner of this CAS can read all secrets", "Accept that with --allow-cas-owner-secret-access.");
   }
-  return { statement, identity };
+  return attested;
 }
 
 export function attestRules(options: ParsedOptions): AttestRules {
@@ -95,14 +76,6 @@ export function attestRules(options: ParsedOptions): AttestRules {
     allowsUnprovisioned: hasFlag(options, "only_for_testing_allow-unprovisioned-cas"),
     allowsOwnerSecretAccess: hasFlag(options, "allow-cas-owner-secret-access"),
   };
-}
-
-function readStatement(text: string): CasStatement {
-  try {
-    return CasStatement.parse(JSON.parse(text));
-  } catch (cause) {
-    throw new CliError("E-CAS-ATTEST", "the statement of the CAS cannot be read", { cause, remedy: "Update this program." });
-  }
 }
 
 const portOf = (address: string): string => /:(\d+)\/?$/.exec(address)?.[1] ?? "8081";

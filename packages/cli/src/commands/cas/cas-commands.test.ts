@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { startCas } from "@vouchsafe/cas";
 import type { CommandSpec } from "../../command-spec.ts";
 import { parseOptions } from "../../parse-options.ts";
 import type { Shell } from "../../shell.ts";
@@ -85,6 +86,49 @@ test("an embedded CAS is started, shown, used for sessions and stopped", async (
   assert.match(attested.out, /is trustworthy\nVersion of attested CAS: /, attested.notes);
   assert.equal((await run("cas", "stop")).code, 0);
   assert.equal((await run("cas", "status")).code, 1);
+});
+
+test("C-74, C-78 the owner registers a CAS of another machine, lists and removes it, and starts an upgrade", async (t) => {
+  const { run, home } = commandLine(t);
+  const listen = { host: "127.0.0.1", port: 0 };
+  const [databasePath, platformKeyPath] = [join(home, "other", "cas.db"), join(home, "other", "platform.key")];
+  mkdirSync(join(home, "other"));
+  const backup = await startCas({ databasePath, platformKeyPath, clientListen: listen, serviceListen: listen, writeLine: () => {} });
+  t.after(() => backup[Symbol.asyncDispose]());
+  const address = `127.0.0.1:${backup.clientAddress.port}`;
+  const started = await run("cas", "start", "--json");
+  const unproven = await run("cas", "register-backup", address);
+  assert.equal(unproven.code, 1);
+  assert.match(
+    unproven.notes,
+    /^Error: the CAS \S+ was not registered as backup\nCaused by: .*\nCaused by: .*not acceptable\nCaused by: no hardware proves/,
+  );
+  const registered = await run("cas", "register-backup", `https://${address}/`, "-c", backup.casKeyHash);
+  assert.deepEqual([registered.code, registered.out], [0, "Backup CAS registered"], registered.notes);
+  assert.match(registered.notes, /warning: no TEE protects the CAS/);
+  const named = await run("cas", "register-backup", address, "-c", backup.casKeyHash, "--name", "node-2", "--json");
+  assert.deepEqual([JSON.parse(named.out).name, JSON.parse(named.out).purpose], ["node-2", "backup"]);
+  const upgrade = await run("cas", "register-upgrade", address, "-c", backup.casKeyHash);
+  assert.equal(upgrade.out, "Upgrade CAS registered", upgrade.notes);
+  assert.match((await run("cas", "list-backups")).out, /^backup 127.*\nbackup node-2 .*\nupgrade 127/);
+  const unready = await run("cas", "start-upgrade", "--yes");
+  assert.match(
+    unready.notes,
+    /^Error: the upgrade was not started\nCaused by: .*\nCaused by: the running software, version \S+, is not registered/,
+  );
+  await assert.rejects(run("cas", "start-upgrade"), { code: "E-CONFIRM" });
+  assert.equal((await run("cas", "remove-backup", "node-2")).code, 0);
+  assert.equal((await run("cas", "remove-upgrade", address)).code, 0);
+  const left = JSON.parse((await run("cas", "list-backups", "--json")).out);
+  assert.deepEqual(
+    left.map(({ name }: { name: string }) => name),
+    [address],
+  );
+  const { casKeyHash, client } = JSON.parse(started.out);
+  assert.equal((await run("cas", "register-upgrade", `127.0.0.1:${client.port}`, "-c", casKeyHash)).code, 0);
+  const upgraded = await run("cas", "start-upgrade", "--yes");
+  assert.match(upgraded.out, /^the database of CAS local has a new key, for version \d/, upgraded.notes);
+  assert.match(upgraded.notes, new RegExp(`backups of this version keep access: ${address}`));
 });
 
 test("the owner asks the CAS for exceptions and for the forecast of the platforms that it has seen", async (t) => {

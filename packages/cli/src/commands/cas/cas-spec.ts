@@ -15,6 +15,23 @@ const TRUST_OPTIONS: readonly OptionSpec[] = [
   { long: "only_for_testing_allow-unprovisioned-cas", summary: "accept a CAS without owner" },
 ];
 
+const INSTANCE_OPTIONS: readonly OptionSpec[] = [
+  {
+    long: "cas-key-hash",
+    short: "c",
+    value: "HASH",
+    summary: "the instance must have this key: needed where no hardware proves what it is",
+  },
+  { long: "cas-software-key-hash", short: "s", value: "HASH", summary: "the instance must be this software revision" },
+  { long: "name", value: "NAME", summary: "register it under this name (default: ADDRESS); the same name again replaces" },
+  CAS,
+  IDENTITY,
+  RETRIES,
+  JSON_OUTPUT,
+  HELP,
+];
+const REMOVE_OPTIONS: readonly OptionSpec[] = [CAS, IDENTITY, RETRIES, HELP];
+
 /** The sub-commands of `cas`. */
 export const CAS_COMMANDS: readonly CommandSpec[] = [
   {
@@ -123,6 +140,60 @@ export const CAS_COMMANDS: readonly CommandSpec[] = [
     options: [{ long: "yes", short: "y", summary: "do not ask" }, CAS, IDENTITY, RETRIES, HELP],
     examples: ["cas accept-rollback --yes"],
     load: async () => (await import("./cas-own.ts")).casAcceptRollback,
+  },
+  {
+    name: "cas register-backup",
+    summary: "Lets a running CAS on another machine open the database: it can take over. It gets no data.",
+    operands: "ADDRESS",
+    minOperands: 1,
+    maxOperands: 1,
+    options: INSTANCE_OPTIONS,
+    examples: ["cas register-backup cas-2.example.org -c 3sYv…", "cas register-backup 10.0.0.7:8081 -c 3sYv… --name node-7 --json"],
+    load: async () => (await import("./cas-instances.ts")).casRegisterBackup,
+  },
+  {
+    name: "cas register-upgrade",
+    summary: "Lets a running CAS with newer software open the database.",
+    operands: "ADDRESS",
+    minOperands: 1,
+    maxOperands: 1,
+    options: INSTANCE_OPTIONS,
+    examples: ["cas register-upgrade localhost:8181 -c 3sYv…"],
+    load: async () => (await import("./cas-instances.ts")).casRegisterUpgrade,
+  },
+  {
+    name: "cas start-upgrade",
+    summary: "Gives the database a new key for the running version of the CAS: the former software loses access.",
+    options: [{ long: "yes", short: "y", summary: "do not ask" }, CAS, IDENTITY, RETRIES, JSON_OUTPUT, HELP],
+    examples: ["cas start-upgrade --yes"],
+    load: async () => (await import("./cas-instances.ts")).casStartUpgrade,
+  },
+  {
+    name: "cas list-backups",
+    summary: "Lists which instances may open the database: backups and upgrades.",
+    options: [CAS, IDENTITY, RETRIES, JSON_OUTPUT, HELP],
+    examples: ["cas list-backups", "cas list-backups --json"],
+    load: async () => (await import("./cas-instances.ts")).casListBackups,
+  },
+  {
+    name: "cas remove-backup",
+    summary: "Removes a registered backup.",
+    operands: "NAME",
+    minOperands: 1,
+    maxOperands: 1,
+    options: REMOVE_OPTIONS,
+    examples: ["cas remove-backup node-7"],
+    load: async () => (await import("./cas-instances.ts")).casRemoveBackup,
+  },
+  {
+    name: "cas remove-upgrade",
+    summary: "Removes a registered upgrade.",
+    operands: "NAME",
+    minOperands: 1,
+    maxOperands: 1,
+    options: REMOVE_OPTIONS,
+    examples: ["cas remove-upgrade localhost:8181"],
+    load: async () => (await import("./cas-instances.ts")).casRemoveUpgrade,
   },
   {
     name: "cas verify-audit-log",

@@ -1,0 +1,52 @@
+import { randomBytes, verify, X509Certificate } from "node:crypto";
+import { type CasIdentity, type CasPin, verifyCasChainPem } from "./cas-chain.ts";
+import type { CasClient } from "./cas-client.ts";
+import { CasStatement } from "./client-api.ts";
+import type { EvidenceJson } from "./messages.ts";
+import { ProtocolError } from "./protocol-error.ts";
+
+/** A statement whose chain, signature and nonce are right: the CAS at the other end of the connection said it just now. */
+export interface VerifiedCasStatement {
+  readonly statement: CasStatement;
+  /** Text as signed. */
+  readonly signedStatement: string;
+  readonly identity: CasIdentity;
+  /** Not verified. */
+  readonly evidence: EvidenceJson | null;
+}
+
+/** What a CAS signs under its statement: the label keeps any other document from being taken for one. */
+export function casStatementMessage(text: string): Uint8Array {
+  return Buffer.from(`vouchsafe/cas-statement/1\0${text}`);
+}
+
+/** Asks a CAS who it is, with a fresh nonce (C-64). Throws CAS_STATEMENT, and what the client throws. */
+export async function requestCasStatement(client: CasClient, pin: CasPin, now: Date): Promise<VerifiedCasStatement> {
+  const nonce = randomBytes(32).toString("base64url");
+  const { statement: text, signature, evidence } = await client.attest(nonce);
+  const statement = readStatement(text);
+  const identity = verifyCasChainPem(statement.chain, pin, now);
+  const [leaf] = statement.chain;
+  const isSigned =
+    leaf !== undefined &&
+    verify("sha256", casStatementMessage(text), new X509Certificate(leaf).publicKey, Buffer.from(signature, "base64"));
+  if (!isSigned) throw refused("the statement of the CAS is not signed by its TLS key");
+  if (statement.nonce !== nonce) throw refused("the statement of the CAS was made for another request");
+  if (client.identity?.casKeyHash !== identity.casKeyHash) throw refused("the CAS at the other end is not the one that made the statement");
+  return { statement, signedStatement: text, identity, evidence };
+}
+
+function readStatement(text: string): CasStatement {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // told below
+  }
+  const parsed = CasStatement.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const remedy = "Bring CAS and this program to the same version.";
+  throw new ProtocolError("CAS_STATEMENT", "the statement of the CAS cannot be read", { cause: parsed.error, remedy });
+}
+
+const refused = (message: string): ProtocolError => new ProtocolError("CAS_STATEMENT", message);
