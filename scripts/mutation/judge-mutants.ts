@@ -82,8 +82,11 @@ export async function judgeMutants(mutants: readonly Mutant[], files: readonly T
       await judgeInOneProcess(wanted, file, doubtful, { ...run, onNotice: close });
     }
   }
+  // What one mutant leaves behind may hide the next: the tests beside its file, which know it best, look at each survivor afresh.
+  const isReached = ({ id }: Mutant, { tests }: TestFileFacts): boolean => tests.some(({ reached }) => reached.has(id));
   for (const [file, doubtful] of doubts) {
-    for (const mutant of [...open.values()].filter(({ id }) => doubtful.has(id))) {
+    const isDue = (mutant: Mutant) => doubtful.has(mutant.id) || (isBeside(mutant, file) && isReached(mutant, file));
+    for (const mutant of [...open.values()].filter(isDue)) {
       const notice = await judgeInNewProcess(mutant, file, run);
       if (notice !== undefined) close(mutant, notice);
     }
@@ -103,8 +106,8 @@ const TRUST = 16;
 
 /**
  * Which mutants a file's tests notice, without loading it again. That a test passes afterwards shows that the mutants were why it failed, and that none left
- * anything behind; if it does not, or the process ends, all that this process said becomes doubtful. So does a mutant that a test does not come past when it
- * is on, since what it does then depends on what ran before.
+ * anything behind; if it does not, all that this process said becomes doubtful. So does what was noticed and not confirmed when the process ends, and a
+ * mutant that a test does not come past when it is on, since what it does then depends on what ran before.
  */
 async function judgeInOneProcess(mutants: readonly Mutant[], facts: TestFileFacts, doubtful: Set<number>, run: Run): Promise<void> {
   /** By test, what it noticed and has not confirmed; nothing, if it passed with all mutants. */
@@ -115,15 +118,15 @@ async function judgeInOneProcess(mutants: readonly Mutant[], facts: TestFileFact
 
   async function confirm(test: TestFacts, used: TestWorker): Promise<void> {
     const { failure } = await used.run(test.index, -1, limitFor(test.milliseconds, run));
-    if (failure !== undefined) return await giveUp(used);
+    if (failure !== undefined) return await giveUp(used, tried);
     for (const { mutant, notice } of believed.get(test) ?? []) {
       run.onNotice(mutant, notice);
       tried.delete(mutant.id);
     }
     believed.set(test, []);
   }
-  async function giveUp(used: TestWorker): Promise<void> {
-    for (const id of tried) doubtful.add(id);
+  async function giveUp(used: TestWorker, doubts: Iterable<number>): Promise<void> {
+    for (const id of doubts) doubtful.add(id);
     tried.clear();
     believed.clear();
     await used[Symbol.asyncDispose]();
@@ -145,7 +148,11 @@ async function judgeInOneProcess(mutants: readonly Mutant[], facts: TestFileFact
           continue;
         }
         believed.set(test, [...others, { mutant, notice: { testFile: relative(run.root, facts.file), test: test.name, failure } }]);
-        if (!worker.isAlive) await giveUp(worker);
+        if (!worker.isAlive)
+          await giveUp(
+            worker,
+            [...believed.values()].flat().map((each) => each.mutant.id),
+          );
         else if (others.length + 1 >= TRUST) await confirm(test, worker);
         break;
       }

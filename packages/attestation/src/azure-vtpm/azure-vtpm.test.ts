@@ -122,13 +122,20 @@ test("runtime data with two attestation keys, none, or no RSA key are refused", 
     const report = parseHclReport(mintHcl({ runtimeData: JSON.stringify({ keys }) }).hclReport);
     assert.throws(() => readRuntimeData(report), refusedFor("parse-error"));
   }
+  const read = (runtimeData: unknown) => readRuntimeData(parseHclReport(mintHcl({ runtimeData: JSON.stringify(runtimeData) }).hclReport));
+  assert.equal(read({ keys: [null, 5, { ...key, kid: "HCLEkPub" }, key] }).attestationKey.kind, "rsa");
+  for (const wrong of [{ n: 5 }, { e: 5 }, { kty: "EC" }]) {
+    assert.throws(() => read({ keys: [{ ...key, ...wrong }] }), { reason: "parse-error", message: /HCLAkPub is not an RSA key/ });
+  }
+  assert.throws(() => read({ keys: [{ ...key, n: "" }] }), { reason: "parse-error", message: /not a readable RSA key/ });
+  for (const json of [null, [], "x", 5]) assert.throws(() => read(json), { reason: "parse-error", message: /not a JSON object/ });
 });
 
 test("user data that are not hex of 1 to 64 bytes are refused, absent ones are not", () => {
   const json = JSON.parse(runtimeDataOf(vtpm.publicKey));
   const read = (userData: unknown) =>
     readRuntimeData(parseHclReport(mintHcl({ runtimeData: JSON.stringify({ ...json, "user-data": userData }) }).hclReport));
-  for (const wrong of ["", "A", "xy", "00".repeat(65), 5, null]) assert.throws(() => read(wrong), refusedFor("parse-error"));
+  for (const wrong of ["", "A", "xy", "00".repeat(65), 5, null, ["ab"]]) assert.throws(() => read(wrong), refusedFor("parse-error"));
   assert.equal(read(undefined).userData, undefined);
 });
 

@@ -104,6 +104,7 @@ const withTags = (tags: readonly unknown[]): Uint8Array =>
 const comidWith = (environment: unknown, measurements: readonly unknown[]): unknown =>
   new Tagged(506, encode(new Map([[4, new Map([[0, [[environment, measurements]]]])]])));
 const emptyMeasurement = new Map([[1, new Map()]]);
+const keyed = (key: unknown) => withTags([comidWith(new Map(), [new Map([...emptyMeasurement, [0, key]] as [number, unknown][])])]);
 const says: readonly { readonly rule: string; readonly bytes: Uint8Array; readonly message: RegExp }[] = [
   { rule: "65 tags", bytes: withTags(Array.from({ length: 65 }, () => new Tagged(505, new Uint8Array(0)))), message: /at most 64/ },
   {
@@ -116,6 +117,16 @@ const says: readonly { readonly rule: string; readonly bytes: Uint8Array; readon
     ]),
     message: /at most 10000/,
   },
+  { rule: "digests that are no list", bytes: mintCorim(new Map([[2, 5]])), message: /digests is not a list/ },
+  { rule: "a digest that is text", bytes: mintCorim(new Map([[2, [[1, "x".repeat(32)]]]])), message: /has not 32 bytes/ },
+  { rule: "a raw value that is null", bytes: mintCorim(new Map([[4, null]])), message: /raw value/ },
+  { rule: "a raw value with another tag", bytes: mintCorim(new Map([[4, new Tagged(552, Uint8Array.of(1))]])), message: /raw value/ },
+  { rule: "an SVN that is null", bytes: mintCorim(new Map([[1, null]])), message: /SVN/ },
+  { rule: "an SVN with another tag", bytes: mintCorim(new Map([[1, new Tagged(560, 1)]])), message: /SVN/ },
+  { rule: "an SVN that is a fraction", bytes: mintCorim(new Map([[1, 1.5]])), message: /SVN/ },
+  { rule: "an id that is neither text, number nor bytes", bytes: keyed(true), message: /an id is neither/ },
+  { rule: "another tag", bytes: encode(new Tagged(505, new Map())), message: /has not the tag 501/ },
+  { rule: "no tag", bytes: encode(new Map()), message: /has not the tag 501/ },
   { rule: "a tag that is not tagged", bytes: withTags([7]), message: /not tagged/ },
   { rule: "a CoMID that is not wrapped", bytes: withTags([new Tagged(506, 7)]), message: /not wrapped/ },
   {
@@ -135,6 +146,29 @@ for (const { rule, bytes, message } of says) {
     assert.throws(() => parseCorim(bytes), { code: "EVIDENCE_MALFORMED", message });
   });
 }
+
+test("ids may be numbers, members of a class may be absent, bare SVNs and raw values are those of their tags", () => {
+  const environment = new Map([[0, new Map([[2, "Genoa"]])]]);
+  const measurement = new Map<number, unknown>([
+    [0, 7],
+    [
+      1,
+      new Map<number, unknown>([
+        [1, 3],
+        [4, Uint8Array.of(1)],
+      ]),
+    ],
+  ]);
+  const [reference] = parseCorim(withTags([comidWith(environment, [measurement])])).references;
+  assert.deepEqual(reference, {
+    environment: { classId: undefined, vendor: undefined, model: "Genoa" },
+    key: "7",
+    digests: [],
+    svn: 3,
+    minSvn: undefined,
+    rawValue: Uint8Array.of(1),
+  });
+});
 
 const refused = [
   { rule: "a digest of the wrong length", bytes: mintCorim(new Map([[2, [[7, digest]]]])) },

@@ -72,6 +72,23 @@ test("every algorithm goes with one kind of key", () => {
   }
 });
 
+test("hazard A8: a trusted key on another curve than the algorithm's signs nothing, though its signature holds", () => {
+  const pair = newPair("P-256");
+  const signedAs384 = mint({}, pair.privateKey, "sha384");
+  assert.throws(() => verifySignedCorim(signedAs384, { keys: [publicKey(pair.publicKey)], now }), refusedFor("bad-signature"));
+});
+
+test("what is not laid out as a COSE_Sign1 with tag 18 is told as that", () => {
+  const [header, bytes] = [encode(new Map()), new Uint8Array(96)];
+  const refused = (value: unknown, message: RegExp) =>
+    assert.throws(() => verifySignedCorim(encode(value), { keys, now }), { code: "EVIDENCE_MALFORMED", message });
+  for (const parts of [5, [header, new Map(), payload], [header, new Map(), payload, bytes, 1]])
+    refused(new Tagged(18, parts), /not a COSE_Sign1/);
+  refused([header, new Map(), payload, bytes], /not a COSE_Sign1/);
+  for (const at of [0, 2, 3]) refused(new Tagged(18, [header, new Map(), payload, bytes].with(at, 5 as never)), /are not byte strings/);
+  assert.throws(() => verifySignedCorim(mint({ 8: new Map() }), { keys, now }), { message: /not wrapped in a byte string/ });
+});
+
 test("who is not trusted says nothing: another key, no key, a key that comes along", () => {
   assert.throws(() => verifySignedCorim(mint(), { keys: keys.slice(0, 1), now }), refusedFor("bad-signature"));
   assert.throws(() => verifySignedCorim(mint(), { keys: [], now }), refusedFor("bad-signature"));
@@ -106,6 +123,8 @@ const malformed: readonly { readonly rule: string; readonly headers: Readonly<Re
   { rule: "a signer without name", headers: { 8: encode(new Map([[0, new Map()]])) } },
   { rule: "bytes behind the signer's map", headers: { 8: Buffer.concat([meta(), Buffer.of(0)]) } },
   { rule: "a validity without end", headers: { 8: meta([seconds, undefined]) } },
+  { rule: "a time that is a fraction", headers: { 8: meta([undefined, seconds + 0.5]) } },
+  { rule: "a time before 1970", headers: { 8: meta([-1, seconds]) } },
   { rule: "a time that is text", headers: { 8: meta([undefined, "soon"]) } },
 ];
 for (const { rule, headers, reason = "parse-error" } of malformed) {

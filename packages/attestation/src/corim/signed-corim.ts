@@ -113,11 +113,11 @@ function readClaims(claims: CborMap): Statement {
   return { signerName: issuer, notBefore: readTime(claims.get(CWT.notBefore)), notAfter: readTime(claims.get(CWT.expires)) };
 }
 
-function assertWithin(now: Date, notBefore: number | undefined, notAfter: number | undefined): void {
+function assertWithin(now: Date, notBefore = Number.NEGATIVE_INFINITY, notAfter = Number.POSITIVE_INFINITY): void {
   const seconds = Math.floor(now.getTime() / 1000);
   const stale = (detail: string, reason: string) => new EvidenceError("EVIDENCE_STALE", `signed CoRIM: ${detail}`, { reason });
-  if (notBefore !== undefined && seconds < notBefore) throw stale("not yet valid", "collateral-not-yet-valid");
-  if (notAfter !== undefined && seconds > notAfter) throw stale("no longer valid", "collateral-expired");
+  if (seconds < notBefore) throw stale("not yet valid", "collateral-not-yet-valid");
+  if (seconds > notAfter) throw stale("no longer valid", "collateral-expired");
 }
 
 /** Seconds since 1970, bare or with tag 1. */

@@ -60,6 +60,25 @@ test("an application cannot overwrite what the system measured before it", () =>
   assert.equal(verifyDstackEventLog(events, after).composeHash, composeHash);
 });
 
+const registersOf = (log: readonly LogEntry[]) =>
+  log.reduce(
+    (values, { imr, digest }) =>
+      values.map((value, index) => (index === imr ? extendRegister("sha384", value, Uint8Array.fromHex(String(digest))) : value)),
+    [0, 1, 2, 3].map(() => zeroRegister("sha384")),
+  );
+
+test("hazard A12: what other registers or other types of events say about the composition is not what the system measured", () => {
+  const elsewhere = { ...runtimeEvent("compose-hash", composeHash), imr: 2 };
+  const otherType = { ...firmwareEvent, imr: 3, event: "compose-hash", event_payload: composeHash };
+  for (const forged of [elsewhere, otherType]) {
+    const log = [firmwareEvent, forged];
+    const verifyAlone = () => verifyDstackEventLog(parseDstackEventLog(bytesOf(log)), registersOf(log));
+    assert.throws(verifyAlone, { reason: "eventlog-mismatch", message: /no compose-hash event/ });
+    const before = [forged, runtimeEvent("compose-hash", "ee".repeat(32))];
+    assert.equal(verifyDstackEventLog(parseDstackEventLog(bytesOf(before)), registersOf(before)).composeHash, "ee".repeat(32));
+  }
+});
+
 const second = entries[1] ?? firmwareEvent;
 test("hazard A12: events left out, added, swapped or of another register do not lead to the RTMRs", () => {
   const [first, , third, fourth] = entries;
@@ -98,6 +117,9 @@ test("hazard A24: members of the wrong type are malformed", () => {
   const wrong: LogEntry[] = [
     { ...second, imr: "3" },
     { ...second, imr: 4 },
+    { ...second, imr: -1 },
+    { ...second, event_type: 0.5 },
+    { ...second, event_payload: ["0102"] },
     { ...second, imr: 0.5 },
     { ...second, event_type: -1 },
     { ...second, event_type: 2 ** 53 },
@@ -107,6 +129,9 @@ test("hazard A24: members of the wrong type are malformed", () => {
     { ...firmwareEvent, digest: "11" },
   ];
   for (const entry of wrong) assert.throws(() => parseDstackEventLog(bytesOf([entry])), refusedFor("parse-error"), JSON.stringify(entry));
+  for (const log of [["x"], [1], [null], [[]]]) {
+    assert.throws(() => parseDstackEventLog(bytesOf(log)), { reason: "parse-error", message: /event 0 is not an object/ });
+  }
   for (const log of [{}, null, "x", [1], [null], [[]]]) assert.throws(() => parseDstackEventLog(bytesOf(log)), refusedFor("parse-error"));
 });
 

@@ -66,6 +66,13 @@ const attacks: { rule: string; token: string; with?: object; code: string }[] = 
     code: "RESULT_SIGNATURE",
   },
   { rule: "of another token type", token: forge({ alg: "ES256", typ: "JWT" }, es256(key.privateKey)), code: "RESULT_MALFORMED" },
+  {
+    rule: "whose claims are a list",
+    token: ((input) => `${input}.${Buffer.from(es256(key.privateKey)(input)).toString("base64url")}`)(
+      `${part({ alg: "ES256", typ: "ear+jwt" })}.${part([1])}`,
+    ),
+    code: "RESULT_MALFORMED",
+  },
   { rule: "that is no JWT", token: "a.b", code: "RESULT_MALFORMED" },
 ];
 for (const { rule, token, with: changes, code } of attacks) {
@@ -86,6 +93,17 @@ const submodule = { "ear.status": "affirming", "ear.trustworthiness-vector": {},
 const wellSigned: readonly { readonly rule: string; readonly changes: Record<string, unknown>; readonly says: RegExp }[] = [
   { rule: "of another profile", changes: { eat_profile: "x" }, says: /eat_profile/ },
   { rule: "whose subject is a number", changes: { sub: 5 }, says: /sub/ },
+  { rule: "issued at a text", changes: { iat: "now" }, says: /iat/ },
+  { rule: "whose verifier's developer is a number", changes: { "ear.verifier-id": { developer: 5, build: "b" } }, says: /verifier-id/ },
+  { rule: "whose submodules are a text", changes: { submods: "x" }, says: /submods is not/ },
+  { rule: "whose submodules are a list", changes: { submods: [submodule] }, says: /submods is not/ },
+  { rule: "with a submodule that is null", changes: { submods: { a: null } }, says: /not an object/ },
+  { rule: "with a status that is a number", changes: { submods: { a: { ...submodule, "ear.status": 2 } } }, says: /ear\.status/ },
+  ...[[], null, "x", { hardware: -129 }, { hardware: 1.5 }].map((vector) => ({
+    rule: `with the trustworthiness vector ${JSON.stringify(vector)}`,
+    changes: { submods: { a: { ...submodule, "ear.trustworthiness-vector": vector } } },
+    says: /vector/,
+  })),
   { rule: "without its verifier", changes: { "ear.verifier-id": undefined }, says: /verifier-id/ },
   { rule: "whose verifier has no build", changes: { "ear.verifier-id": { developer: "d" } }, says: /verifier-id/ },
   { rule: "without submodules", changes: { submods: {} }, says: /submods/ },

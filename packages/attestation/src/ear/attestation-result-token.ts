@@ -43,7 +43,7 @@ export class AttestationResultError extends OperationalError<
 const PROFILE = "tag:github.com,2023:veraison/ear";
 const TOKEN_TYPE = "ear+jwt";
 const TOKEN_MAX_CHARACTERS = 64 * 1024;
-const STATUSES: ReadonlySet<string> = new Set<EarStatus>(["none", "affirming", "warning", "contraindicated"]);
+const STATUSES: ReadonlySet<unknown> = new Set<EarStatus>(["none", "affirming", "warning", "contraindicated"]);
 export type ResultAlgorithm = "ES256" | "ES384" | "EdDSA";
 
 /** Signs a result as JWT. `privateKey` must be one of the algorithm's type. */
@@ -102,10 +102,9 @@ async function verifiedPayload(token: string, { publicKey, algorithm, audience, 
     });
     return payload;
   } catch (cause) {
-    const code = isObject(cause) && typeof cause["code"] === "string" ? cause["code"] : "";
+    const { code, claim }: Record<string, unknown> = isObject(cause) ? cause : {};
     if (code === "ERR_JWT_EXPIRED") throw new AttestationResultError("RESULT_STALE", "attestation result: expired", { cause });
     if (code === "ERR_JWT_CLAIM_VALIDATION_FAILED") {
-      const claim = isObject(cause) ? cause["claim"] : undefined;
       if (claim === "aud") throw new AttestationResultError("RESULT_AUDIENCE", "attestation result: made for another audience", { cause });
       throw new AttestationResultError("RESULT_MALFORMED", `attestation result: claim ${String(claim)} is not as it has to be`, { cause });
     }
@@ -134,7 +133,7 @@ function decodeSubmodule(value: unknown): EarSubmodule {
     "ear.appraisal-policy-id": policy,
     "ear.veraison.annotated-evidence": evidence,
   } = value;
-  if (typeof status !== "string" || !STATUSES.has(status)) throw malformed("ear.status is not none, affirming, warning or contraindicated");
+  if (!STATUSES.has(status)) throw malformed("ear.status is not none, affirming, warning or contraindicated");
   if (
     !isObject(vector) ||
     !Object.values(vector).every((tier) => typeof tier === "number" && Number.isInteger(tier) && tier >= -128 && tier <= 127)

@@ -42,6 +42,12 @@ test("StartupLocality sets where PCR 0 starts, and only before anything else", (
   assert.notEqual(replay(startupLocality(3), event(0, 1))?.toHex(), replay(event(0, 1))?.toHex());
   assert.throws(() => replay(event(0, 1), startupLocality(3)), refusedFor("parse-error"));
   assert.throws(() => replay(startupLocality(7)), refusedFor("parse-error"));
+  for (const locality of [0, 4]) assert.equal(replay(startupLocality(locality))?.at(-1), locality);
+  const longer = { ...startupLocality(3), data: Buffer.concat([startupLocality(3).data, Uint8Array.of(0)]) };
+  assert.throws(() => replay(longer), refusedFor("parse-error"));
+  // Only an event of that type, of PCR 0, says where PCR 0 starts.
+  assert.equal(replay({ ...startupLocality(3), type: 1 })?.toHex(), replay(event(0, 0))?.toHex());
+  assert.equal(replay({ ...startupLocality(3), register: 1 }), undefined);
 });
 
 test("EV_NO_ACTION extends nothing, whatever register it names", () => {
@@ -56,6 +62,10 @@ test("data that the digest does not cover are told apart", () => {
   assert.deepEqual(
     log.events.slice(1).map((each) => isDataMeasured(each, "sha384")),
     [true, false],
+  );
+  assert.deepEqual(
+    log.events.slice(1).map((each) => isDataMeasured(each, "sha256")),
+    [false, false],
   );
 });
 
@@ -78,6 +88,8 @@ test("a log of TCG 1.2 has SHA-1 digests only", () => {
   assert.equal(log.format, "tcg-1.2");
   assert.equal(replayPcrs(log, "sha1").get(4)?.toHex(), extendRegister("sha1", zeroRegister("sha1"), new Uint8Array(20).fill(1)).toHex());
   assert.throws(() => replayRtmrs(log), refusedFor("parse-error"));
+  const first = { register: 0, type: 3, digests: {}, data: Buffer.from("Spec ID Event02\0") };
+  assert.equal(parseEventLog(sha1LogBytes([first])).format, "tcg-1.2");
 });
 
 test("a log without SHA-384 digests explains no RTMR, not even of a guest that extended none", () => {
@@ -87,7 +99,7 @@ test("a log without SHA-384 digests explains no RTMR, not even of a guest that e
 test("hazard A12: swapped events replay to other registers", () => {
   const replay = (...events: MintedEvent[]) => replayRtmrs(parseEventLog(eventLogBytes(["sha384"], events)))[0]?.toHex();
   assert.notEqual(replay(event(1, 1), event(1, 2)), replay(event(1, 2), event(1, 1)));
-  assert.throws(() => replay(event(5, 1)), refusedFor("parse-error"));
+  for (const register of [0, 5]) assert.throws(() => replay(event(register, 1)), refusedFor("parse-error"));
 });
 
 test("hazard A2: a log cut inside an event is malformed", () => {
@@ -126,6 +138,11 @@ for (const { rule, bytes } of refusedLogs) {
     assert.throws(() => parseEventLog(bytes), refusedFor("parse-error"));
   });
 }
+
+test("more digest algorithms than any firmware has are refused before they are read", () => {
+  const announced = specIdHeader(Array.from({ length: 9 }, (_, index) => ({ id: index, size: 20 })));
+  assert.throws(() => parseEventLog(announced), { message: /9 digest algorithms, 1 to 8 allowed/ });
+});
 
 /** A TCG_PCR_EVENT2 with SHA-384 sized digests under the given algorithm numbers. */
 function eventWith(algorithms: readonly number[], dataBytes = 0): Uint8Array {

@@ -51,7 +51,7 @@ export function parseEventLog(bytes: Uint8Array): EventLog {
   const first = takeSha1Event(cursor, 0);
   const algorithms = first.type === EV_NO_ACTION ? parseSpecId(first.data) : undefined;
   const events = [first];
-  while (cursor.left > 0 && bytes.length - cursor.left < padding) {
+  while (bytes.length - cursor.left < padding) {
     if (events.length === EVENTS_MAX) throw malformed(`more than ${EVENTS_MAX} events`);
     events.push(algorithms === undefined ? takeSha1Event(cursor, events.length) : takeEvent(cursor, events.length, algorithms));
   }

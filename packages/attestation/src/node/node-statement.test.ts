@@ -63,13 +63,20 @@ test("a statement of an agent that is not enrolled is refused, and so is an empt
   const bytes = encodeNodeStatement(statement, ed25519.privateKey);
   assert.throws(() => verifyNodeStatement(bytes, { now, agentKeys: [spki(p256)] }), refusedWith("EVIDENCE_SIGNATURE"));
   assert.throws(() => verifyNodeStatement(bytes, { now, agentKeys: [] }), refusedWith("EVIDENCE_SIGNATURE"));
+  assert.throws(() => verifyNodeStatement(bytes, { now, agentKeys: [] }), { remedy: "Enrol the node agent's key with the CAS." });
+  const forged = Uint8Array.from(bytes).fill(0, bytes.length - 1);
+  assert.throws(() => verifyNodeStatement(forged, { now, agentKeys: [spki(ed25519)] }), {
+    reason: "bad-signature",
+    remedy: /^Attest again/,
+  });
 });
 
 test("C-50: an old statement and one from the future are stale", () => {
   const bytes = encodeNodeStatement(statement, ed25519.privateKey);
   for (const seconds of [-302, 302]) {
     const then = new Date(statement.issuedAt.getTime() + seconds * 1000);
-    assert.throws(() => verifyNodeStatement(bytes, { now: then, agentKeys: [spki(ed25519)] }), refusedWith("EVIDENCE_STALE"));
+    const message = new RegExp(`issued 302 s ${seconds < 0 ? "in the future" : "ago"}`);
+    assert.throws(() => verifyNodeStatement(bytes, { now: then, agentKeys: [spki(ed25519)] }), { code: "EVIDENCE_STALE", message });
   }
 });
 

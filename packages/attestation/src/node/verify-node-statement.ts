@@ -1,3 +1,4 @@
+import { VerificationCache } from "../collateral/verification-cache.ts";
 import { isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { PublicKey, SignatureScheme } from "../crypto/crypto-provider.ts";
@@ -58,21 +59,16 @@ interface EnrolledKey {
   readonly keyHash: string;
 }
 
-/** What was read from enrolled keys, by their bytes: reading one costs more than verifying its signature. */
-const enrolledKeys = new Map<string, EnrolledKey>();
-const ENROLLED_KEYS_MAX = 4096;
+/** What was read from enrolled keys: reading one costs more than verifying its signature. */
+const enrolledKeys = new VerificationCache();
 
 /** Enrolled keys are the relying party's own data: one that cannot be a statement key is a caller's mistake. */
 function readEnrolledKey(spki: Uint8Array): EnrolledKey {
-  const name = spki.toHex();
-  const known = enrolledKeys.get(name);
-  if (known !== undefined) return known;
-  const key = readOwnKey(spki);
-  const scheme = statementScheme(key, (detail) => new TypeError(detail));
-  const read = { key, scheme, id: nodeKeyId(spki), keyHash: nodeKeyHash(spki) };
-  if (enrolledKeys.size >= ENROLLED_KEYS_MAX) enrolledKeys.clear();
-  enrolledKeys.set(name, read);
-  return read;
+  return enrolledKeys.get("agent-key", [spki], () => {
+    const key = readOwnKey(spki);
+    const scheme = statementScheme(key, (detail) => new TypeError(detail));
+    return { key, scheme, id: nodeKeyId(spki), keyHash: nodeKeyHash(spki) };
+  });
 }
 
 function readOwnKey(spki: Uint8Array): PublicKey {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { verifyQeIdentity, verifyTcbInfo } from "../collateral/intel-collateral.ts";
+import type { IsvTcbLevel, KnownTcbStatus } from "../collateral/tcb-info.ts";
 import { verifyEvidence } from "../core/verify.ts";
 import { VENDOR_TRUST_ANCHORS } from "../roots/vendor-roots.ts";
 import { verifyQuoteSignatures } from "../sgx/verify-quote.ts";
@@ -83,6 +84,35 @@ test("TDX module and quoting enclave are parts of their own", () => {
   ]);
 });
 
+test("a module or quoting enclave lacks the next current level, and nothing while its own is current", () => {
+  const platform = platformOf(mintIntel());
+  const documents = documentsOf(mintIntel());
+  const level = (isvSvn: number, status: KnownTcbStatus) => ({ isvSvn, status, advisories: [], date: mintedNow });
+  const short = (found: number, ...levels: IsvTcbLevel[]) =>
+    judgeIntelPlatform({ ...platform, qeIsvSvn: found }, { ...documents, qeIdentity: { ...documents.qeIdentity, levels } }).shortfalls;
+  const needs = (found: number, needed: number) => [{ component: "quoting enclave", found, needed }];
+  assert.deepEqual(short(6, level(8, "UpToDate"), level(6, "UpToDate")), []);
+  assert.deepEqual(short(5, level(8, "UpToDate"), level(6, "OutOfDate"), level(4, "OutOfDate")), needs(5, 8));
+  assert.deepEqual(short(5, level(8, "UpToDate"), level(7, "UpToDate"), level(4, "Revoked")), needs(5, 7));
+  assert.deepEqual(short(3, level(8, "UpToDate"), level(6, "OutOfDate")), needs(3, 8));
+  assert.deepEqual(short(8, level(8, "OutOfDate"), level(6, "UpToDate")), []);
+});
+
+test("hazard A4: the status of a TDX module counts for the platform, and a level that is revoked is no level to reach", () => {
+  const tdx = mintIntel({ tee: "tdx", body: (body) => void body.writeUInt8(3, 0) });
+  assert.equal(judgeIntelPlatform(platformOf(tdx), documentsOf(tdx)).tcb.status, "OutOfDate");
+  const first = mintIntel({ tee: "tdx", body: (body) => void body.set([5, 0, 5]) });
+  assert.equal(judgeIntelPlatform(platformOf(first), documentsOf(first)).tcb.status, "UpToDate");
+  const revoked = mintIntel({ tcbInfo: (d) => void Object.assign((d["tcbLevels"] as JsonDocument[])[0] ?? {}, { tcbStatus: "Revoked" }) });
+  assert.deepEqual(judgeIntelPlatform({ ...platformOf(revoked), pceSvn: 12 }, documentsOf(revoked)).shortfalls, []);
+});
+
+test("a document that cannot be judged is a bug of the caller, no status", () => {
+  const documents = documentsOf(mintIntel());
+  const levels = documents.tcbInfo.levels.map((level) => ({ ...level, date: undefined as never }));
+  assert.throws(() => judgeIntelPlatform(platformOf(mintIntel()), { ...documents, tcbInfo: { ...documents.tcbInfo, levels } }), TypeError);
+});
+
 test("hazard A4: revoked and unknown levels are said as such, never as up to date", () => {
   const platform = platformOf(mintIntel());
   const status = (tcbStatus: string) => (document: JsonDocument) => {
@@ -99,6 +129,9 @@ test("hazard A4: revoked and unknown levels are said as such, never as up to dat
 test("documents of another FMSPC or TEE judge nothing", () => {
   const platform = platformOf(mintIntel());
   assert.throws(() => judgeIntelPlatform(platform, documentsOf(mintIntel({ tee: "tdx" }))), TypeError);
+  const [own, other] = [documentsOf(mintIntel()), documentsOf(mintIntel({ tee: "tdx" }))];
+  assert.throws(() => judgeIntelPlatform(platform, { ...own, tcbInfo: other.tcbInfo }), TypeError);
+  assert.throws(() => judgeIntelPlatform(platform, { ...own, qeIdentity: other.qeIdentity }), TypeError);
   assert.throws(() => judgeIntelPlatform({ ...platform, fmspc: "000000000000" }, documentsOf(mintIntel())), TypeError);
 });
 

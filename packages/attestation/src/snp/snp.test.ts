@@ -204,6 +204,13 @@ test("kind snp: host data binds the workload, lists and chains are kept, and the
   assert.equal(cache.size, 6, "three certificates, their chain, the list as parsed and as verified");
   const plain = verifyEvidence(evidence(mintSnp()), context);
   assert.equal("workload" in plain, false);
+  assert.equal(plain.platformId, `SNP_CHIP_ID:${chipId.toHex()}`);
+  const vlek = mintSnp({
+    certificate: { kind: "VLEK" },
+    withoutHardwareId: true,
+    report: { signerInfo: 1 << 2, chipId: new Uint8Array(64) },
+  });
+  assert.equal(verifyEvidence(evidence(vlek), context).platformId, "SNP_VLEK");
   assert.notEqual(claims.codeIdentity, plain.codeIdentity);
   assert.throws(() => verifyEvidence(evidence(mintSnp(), [["workload", descriptor]]), context), refusedFor("runtime-data-mismatch"));
   const revoking = mintSnp({ revoked: ["signer"] });
