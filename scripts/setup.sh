@@ -26,7 +26,7 @@ if [ "$purpose" != run ]; then
 fi
 # By the command as well: a containerd from elsewhere serves, and Debian's package would conflict with it.
 if [ "$purpose" = cluster ]; then
-  package_of+=([etcd]=etcd-server [containerd]=containerd [runc]=runc [iptables]=iptables [conntrack]=conntrack
+  package_of+=([etcd]=etcd-server [containerd]=containerd [runc]=runc [iptables]=iptables [ipset]=ipset [conntrack]=conntrack
     [podman]=podman [/usr/lib/cni/bridge]=containernetworking-plugins [/usr/include/stdlib.h]=libc6-dev)
 fi
 missing=()

@@ -35,6 +35,7 @@ component() { # one of Kubernetes' own commands
 for program in "${compiled[@]}"; do
   case $program in
     helm) tool helm "helm.sh/helm/v3/cmd/helm@$HELM_VERSION" ;;
+    kube-router) tool kube-router "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@$KUBE_ROUTER_VERSION" ;;
     coredns) tool coredns "github.com/coredns/coredns@$COREDNS_VERSION" ;;
     *) component "$program" ;;
   esac

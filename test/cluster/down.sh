@@ -16,12 +16,26 @@ ctr=(ctr --address "$state/containerd/containerd.sock" --namespace k8s.io)
 for task in $("${ctr[@]}" tasks list -q 2>/dev/null); do "${ctr[@]}" tasks kill --signal SIGKILL "$task" >/dev/null 2>&1; done
 for program in "${programs[@]}"; do stop "$program"; done
 for address in $dns_service $node_address; do ip address del "$address/32" dev lo 2>/dev/null; done
+# Rules and address sets of network policies: the filter table's chains with these names, and what leads to them.
+forget_policies() {
+  local chain chains rule set
+  for chain in INPUT FORWARD OUTPUT; do
+    iptables -S $chain 2>/dev/null | sed -n "s/^-A \(.* -j KUBE-ROUTER-$chain\)$/\1/p" | while read -r rule; do
+      xargs -n 256 iptables -D <<<"$rule" # the rule holds a quoted comment
+    done
+  done
+  chains=$(iptables -S 2>/dev/null | sed -n 's/^-N \(KUBE-\(ROUTER\|POD-FW\|NWPLCY\)-[A-Z0-9]*\)$/\1/p')
+  for chain in $chains; do iptables -F "$chain"; done
+  for chain in $chains; do iptables -X "$chain"; done
+  for set in $(ipset list -n 2>/dev/null | grep '^KUBE-\(SRC\|DST\)-'); do ipset destroy "$set"; done
+}
 # What the kernel and the machine still hold of pods that were killed, not taken down.
 forget_network() {
   local name chain number
   for name in $(ip -d link show master vouchsafe-pods 2>/dev/null | sed -n 's/.* link-netns \([^ ]*\).*/\1/p'); do ip netns del "$name"; done
   ip link del vouchsafe-pods 2>/dev/null
   "$bin/kube-proxy" --cleanup >/dev/null 2>&1
+  forget_policies
   for chain in $(iptables -t nat -S POSTROUTING 2>/dev/null | sed -n 's/.*name: \\"test\\" .* -j \(CNI-[0-9a-f]*\)$/\1/p'); do
     while number=$(iptables -t nat -L POSTROUTING -n --line-numbers | awk -v chain="$chain" '$2 == chain { print $1; exit }') && [ -n "$number" ]; do
       iptables -t nat -D POSTROUTING "$number"

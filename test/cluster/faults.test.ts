@@ -18,7 +18,7 @@ test("faults during load on a real Kubernetes: nothing acknowledged is lost, wha
   const { namespace, run, shell } = cluster;
   await preparePlatform(cluster);
   const canary = randomBytes(12).toString("hex");
-  const service = await installPatientService(t, cluster, { secret: `secret-${canary}`, code: `code-${canary}` });
+  const service = await installPatientService(cluster, { secret: `secret-${canary}`, code: `code-${canary}` });
   const step = stepsOf(t);
   const kubectl = (...argv: readonly string[]) => run("kubectl", "-n", namespace, ...argv);
 
@@ -164,6 +164,16 @@ test("faults during load on a real Kubernetes: nothing acknowledged is lost, wha
       );
       await kubectl("rollout", "status", "deployment/no-registry", "--timeout=150s");
       await service.removeClone("no-registry");
+    });
+  }
+
+  if (!isOwnCluster()) {
+    await step("the cluster's name service is away: the doctor says so, and is content when it is back", async () => {
+      const doctor = ["doctor", "--cluster", "-n", namespace, "--cas-namespace", namespace];
+      await killProgram("coredns");
+      await assert.rejects(run("vouchsafe", ...doctor), /DNS in the cluster[^\n]*kubernetes\.default\.svc/);
+      await startPrograms(cluster);
+      await eventually("names resolve again", async () => /DNS in the cluster/.test(await run("vouchsafe", ...doctor)) || undefined);
     });
   }
 

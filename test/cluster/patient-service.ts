@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { CLUSTER_STATE, eventually, isOwnCluster, ROOT, type TestCluster } from "./cluster.ts";
+import { eventually, ROOT, type TestCluster } from "./cluster.ts";
+import { makeDatabaseVolume } from "./database-volume.ts";
 
 const EXAMPLE = join(ROOT, "examples", "patient-records");
-const PLATFORM_USER = 65_532;
 
 /** What must never be seen outside the program: a secret of the policy, and a line of the program's code. */
 export interface Canaries {
@@ -25,7 +25,7 @@ export interface PatientService {
   readonly untilReady: (service: string) => Promise<void>;
   /** Name of the running pod of a service. */
   readonly pod: (service: string) => Promise<string>;
-  /** Creates a deployment like that of a service, changed by a JSON patch; the caller deletes it. */
+  /** Creates a deployment like that of a service, changed by a JSON patch; the caller deletes it. Network policies make a stranger of it: it waits for nobody. */
   readonly clone: (service: string, name: string, patch: readonly object[]) => Promise<void>;
   readonly removeClone: (name: string) => Promise<void>;
   /** Everything that a pod of a clone wrote, and all events about it. */
@@ -33,7 +33,7 @@ export interface PatientService {
 }
 
 /** Prepares CAS and application on a cluster that has the platform. */
-export async function installPatientService(t: TestContext, cluster: TestCluster, canaries: Canaries): Promise<PatientService> {
+export async function installPatientService(cluster: TestCluster, canaries: Canaries): Promise<PatientService> {
   const { namespace, directory, repository, run, shell } = cluster;
   await cp(EXAMPLE, directory, { recursive: true });
   const variables = {
@@ -66,7 +66,7 @@ export async function installPatientService(t: TestContext, cluster: TestCluster
   const clone = async (service: string, name: string, patch: readonly object[]) => {
     const file = join(directory, `${name}.json`);
     await shell(`kubectl -n ${namespace} get deployment clinic-${service} -o json |
-      jq '{apiVersion, kind, metadata: {name: "${name}"}, spec: {selector: {matchLabels: {app: "${name}"}}, template: (.spec.template | .metadata.labels = {app: "${name}"})}}' > ${file}`);
+      jq '{apiVersion, kind, metadata: {name: "${name}"}, spec: {selector: {matchLabels: {app: "${name}"}}, template: (.spec.template | .metadata.labels = {app: "${name}"} | del(.spec.initContainers))}}' > ${file}`);
     await writeFile(`${file}.patch`, JSON.stringify(patch));
     const patched = await run("kubectl", "patch", "--local", "-f", file, "--type=json", "--patch-file", `${file}.patch`, "-o", "json");
     await writeFile(file, patched);
@@ -96,7 +96,7 @@ export async function installPatientService(t: TestContext, cluster: TestCluster
       )
       .replace("injection_files:\n", "injection_files:\n  - path: /tls/canary\n    content: $$SCONE::canary$$\n"),
   );
-  await provisionOnVolume(t, cluster);
+  await provisionOnVolume(cluster);
   await build();
   await installMesh();
   for (const service of ["redis", "flask"]) await untilReady(service);
@@ -106,40 +106,19 @@ export async function installPatientService(t: TestContext, cluster: TestCluster
   return { url, variables, build, installMesh, untilReady, pod, clone, removeClone, said };
 }
 
-/** A CAS whose database outlives its pod: a directory of the node as a static volume, or the default class of a user's cluster. */
-async function provisionOnVolume(t: TestContext, { namespace, directory, run, environment }: TestCluster): Promise<void> {
-  const claim = isOwnCluster() ? "" : `storageClass: "-"`;
-  const image = `${environment["SCONECTL_REPO"]}/cas:${environment["VERSION"]}`;
+/** A CAS whose database outlives its pod. */
+async function provisionOnVolume(cluster: TestCluster): Promise<void> {
+  const { namespace, directory, run, environment } = cluster;
+  const { persistence } = await makeDatabaseVolume(cluster, "cas");
   const resource = `apiVersion: services.scone.cloud/v1beta1
 kind: CAS
 metadata: {name: cas, namespace: ${namespace}}
 spec:
-  image: ${image}
+  image: ${environment["SCONECTL_REPO"]}/cas:${environment["VERSION"]}
   imagePullSecrets: [{name: sconeapps}]
-  persistence: {enabled: true, size: 64Mi, ${claim}}
+  persistence: ${persistence}
 `;
   await writeFile(join(directory, "cas.yaml"), resource);
-  if (!isOwnCluster()) {
-    const path = join(CLUSTER_STATE, "volumes", namespace);
-    await mkdir(path, { recursive: true, mode: 0o700 });
-    await run("chown", String(PLATFORM_USER), path);
-    const volume = `apiVersion: v1
-kind: PersistentVolume
-metadata: {name: ${namespace}-cas}
-spec:
-  capacity: {storage: 64Mi}
-  accessModes: [ReadWriteOnce]
-  persistentVolumeReclaimPolicy: Retain
-  claimRef: {namespace: ${namespace}, name: database-cas-0}
-  hostPath: {path: ${path}}
-`;
-    await writeFile(join(directory, "volume.yaml"), volume);
-    await run("kubectl", "apply", "-f", "volume.yaml");
-    t.after(async () => {
-      await run("kubectl", "delete", "pv", `${namespace}-cas`, "--wait=false").catch(() => undefined); // the cluster may be gone already
-      await rm(path, { recursive: true, force: true });
-    });
-  }
   await run("kubectl", "provision", "cas", "cas", "-n", namespace, "-f", "cas.yaml");
 }
 

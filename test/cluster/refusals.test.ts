@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { open, readFile } from "node:fs/promises";
+import { open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { findIn, readEverything } from "./canaries.ts";
@@ -19,7 +19,7 @@ test("refusals on a real Kubernetes: the pod says why, in its log and in an even
   const { namespace, repository, run, shell, addNamespace } = cluster;
   const canaries = { secret: `canary-secret-${randomBytes(12).toString("hex")}`, code: `canary-code-${randomBytes(12).toString("hex")}` };
   await preparePlatform(cluster);
-  const service = await installPatientService(t, cluster, canaries);
+  const service = await installPatientService(cluster, canaries);
   const step = (name: string, work: () => Promise<void>) => t.test(name, work);
 
   /** A clone of Redis with one thing wrong: it must say so in log and event, and never start its program. */
@@ -148,6 +148,61 @@ test("refusals on a real Kubernetes: the pod says why, in its log and in an even
     });
   }
 
+  if (!isOwnCluster()) {
+    // Of a user's cluster nobody knows whether its network plugin enforces policies.
+    await step("network policies admit the mesh and refuse strangers", async () => {
+      const elsewhere = `${namespace}-elsewhere`;
+      await addNamespace(elsewhere);
+      const callers = [
+        { name: "admitted", place: namespace, labels: { "app.kubernetes.io/instance": "clinic", "vouchsafe.dev/test": "connection" } },
+        { name: "stranger", place: namespace, labels: { app: "stranger" } },
+        { name: "other-release", place: namespace, labels: { "app.kubernetes.io/name": "flask", "app.kubernetes.io/instance": "ward" } },
+        { name: "same-labels", place: elsewhere, labels: { "app.kubernetes.io/name": "flask", "app.kubernetes.io/instance": "clinic" } },
+      ];
+      for (const { name, place, labels } of callers) await callRedis(name, place, labels);
+      const logOf = ({ name, place }: (typeof callers)[number]) => run("kubectl", "-n", place, "logs", name);
+      const [admitted, ...strangers] = callers;
+      assert(admitted !== undefined);
+      await eventually("the admitted pod connects", async () => /accepts connections/.test(await logOf(admitted)) || undefined);
+      for (const caller of strangers) {
+        await eventually(`${caller.name} was refused`, async () => /waiting for/.test(await logOf(caller)) || undefined);
+      }
+      for (const caller of strangers) assert.doesNotMatch(await logOf(caller), /accepts connections/, caller.name);
+      for (const { name, place } of callers) await run("kubectl", "-n", place, "delete", "pod", name, "--wait=false");
+    });
+
+    await step("restrictEgress: a service reaches CAS, node agent, name service and its store, and nothing else", async () => {
+      const api = (await run("kubectl", "-n", "default", "get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}")).trim();
+      const script = `require("node:net").connect(443, "${api}").on("connect", () => { console.log("open"); process.exit(); }).on("error", (e) => { console.log(e.code); process.exit(); }).setTimeout(5000, () => { console.log("silent"); process.exit(); })`;
+      const node = ["sh", "-c", 'LD_LIBRARY_PATH=/vouchsafe/runtime/lib exec /vouchsafe/runtime/bin/node -e "$1"', "sh"];
+      const look = async () => {
+        const pod = await service.pod("flask");
+        return (await run("kubectl", "-n", namespace, "exec", pod, "-c", "api", "--", ...node, script)).trim();
+      };
+      assert.equal(await look(), "open");
+      await run(
+        "helm",
+        "upgrade",
+        "--reuse-values",
+        "-n",
+        namespace,
+        "clinic",
+        "target/helm",
+        "--set",
+        "flask.networkPolicy.restrictEgress=true",
+      );
+      await eventually("the API server is out of reach", async () => ((await look()) === "open" ? undefined : true));
+      await run("kubectl", "-n", namespace, "rollout", "restart", "deployment/clinic-flask");
+      await service.untilReady("flask");
+      const record = `${service.url}/patient/egress`;
+      const form =
+        "fname=Egress&lname=Doe&address=1&city=R&state=W&ssn=1&email=a@b.c&dob=1&contactphone=1&drugallergies=n&preexistingconditions=n&dateadmitted=1&insurancedetails=n";
+      assert.match(await run("curl", "-sSfk", record, "-d", form), /./);
+      assert.match(await run("curl", "-sSfk", record), /"fname": "Egress"/);
+      assert.notEqual(await look(), "open");
+    });
+  }
+
   await step("kubectl exec, cp and debug see no secret and no plaintext code", async () => {
     const pod = await service.pod("flask");
     const look =
@@ -179,6 +234,35 @@ test("refusals on a real Kubernetes: the pod says why, in its log and in an even
     assert.deepEqual(findIn(places, "clinic-flask").length > 3, true, "the scan finds what is there");
     for (const canary of Object.values(canaries)) assert.deepEqual(findIn(places, canary), []);
   });
+
+  /** A pod that tries to connect to Redis until it succeeds, and says so. */
+  async function callRedis(name: string, place: string, labels: Readonly<Record<string, string>>): Promise<void> {
+    const image = `${cluster.environment["SCONECTL_REPO"]}/runtime:${cluster.environment["VERSION"]}`;
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name, namespace: place, labels },
+      spec: {
+        restartPolicy: "Never",
+        terminationGracePeriodSeconds: 0,
+        automountServiceAccountToken: false,
+        imagePullSecrets: [{ name: "sconeapps" }],
+        securityContext: { runAsNonRoot: true, runAsUser: 65_532, seccompProfile: { type: "RuntimeDefault" } },
+        containers: [
+          {
+            name: "call",
+            image,
+            command: ["/vouchsafe/bin/wait-for"],
+            args: [`clinic-redis.${namespace}`, "6379"],
+            securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
+          },
+        ],
+      },
+    };
+    const file = join(cluster.directory, `${name}.json`);
+    await writeFile(file, JSON.stringify(pod));
+    await run("kubectl", "create", "-f", file);
+  }
 
   async function sessionOf(name: string): Promise<string> {
     const path = "jsonpath={.spec.template.spec.containers[0].env[0].value}";

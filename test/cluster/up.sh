@@ -13,7 +13,7 @@ export PATH="$bin:$PATH"
 for program in "${compiled[@]}"; do
   [ -x "$bin/$program" ] || fail "$bin/$program is missing" "run test/cluster/build.sh first (20 to 40 minutes, once)"
 done
-packages=(etcd:etcd-server containerd:containerd runc:runc iptables:iptables conntrack:conntrack docker-registry:docker-registry
+packages=(etcd:etcd-server containerd:containerd runc:runc iptables:iptables ipset:ipset conntrack:conntrack docker-registry:docker-registry
   htpasswd:apache2-utils cc:gcc openssl:openssl /usr/lib/cni/bridge:containernetworking-plugins)
 missing=()
 for package in "${packages[@]}"; do command -v "${package%%:*}" >/dev/null || missing+=("${package##*:}"); done
@@ -23,6 +23,9 @@ mkdir -p "$state"/{pki,log,run,etcd,kubelet,registry,cni,images,pods} "$state/co
 for address in $node_address $dns_service; do ip address replace "$address/32" dev lo; done
 # The kernel forwards between pods, and from node ports to services bound to loopback.
 sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.route_localnet=1 2>/dev/null || true
+# Network policies apply between pods of one bridge as well.
+modprobe br_netfilter 2>/dev/null || true
+sysctl -qw net.bridge.bridge-nf-call-iptables=1 2>/dev/null || true
 
 launch() { # name program argument…: in its own session, so that it outlives this script
   local name=$1; shift
@@ -188,6 +191,9 @@ launch kubelet "$bin/kubelet" --config="$state/kubelet.yaml" --kubeconfig="$stat
 launch kube-proxy "$bin/kube-proxy" --kubeconfig="$state/kube-proxy.conf" --hostname-override=$node --proxy-mode=iptables --cluster-cidr=$pods \
   --bind-address=$node_address --healthz-bind-address=127.0.0.1:10256 --oom-score-adj=0 \
   --conntrack-max-per-core=0 --conntrack-tcp-timeout-established=0s --conntrack-tcp-timeout-close-wait=0s
+# Network policies alone: services are kube-proxy's, and there is no second node to route to.
+launch kube-router "$bin/kube-router" --kubeconfig="$state/admin.conf" --hostname-override=$node --run-firewall=true --run-router=false \
+  --run-service-proxy=false --run-loadbalancer=false --service-cluster-ip-range=$services --health-port=0 --metrics-port=0
 cat >"$state/Corefile" <<CORE
 . {
   bind $dns_service

@@ -316,6 +316,7 @@ async function serve(
       provisioning: provisioning.record,
       nonce: nonce.slice(0, 256),
       developmentRoot,
+      newestSnapshot: snapshots?.newest,
     });
   });
   ownerRoutes(app, {

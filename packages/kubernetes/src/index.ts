@@ -5,6 +5,7 @@ export { CUSTOM_RESOURCE_DEFINITIONS, type CustomResourceDefinition } from "./cu
 export { type ClusterQuestion, examineCluster } from "./examine/examine-cluster.ts";
 export type { Finding } from "./examine/finding.ts";
 export { installPlatform } from "./install/install-platform.ts";
+export { uninstallPlatform } from "./install/uninstall-platform.ts";
 export { KubernetesError, type KubernetesErrorCode } from "./kubernetes-error.ts";
 export { SECCOMP_PROFILE } from "./las/seccomp-profile.ts";
 export { planCas } from "./objects/cas-objects.ts";
@@ -13,6 +14,7 @@ export { type PlatformSettings, planNodes, planOperator, planPlatform } from "./
 export type { PlatformObject } from "./objects/platform-object.ts";
 export { PLATFORM_VERSION } from "./platform-version.ts";
 export { type CasTunnel, openCasTunnel } from "./provision/cas-tunnel.ts";
+export { copySnapshot } from "./provision/copy-snapshot.ts";
 export {
   type Attested,
   assertCasName,
@@ -31,4 +33,6 @@ export {
   readClaim,
   untilHealthy,
 } from "./provision/provision-cas.ts";
+export { recoverDatabase } from "./provision/recover-database.ts";
+export { readSnapshot } from "./provision/snapshot-files.ts";
 export { type UpgradeOptions, upgradeCas } from "./provision/upgrade-cas.ts";

@@ -145,6 +145,8 @@ export const CasStatement = z.object({
   developmentRoot: z.boolean(),
   /** The caller's, base64; empty when none was given. */
   nonce: z.string(),
+  /** When the newest snapshot of the database was taken, null while there is none; absent where none are taken (C-77). */
+  newestSnapshot: z.iso.datetime().nullable().optional(),
 });
 export type CasStatement = z.infer<typeof CasStatement>;
 

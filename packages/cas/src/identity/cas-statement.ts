@@ -13,11 +13,13 @@ export interface StatementFacts {
   readonly provisioning: ProvisioningRecord | undefined;
   readonly nonce: string;
   readonly developmentRoot: boolean;
+  /** Null while there is none; undefined where none are taken. */
+  readonly newestSnapshot: string | null | undefined;
 }
 
 /** What this CAS says about itself (C-64), signed by its TLS key. There is no platform here that could make Evidence: it says so with null. */
 export function casStatement(facts: StatementFacts): CasAttestation {
-  const { tls, sessionEncryptionKey, software, instanceKey, state, provisioning, nonce, developmentRoot } = facts;
+  const { tls, sessionEncryptionKey, software, instanceKey, state, provisioning, nonce, developmentRoot, newestSnapshot } = facts;
   const statement: CasStatement = {
     format: "vouchsafe/cas-statement/1",
     chain: [...tls.chain],
@@ -31,6 +33,7 @@ export function casStatement(facts: StatementFacts): CasAttestation {
     databaseKeyInjected: false,
     developmentRoot,
     nonce,
+    ...(newestSnapshot === undefined ? {} : { newestSnapshot }),
   };
   const text = JSON.stringify(statement);
   return {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { test } from "node:test";
 import { openApiDocument } from "../http/openapi.ts";
 import { createTestClient, startTestCas } from "../testing/test-cas.ts";
+import { SNAPSHOTS_KEPT } from "./snapshots.ts";
 
 const session = (name: string) => `version: "0.3"\nname: ${name}\nsalt: ${"ab".repeat(16)}\n`;
 
@@ -37,6 +38,26 @@ test("C-77: a snapshot is a consistent pair that a CAS starts from, as an old st
   assert.equal((await client.version()).state, "rollback-suspected");
   await client.acceptRollback();
   await client.readSessionHash("before");
+});
+
+test("C-77: a CAS says when it took its newest snapshot, and keeps so many that they do not fill the disk", async (t) => {
+  const cas = await startTestCas(t);
+  const newestOf = async () => JSON.parse((await cas.client().attest("AAAA")).statement).newestSnapshot;
+  assert.equal(await newestOf(), undefined);
+  const directory = join(cas.directory, "snapshots");
+  const snapshots = { directory, intervalMs: 3_600_000 };
+  await cas.restart({ snapshots });
+  assert.equal(await newestOf(), null);
+  const older = Array.from({ length: SNAPSHOTS_KEPT + 3 }, (_, at) => `2020-01-01T00-00-${String(at).padStart(2, "0")}.000Z-${at}`);
+  for (const name of [...older, "2020-01-01T00-00-00.000Z-0.part", "theirs"]) mkdirSync(join(directory, name), { recursive: true });
+  await cas.restart({ snapshots });
+  assert.equal(await newestOf(), "2020-01-01T00:00:26.000Z");
+  const taken = (await cas.running.takeSnapshot()) ?? assert.fail();
+  assert.match(basename(taken), new RegExp(`^${(await newestOf()).replaceAll(":", "-").replaceAll(".", "\\.")}`));
+  const left = readdirSync(directory);
+  assert.equal(left.length, SNAPSHOTS_KEPT + 2);
+  for (const name of [older.at(-1) ?? "", basename(taken), "theirs"]) assert(left.includes(name), name);
+  assert(!left.includes(older[0] ?? ""));
 });
 
 test("the OpenAPI document names every operation with its answers", () => {

@@ -64,6 +64,38 @@ test("C-91: a node agent whose cluster vouches for its key is believed without t
   await assert.rejects(cas.client().enrolNode(spkiOf(new TestAgent().publicKey), statement), problem("forbidden"));
 });
 
+test("C-91: a node of which its cluster speaks no more is believed for six hours; one that the owner enrolled, for good", async (t) => {
+  let clock = Date.now() - 24 * 3_600_000; // the CAS lives in the past: its certificates must hold now too
+  const cas = await startTestCas(t, { selfProvision: undefined, nodeKeys: [], now: () => new Date(clock) });
+  const owner = createTestClient();
+  await cas.client(owner).provision(cas.running.provisioningToken ?? "", "");
+  await cas.client(owner).uploadSession(testPolicy({ name: "shop", security: "{attestation: {evidence: [node]}}" }));
+  const cluster = new TestIssuer();
+  await cas.client(owner).putNodeIssuer(cluster.issuer);
+  const [leased, owned] = [new TestAgent(), new TestAgent()];
+  const statement = () => cluster.statement({ audience: `vouchsafe-node:${keyHashOf(leased.publicKey)}`, expires: "9h" });
+  const tell = async () => cas.client().enrolNode(spkiOf(leased.publicKey), await statement());
+  const attest = async (agent: TestAgent) => {
+    const evidence = async (userData: Uint8Array) => agent.evidence("shop/api", userData, {}, undefined, new Date(clock));
+    (await cas.attest("shop/api", { evidence })).connection.close();
+  };
+  await tell();
+  await cas.client(owner).enrolNodeKey(spkiOf(owned.publicKey));
+  clock += 5 * 3_600_000;
+  await tell();
+  clock += 5 * 3_600_000;
+  await attest(leased);
+  clock += 3_600_001;
+  await assert.rejects(attest(leased));
+  await attest(owned);
+  await cas.restart();
+  await assert.rejects(attest(leased));
+  await attest(owned);
+  await cas.client(owner).enrolNodeKey(spkiOf(leased.publicKey));
+  clock += 9 * 3_600_000;
+  await attest(leased);
+});
+
 const agentKey = generateKeyPairSync("ed25519").publicKey;
 const audience = `vouchsafe-node:${keyHashOf(agentKey)}`;
 const refused = [

@@ -7,12 +7,17 @@ interface NodeKeyRecord {
   /** DER SubjectPublicKeyInfo, base64. */
   readonly key: string;
   readonly enrolledAt: string;
+  /** Enrolled on a cluster's word: believed until then, unless the cluster says it again. Absent: enrolled by the owner, for good. */
+  readonly believedUntil?: string;
 }
+
+/** A node that was removed is believed no longer than this: nobody speaks for its agent any more. */
+const LEASE_MS = 6 * 3_600_000;
 
 /** Keys of node agents whose statements this CAS believes (C-91). */
 export class NodeKeys {
   readonly #context: CasContext;
-  #keys: readonly Uint8Array[] = [];
+  readonly #records = new Map<string, NodeKeyRecord>();
 
   private constructor(context: CasContext) {
     this.#context = context;
@@ -20,39 +25,53 @@ export class NodeKeys {
 
   static async open(context: CasContext): Promise<NodeKeys> {
     const nodeKeys = new NodeKeys(context);
-    const keys: Uint8Array[] = [];
     for (const id of context.database.ids("node-key")) {
       const record = await context.database.get<NodeKeyRecord>({ kind: "node-key", id });
-      if (record !== undefined) keys.push(Uint8Array.fromBase64(record.key));
+      if (record !== undefined) nodeKeys.#records.set(id, record);
     }
-    nodeKeys.#keys = keys;
     return nodeKeys;
   }
 
-  /** DER SubjectPublicKeyInfo of each. */
+  /** DER SubjectPublicKeyInfo of each that is believed now. */
   get keys(): readonly Uint8Array[] {
-    return this.#keys;
+    return [...this.#records.values()].filter((record) => this.#isBelieved(record)).map(({ key }) => Uint8Array.fromBase64(key));
   }
 
   isEnrolled(spki: Uint8Array): boolean {
-    return this.#context.database.ids("node-key").has(keyHash(spki));
+    const record = this.#records.get(keyHash(spki));
+    return record !== undefined && this.#isBelieved(record);
   }
 
   /**
-   * Enrols a key; harmless when it is enrolled already. `node` is its node's name where the cluster vouched for it. Returns the key's hash, as
-   * policies name it in `NODE_KEY:…`. Throws `bad_request`.
+   * Enrols a key; harmless when it is enrolled already. `node` is its node's name where the cluster vouched for it: then it is believed for six hours
+   * from now. Returns the key's hash, as policies name it in `NODE_KEY:…`. Throws `bad_request`.
    */
   async enrol(spki: Uint8Array, node?: string): Promise<string> {
     assertAgentKey(spki);
     const id = keyHash(spki);
+    const present = this.#records.get(id);
+    const nowMs = this.#context.now().getTime();
+    const isForGood = present !== undefined && present.believedUntil === undefined;
+    // A cluster repeats its word every few minutes: what still holds for half of the time needs no new record.
+    const isFresh = node !== undefined && Date.parse(present?.believedUntil ?? "") - nowMs > LEASE_MS / 2;
+    if (isForGood || isFresh) return id;
+    const record: NodeKeyRecord = {
+      key: spki.toBase64(),
+      enrolledAt: present?.enrolledAt ?? new Date(nowMs).toISOString(),
+      ...(node === undefined ? {} : { believedUntil: new Date(nowMs + LEASE_MS).toISOString() }),
+    };
+    const isRepeated = present !== undefined && node !== undefined && this.#isBelieved(present);
     const context = this.#context;
-    if (context.database.ids("node-key").has(id)) return id;
     await context.database.transact((tx) => {
-      tx.put({ kind: "node-key", id }, { key: spki.toBase64(), enrolledAt: context.now().toISOString() } satisfies NodeKeyRecord);
-      context.audit.append(tx, "node_key_enrolled", { key: id, ...(node === undefined ? {} : { node }) });
+      tx.put({ kind: "node-key", id }, record);
+      if (!isRepeated) context.audit.append(tx, "node_key_enrolled", { key: id, ...(node === undefined ? {} : { node }) });
     });
-    this.#keys = [...this.#keys, spki];
+    this.#records.set(id, record);
     return id;
+  }
+
+  #isBelieved({ believedUntil }: NodeKeyRecord): boolean {
+    return believedUntil === undefined || Date.parse(believedUntil) > this.#context.now().getTime();
   }
 }
 

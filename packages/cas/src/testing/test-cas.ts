@@ -37,7 +37,13 @@ export class TestAgent {
     ({ publicKey: this.publicKey, privateKey: this.#privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" }));
   }
 
-  evidence(service: string, userData: Uint8Array, workload: Partial<typeof WORKLOAD> = {}, counter = ++this.#counter): Evidence {
+  evidence(
+    service: string,
+    userData: Uint8Array,
+    workload: Partial<typeof WORKLOAD> = {},
+    counter = ++this.#counter,
+    issuedAt = new Date(),
+  ): Evidence {
     return createNodeStatement(
       {
         agentMeasurement: NODE_AGENT_MEASUREMENT,
@@ -46,7 +52,7 @@ export class TestAgent {
         service,
         userData,
         instanceCounter: counter,
-        issuedAt: new Date(),
+        issuedAt,
       },
       this.#privateKey,
     );

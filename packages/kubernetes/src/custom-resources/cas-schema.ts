@@ -62,6 +62,25 @@ export const CAS_SPEC: Schema = record(
       },
       "Takes over on another node.",
     ),
+    collateral: record(
+      {
+        intel: list(text("", { pattern: "^https?://" }), "Intel's service, or caches of it (PCCS)."),
+        amd: list(text("", { pattern: "^https?://" }), "AMD's service, or caches of it."),
+        bundles: list(
+          record({ configMap: text("ConfigMap in the same namespace."), key: text("File in it.", { pattern: "^[-._a-zA-Z0-9]+$" }) }, "", {
+            required: ["configMap", "key"],
+          }),
+          "Files of documents, asked first.",
+        ),
+        caCertificate: text("Authority of these servers, PEM; the public ones unless given.", { maxLength: 65_536 }),
+        offline: flag("Ask nobody: bundles and what was fetched before only.", false),
+        update: text("Which TCB documents count.", { enum: ["standard", "early"], default: "standard" }),
+        maxAgeDays: integer("Oldest documents that count.", { minimum: 1, maximum: 366, default: 30 }),
+        refreshHours: integer("Time between two looks for newer ones.", { minimum: 1, maximum: 720, default: 24 }),
+        timeoutSeconds: integer("Longest wait for a server.", { minimum: 1, maximum: 120, default: 10 }),
+      },
+      "Where the CAS gets what it needs to verify evidence of hardware.",
+    ),
     livenessProbe: probe("liveness"),
     startupProbe: probe("start-up"),
     attestedCLIProbes: flag("Whether probes attest the CAS.", false),

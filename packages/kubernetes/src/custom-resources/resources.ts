@@ -75,6 +75,20 @@ export const CasResource = z.object({
           persistence: Persistence.prefault({}),
         })
         .prefault({}),
+      collateral: z
+        .object({
+          intel: z.array(z.string()).default([]),
+          amd: z.array(z.string()).default([]),
+          bundles: z.array(z.object({ configMap: z.string(), key: z.string() })).default([]),
+          caCertificate: z.string().optional(),
+          offline: z.boolean().default(false),
+          update: z.enum(["standard", "early"]).default("standard"),
+          maxAgeDays: z.number().default(30),
+          refreshHours: z.number().default(24),
+          timeoutSeconds: z.number().default(10),
+        })
+        .optional(),
+      "backup-controller": z.object({ enabled: z.boolean().default(false) }).prefault({}),
       livenessProbe: Probe.prefault({}),
       startupProbe: Probe.prefault({}),
       networkPolicy: z
@@ -85,6 +99,7 @@ export const CasResource = z.object({
         })
         .prefault({}),
       configuration: z.string().optional(),
+      ownerConfig: z.string().optional(),
       nonce: z.string().optional(),
     })
     .prefault({}),

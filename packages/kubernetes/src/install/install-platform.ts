@@ -1,26 +1,31 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { type Cluster, ClusterError } from "../cluster/cluster.ts";
-import { KubernetesError } from "../kubernetes-error.ts";
+import type { Cluster } from "../cluster/cluster.ts";
 import { type PlatformSettings, planPlatform } from "../objects/operator-objects.ts";
 import type { PlatformObject } from "../objects/platform-object.ts";
+import { daemonSetProblem, deploymentProblem } from "./rollout.ts";
+import { type Patience, untilTrue } from "./until-true.ts";
 
-export interface InstallOptions {
+export interface InstallOptions extends Patience {
   /** Return only when the operator runs and every node's agent answers. */
   readonly isWaiting: boolean;
-  readonly timeoutMs: number;
   readonly log: (line: string) => void;
-  readonly signal: AbortSignal;
 }
 
-const LOOK_INTERVAL_MS = 1_000;
 const Established = z.object({
   status: z.object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]) }).prefault({}),
 });
 const WithState = z.object({
+  metadata: z.object({ generation: z.number() }),
   status: z
-    .object({ state: z.string().default("PENDING"), conditions: z.array(z.object({ message: z.string() })).default([]) })
+    .object({
+      state: z.string().default("PENDING"),
+      observedGeneration: z.number().default(0),
+      conditions: z.array(z.object({ message: z.string() })).default([]),
+    })
     .prefault({}),
+});
+const Template = z.object({
+  spec: z.object({ template: z.object({ spec: z.object({ containers: z.array(z.object({ image: z.string() })).min(1) }) }) }),
 });
 
 /** Installs or updates the cluster side (`sconectl init`). Repeating it is harmless. Throws E-CLUSTER with what did not become ready. */
@@ -34,42 +39,40 @@ export async function installPlatform(cluster: Cluster, settings: PlatformSettin
     options.log(`applied ${object.kind} ${object.metadata.name}`);
   }
   if (!options.isWaiting) return;
+  // In this order: what the resources say is worth something once it was written by the operator that was just applied, about its agents.
+  for (const object of objects.filter(({ kind }) => kind === "Deployment")) {
+    await untilTrue(`the ${object.kind} ${object.metadata.name} did not become ready`, options, async () =>
+      deploymentProblem(await cluster.find(object)),
+    );
+  }
+  for (const object of objects.filter(({ kind }) => kind === "LAS")) await untilAgentsRun(cluster, object, settings, options);
   for (const object of objects.filter(({ kind }) => kind === "LAS" || kind === "SGXPlugin")) await untilHealthy(cluster, object, options);
 }
 
 async function untilEstablished(cluster: Cluster, definition: PlatformObject, options: InstallOptions): Promise<void> {
-  await untilTrue(`definition ${definition.metadata.name}`, options, async () => {
+  await untilTrue(`the definition ${definition.metadata.name} did not become ready`, options, async () => {
     const found = Established.parse(await cluster.find(definition));
     const isEstablished = found.status.conditions.some(({ type, status }) => type === "Established" && status === "True");
     return isEstablished ? undefined : "it is not served yet";
   });
 }
 
+async function untilAgentsRun(cluster: Cluster, las: PlatformObject, settings: PlatformSettings, options: InstallOptions): Promise<void> {
+  const metadata = { name: `${las.metadata.name}-agent`, namespace: settings.namespace };
+  await untilTrue(`the DaemonSet ${metadata.name} did not become ready`, options, async () => {
+    const found = await cluster.find({ apiVersion: "apps/v1", kind: "DaemonSet", metadata });
+    const image = Template.safeParse(found).data?.spec.template.spec.containers[0]?.image;
+    if (image !== undefined && image !== settings.images.las) return `it still has the image ${image}`;
+    return daemonSetProblem(found);
+  });
+}
+
 async function untilHealthy(cluster: Cluster, object: PlatformObject, options: InstallOptions): Promise<void> {
-  await untilTrue(`${object.kind} ${object.metadata.name}`, options, async () => {
-    const { status } = WithState.parse(await cluster.find(object));
+  await untilTrue(`${object.kind} ${object.metadata.name} did not become ready`, options, async () => {
+    const { metadata, status } = WithState.parse(await cluster.find(object));
+    if (status.observedGeneration < metadata.generation) return "the operator has not looked at it yet";
     if (status.state === "HEALTHY") return undefined;
     return status.conditions[0]?.message ?? "the operator has not looked at it yet";
   });
   options.log(`${object.kind} ${object.metadata.name} is HEALTHY`);
-}
-
-/** Looks until `findProblem` finds none. What it found last is the reason when time runs out. */
-async function untilTrue(what: string, options: InstallOptions, findProblem: () => Promise<string | undefined>): Promise<void> {
-  const end = Date.now() + options.timeoutMs;
-  for (;;) {
-    let problem: string | undefined;
-    try {
-      problem = await findProblem();
-    } catch (error) {
-      if (!(error instanceof ClusterError) || error.status === 403) throw error;
-      problem = error.message;
-    }
-    if (problem === undefined) return;
-    if (Date.now() > end) {
-      const remedy = "See: kubectl get pods -A, and kubectl describe of the pod that is not ready.";
-      throw new KubernetesError("E-CLUSTER", `${what} did not become ready: ${problem}`, { remedy });
-    }
-    await sleep(LOOK_INTERVAL_MS, undefined, { signal: options.signal });
-  }
 }

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { Cluster } from "../cluster/cluster.ts";
+import { endProgram } from "../cluster/end-program.ts";
 import { inClusterConfig } from "../cluster/in-cluster-config.ts";
 import { logTo } from "../cluster/log.ts";
 import { recordEvent } from "../cluster/record-event.ts";
@@ -18,71 +19,105 @@ import { RefusedCaller } from "./measure-caller.ts";
 import { findNodeProblem } from "./node-abilities.ts";
 import { installSeccompProfile, SECCOMP_PROFILE } from "./seccomp-profile.ts";
 
-/** The node agent's program: one on each node, started by the operator's DaemonSet. */
 const PUBLISH_INTERVAL_MS = 60_000;
 const log = logTo(process.stderr, () => new Date());
 
-const settings = readLasSettings(process.env);
-const cluster = new Cluster(inClusterConfig());
-const key = openAgentKey(settings.stateDirectory);
-const identity = describeAgent(key, PLATFORM_VERSION);
-const enrolment = new EnrolmentStatement(cluster, settings.pod, identity.keyHash);
-installSeccompProfile(settings.seccompDirectory);
-const notes = new EventBudget();
-const runtime = new ContainerRuntime(settings.containerRuntime);
-const server = createAgentServer({
-  key,
-  identity: describeMyself,
-  measuring: { inspect: (id) => runtime.inspect(id), findNamedDigest, machine: { proc: "/proc", root: settings.hostRoot } },
-  now: () => new Date(),
-  onDecision: report,
-});
-server.listen(settings.port, settings.host);
-await once(server, "listening");
-log("agent_listening", { host: settings.host, port: settings.port, key: identity.keyHash, runtime: await runtime.version().catch(String) });
-
-const publishing = setInterval(() => void publish(), PUBLISH_INTERVAL_MS);
-await publish();
-for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  process.once(signal, () => {
-    clearInterval(publishing);
-    server.close();
-    runtime.close();
-    process.exit(0);
-  });
-}
-
-/** Looked at anew each time: somebody may have changed the node's settings. */
-function describeMyself(): AgentIdentity {
-  const problem = findNodeProblem("/proc", settings.seccompDirectory);
-  const statement = enrolment.token;
-  return { ...identity, ...(statement === undefined ? {} : { statement }), ...(problem === undefined ? {} : { problem }) };
-}
-
-/** Shows the agent's key to the cluster; an admission policy ties the record to this node. Tried again at the next interval. */
-async function publish(): Promise<void> {
-  if (!existsSync(join(settings.seccompDirectory, SECCOMP_PROFILE))) installSeccompProfile(settings.seccompDirectory);
-  await enrolment.refresh(Date.now()).catch((error: Error) => log("statement_missing", { reason: error.message }));
-  const name = `${AGENT_RECORD_PREFIX}${settings.node}`;
-  try {
-    await cluster.apply({
-      apiVersion: "v1",
-      kind: "ConfigMap",
-      metadata: { name, namespace: settings.pod.namespace, labels: { [AGENT_RECORD_LABEL]: "true" } },
-      data: { node: settings.node, host: settings.host, port: String(settings.port), identity: JSON.stringify(identity) },
-    });
-  } catch (error) {
-    log("agent_record_failed", { name, reason: String(error) });
-  }
-}
-
 const PodImages = z.object({ spec: z.object({ containers: z.array(z.object({ name: z.string(), image: z.string() })) }) });
 
-async function findNamedDigest(container: RunningContainer): Promise<string | undefined> {
-  const { name, namespace } = container.pod;
-  const pod = PodImages.safeParse(await cluster.find({ apiVersion: "v1", kind: "Pod", metadata: { name, namespace } }));
-  const image = pod.data?.spec.containers.find((candidate) => candidate.name === container.containerName)?.image;
-  return /@(sha256:[0-9a-f]{64})$/.exec(image ?? "")?.[1];
+/** The node agent's program: one on each node, started by the operator's DaemonSet. */
+async function main(): Promise<void> {
+  const settings = readLasSettings(process.env);
+  const cluster = new Cluster(inClusterConfig());
+  const key = openAgentKey(settings.stateDirectory);
+  const identity = describeAgent(key, PLATFORM_VERSION);
+  const enrolment = new EnrolmentStatement(cluster, settings.pod, identity.keyHash);
+  installSeccompProfile(settings.seccompDirectory);
+  const notes = new EventBudget();
+  const runtime = new ContainerRuntime(settings.containerRuntime);
+  const server = createAgentServer({
+    key,
+    identity: describeMyself,
+    measuring: { inspect: (id) => runtime.inspect(id), findNamedDigest, machine: { proc: "/proc", root: settings.hostRoot } },
+    now: () => new Date(),
+    onDecision: report,
+  });
+  server.listen(settings.port, settings.host);
+  await once(server, "listening");
+  log("agent_listening", {
+    host: settings.host,
+    port: settings.port,
+    key: identity.keyHash,
+    runtime: await runtime.version().catch(String),
+  });
+
+  const publishing = setInterval(() => void publish(), PUBLISH_INTERVAL_MS);
+  await publish();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, () => {
+      clearInterval(publishing);
+      server.close();
+      runtime.close();
+      process.exit(0);
+    });
+  }
+
+  /** Looked at anew each time: somebody may have changed the node's settings. */
+  function describeMyself(): AgentIdentity {
+    const problem = findNodeProblem("/proc", settings.seccompDirectory);
+    const statement = enrolment.token;
+    return { ...identity, ...(statement === undefined ? {} : { statement }), ...(problem === undefined ? {} : { problem }) };
+  }
+
+  /** Shows the agent's key to the cluster; an admission policy ties the record to this node. Tried again at the next interval. */
+  async function publish(): Promise<void> {
+    if (!existsSync(join(settings.seccompDirectory, SECCOMP_PROFILE))) installSeccompProfile(settings.seccompDirectory);
+    await enrolment.refresh(Date.now()).catch((error: Error) => log("statement_missing", { reason: error.message }));
+    const name = `${AGENT_RECORD_PREFIX}${settings.node}`;
+    try {
+      await cluster.apply({
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: { name, namespace: settings.pod.namespace, labels: { [AGENT_RECORD_LABEL]: "true" } },
+        data: { node: settings.node, host: settings.host, port: String(settings.port), identity: JSON.stringify(identity) },
+      });
+    } catch (error) {
+      log("agent_record_failed", { name, reason: String(error) });
+    }
+  }
+
+  async function findNamedDigest(container: RunningContainer): Promise<string | undefined> {
+    const { name, namespace } = container.pod;
+    const pod = PodImages.safeParse(await cluster.find({ apiVersion: "v1", kind: "Pod", metadata: { name, namespace } }));
+    const image = pod.data?.spec.containers.find((candidate) => candidate.name === container.containerName)?.image;
+    return /@(sha256:[0-9a-f]{64})$/.exec(image ?? "")?.[1];
+  }
+
+  function report(decision: AgentDecision): void {
+    if (decision.kind === "refused") {
+      const { error, peer } = decision;
+      log("evidence_refused", { peer, code: error.code, reason: error.message, cause: rootCause(error) });
+      if (error instanceof RefusedCaller) {
+        const message = `${error.message}${error.remedy === undefined ? "" : `. ${error.remedy}`}`;
+        void recordEvent(cluster, error.container.pod, { type: "Warning", reason: "EvidenceRefused", message });
+      }
+      return;
+    }
+    if (decision.kind === "noted") {
+      const { pod } = decision.container;
+      log("start_note", { pod: `${pod.namespace}/${pod.name}`, phase: decision.phase, reason: decision.message });
+      const reason = decision.phase === "failed" ? "StartRefused" : "StartWaiting";
+      if (notes.mayTell(pod.uid, Date.now())) void recordEvent(cluster, pod, { type: "Warning", reason, message: decision.message });
+      return;
+    }
+    const { container, imageDigest, service } = decision.measurement;
+    const { pod } = container;
+    log("evidence_given", { pod: `${pod.namespace}/${pod.name}`, image: imageDigest, service });
+    void recordEvent(cluster, pod, {
+      type: "Normal",
+      reason: "Measured",
+      message: `the node agent vouched for ${service} (${imageDigest})`,
+    });
+  }
 }
 
 /** What lies below the reason, where it is not the reason itself: for whoever looks after the node. */
@@ -92,25 +127,4 @@ function rootCause(error: Error): string | undefined {
   return cause instanceof Error && cause.message !== error.message ? cause.message : undefined;
 }
 
-function report(decision: AgentDecision): void {
-  if (decision.kind === "refused") {
-    const { error, peer } = decision;
-    log("evidence_refused", { peer, code: error.code, reason: error.message, cause: rootCause(error) });
-    if (error instanceof RefusedCaller) {
-      const message = `${error.message}${error.remedy === undefined ? "" : `. ${error.remedy}`}`;
-      void recordEvent(cluster, error.container.pod, { type: "Warning", reason: "EvidenceRefused", message });
-    }
-    return;
-  }
-  if (decision.kind === "noted") {
-    const { pod } = decision.container;
-    log("start_note", { pod: `${pod.namespace}/${pod.name}`, phase: decision.phase, reason: decision.message });
-    const reason = decision.phase === "failed" ? "StartRefused" : "StartWaiting";
-    if (notes.mayTell(pod.uid, Date.now())) void recordEvent(cluster, pod, { type: "Warning", reason, message: decision.message });
-    return;
-  }
-  const { container, imageDigest, service } = decision.measurement;
-  const { pod } = container;
-  log("evidence_given", { pod: `${pod.namespace}/${pod.name}`, image: imageDigest, service });
-  void recordEvent(cluster, pod, { type: "Normal", reason: "Measured", message: `the node agent vouched for ${service} (${imageDigest})` });
-}
+main().catch(endProgram);

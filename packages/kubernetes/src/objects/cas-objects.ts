@@ -1,4 +1,6 @@
+import { createHash } from "node:crypto";
 import type { CasResource } from "../custom-resources/resources.ts";
+import { bundleDirectory, CAS_POD_PORTS, CONFIGURATION_DIRECTORY, casConfiguration, configurationFile } from "./cas-configuration.ts";
 import {
   componentLabels,
   componentSelector,
@@ -8,10 +10,11 @@ import {
   RESTRICTED_CONTAINER,
   RESTRICTED_POD,
 } from "./platform-object.ts";
+import { isRecoveryId, RECOVERY_ANNOTATION, recoveryContainer } from "./recovery-container.ts";
 
-/** Ports inside the pod; the Service may show others. */
-export const CAS_POD_PORTS = { client: 8081, enclave: 18_765 } as const;
-const CONFIGURATION_DIRECTORY = "/etc/vouchsafe";
+/** What a snapshot is made of, and the key of its platform where the owner brings it. */
+const RECOVERED_FILES = ["cas.db", "cas.key-store", "platform.key"];
+const CONFIGURATION_ANNOTATION = "vouchsafe.dev/configuration";
 
 /** Everything that one CAS resource stands for (CL-67): Service, configuration, StatefulSet with the pod `NAME-0`, and what was asked for beside. */
 export function planCas(cas: CasResource, release: { readonly image: string }): readonly PlatformObject[] {
@@ -24,7 +27,7 @@ export function planCas(cas: CasResource, release: { readonly image: string }): 
       apiVersion: "v1",
       kind: "ConfigMap",
       metadata: { ...metadata, name: `${name}-cas-config` },
-      data: { "cas.toml": configuration(cas) },
+      data: casConfiguration(cas),
     },
     { apiVersion: "v1", kind: "ServiceAccount", metadata: { ...metadata, name: `${name}-cas` }, automountServiceAccountToken: false },
     statefulSet(cas, metadata, release.image),
@@ -34,25 +37,6 @@ export function planCas(cas: CasResource, release: { readonly image: string }): 
 }
 
 type Metadata = PlatformObject["metadata"];
-
-/** The availability configuration (cas.md §4): where the database lies and where the CAS listens. Not secret. */
-function configuration(cas: CasResource): string {
-  const { spec } = cas;
-  if (spec.configuration !== undefined) return spec.configuration;
-  const lines = [
-    "[database]",
-    `path = ${JSON.stringify(`${spec.persistence.mountPath}/cas.db`)}`,
-    "",
-    "[api]",
-    `api_listen = "0.0.0.0:${CAS_POD_PORTS.client}"`,
-    `enclave_listen = "0.0.0.0:${CAS_POD_PORTS.enclave}"`,
-  ];
-  if (spec.databaseSnapshots.enabled) {
-    lines.push("", "[database_snapshots]", `target_directory = ${JSON.stringify(spec.databaseSnapshots.targetDirectory)}`);
-    lines.push(`interval = ${JSON.stringify(spec.databaseSnapshots.interval)}`);
-  }
-  return `${lines.join("\n")}\n`;
-}
 
 function service(cas: CasResource, metadata: Metadata): PlatformObject {
   const { service: wanted } = cas.spec;
@@ -80,6 +64,8 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string)
   const selector = componentSelector("cas", name);
   const data = volume("database", spec.persistence);
   const snapshots = spec.databaseSnapshots.enabled ? volume("snapshots", spec.databaseSnapshots.persistence) : undefined;
+  const configMaps = [...new Set(spec.collateral?.bundles.map(({ configMap }) => configMap))];
+  const bundles = configMaps.map((configMap, at) => ({ name: `collateral-${at}`, configMap }));
   const probe = (wanted: typeof spec.livenessProbe) =>
     wanted.enabled
       ? {
@@ -95,7 +81,7 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string)
     image: spec.image ?? releaseImage,
     imagePullPolicy: spec.imagePullPolicy ?? "Always",
     args: [
-      ...["--config", `${CONFIGURATION_DIRECTORY}/cas.toml`],
+      ...["--config", configurationFile],
       // Without a TEE nothing on the node could keep this key from whoever reads the volume: both share its fate.
       ...["--platform-key", `${spec.persistence.mountPath}/platform.key`],
       ...[name, `${name}.${cas.metadata.namespace ?? "default"}`].flatMap((host) => ["--name", host]),
@@ -107,11 +93,14 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string)
     volumeMounts: [
       { name: "database", mountPath: spec.persistence.mountPath },
       { name: "configuration", mountPath: CONFIGURATION_DIRECTORY, readOnly: true },
+      ...bundles.map(({ name: volumeName, configMap }) => ({ name: volumeName, mountPath: bundleDirectory(configMap), readOnly: true })),
       { name: "log", mountPath: "/var/log/cas" },
       { name: "tmp", mountPath: "/tmp" },
       ...(snapshots === undefined ? [] : [{ name: "snapshots", mountPath: spec.databaseSnapshots.targetDirectory }]),
     ],
     securityContext: RESTRICTED_CONTAINER,
+    // What the CAS said last is the reason why it ended; the operator shows it.
+    terminationMessagePolicy: "FallbackToLogsOnError",
     resources: spec.resources ?? { requests: { cpu: "50m", memory: "96Mi" } },
     // Wrong ports or a full disk show within seconds; the specified 60 s would hide a start that failed.
     startupProbe: probe({
@@ -132,7 +121,7 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string)
       replicas: 1,
       selector: { matchLabels: selector },
       template: {
-        metadata: { labels: metadata.labels, annotations: spec.podAnnotations },
+        metadata: { labels: metadata.labels, annotations: { ...spec.podAnnotations, [CONFIGURATION_ANNOTATION]: configurationHash(cas) } },
         spec: {
           serviceAccountName: `${name}-cas`,
           automountServiceAccountToken: false,
@@ -141,9 +130,11 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string)
           tolerations: spec.tolerations,
           securityContext: RESTRICTED_POD,
           terminationGracePeriodSeconds: 20,
+          initContainers: recovery(cas, container),
           containers: [container],
           volumes: [
             { name: "configuration", configMap: { name: `${name}-cas-config` } },
+            ...bundles.map(({ name: volumeName, configMap }) => ({ name: volumeName, configMap: { name: configMap } })),
             { name: "log", emptyDir: {} },
             { name: "tmp", emptyDir: { medium: "Memory", sizeLimit: "64Mi" } },
             ...[data, snapshots].flatMap((wanted) => (wanted?.podVolume === undefined ? [] : [wanted.podVolume])),
@@ -154,6 +145,23 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string)
     },
   };
 }
+
+/** Replaces the database by a snapshot before the CAS starts, where the resource says so. */
+function recovery(
+  cas: CasResource,
+  container: { readonly image: string; readonly imagePullPolicy: string },
+): readonly object[] | undefined {
+  const id = cas.metadata.annotations[RECOVERY_ANNOTATION];
+  if (id === undefined || !isRecoveryId(id)) return undefined;
+  const { image, imagePullPolicy } = container;
+  return [recoveryContainer(id, { image, imagePullPolicy, mountPath: cas.spec.persistence.mountPath, files: RECOVERED_FILES })];
+}
+
+/** Read at start only: another configuration is another pod. */
+const configurationHash = (cas: CasResource): string =>
+  createHash("sha256")
+    .update(JSON.stringify(casConfiguration(cas)))
+    .digest("hex");
 
 /** A claim that outlives the pod, or a directory of the pod. */
 function volume(name: string, wanted: CasResource["spec"]["persistence"]) {

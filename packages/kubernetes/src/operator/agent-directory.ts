@@ -10,10 +10,14 @@ export interface KnownAgent {
   readonly statement: string | undefined;
 }
 
-/** The cluster's node agents as last seen, and which CAS has been told of which. Lost with the process, and then told again: that is harmless. */
+/** A CAS believes the cluster's word for some hours, and may have gone back to a snapshot that lacks it: it is told again and again. */
+const TOLD_AGAIN_MS = 5 * 60_000;
+
+/** The cluster's node agents as last seen, and when which CAS was told of which. Lost with the process, and then told again: that is harmless. */
 export class AgentDirectory {
   readonly #agents = new Map<string, readonly KnownAgent[]>();
-  readonly #enrolled = new Set<string>();
+  /** Time in milliseconds, by CAS and key. */
+  readonly #toldAt = new Map<string, number>();
 
   /** Replaces what is known of one LAS; says whether a key is new. */
   replace(las: string, agents: readonly KnownAgent[]): boolean {
@@ -27,21 +31,22 @@ export class AgentDirectory {
   }
 
   /** Carries the cluster's statements about agents to a CAS that has not heard them, and says how many agents it believes. */
-  async enrol(casKeyHash: string, client: CasClient): Promise<ConditionChange> {
+  async enrol(casKeyHash: string, client: CasClient, now: Date): Promise<ConditionChange> {
     const agents = this.all();
+    const isTold = (identity: string) => now.getTime() - (this.#toldAt.get(identity) ?? 0) < TOLD_AGAIN_MS;
     for (const { node, publicKey, statement } of agents) {
       const identity = `${casKeyHash}/${publicKey}`;
-      if (this.#enrolled.has(identity) || statement === undefined) continue;
+      if (isTold(identity) || statement === undefined) continue;
       try {
         await client.enrolNode(Uint8Array.fromBase64(publicKey), statement);
-        this.#enrolled.add(identity);
+        this.#toldAt.set(identity, now.getTime());
       } catch (error) {
         if (error instanceof CasProblemError) return condition("NodesEnrolled", false, "Refused", `node ${node}: ${error.message}`);
         if (error instanceof ProtocolError) return condition("NodesEnrolled", false, "NoAnswer", `node ${node}: ${error.message}`);
         throw error;
       }
     }
-    const missing = agents.filter(({ publicKey }) => !this.#enrolled.has(`${casKeyHash}/${publicKey}`));
+    const missing = agents.filter(({ publicKey }) => !this.#toldAt.has(`${casKeyHash}/${publicKey}`));
     if (missing.length > 0) {
       const names = missing.map(({ node }) => node).join(", ");
       return condition("NodesEnrolled", false, "NoStatement", `the cluster has said nothing yet about the agents of ${names}`);

@@ -3,39 +3,52 @@ import type { CasProbe } from "./cas-probe.ts";
 import { type ConditionChange, condition, mergeConditions } from "./conditions.ts";
 import type { PodHealth } from "./pod-health.ts";
 
+/** What was seen of a CAS. */
+export interface CasSeen {
+  readonly pod: PodHealth;
+  /** What the CAS said; undefined when it was not asked. */
+  readonly probe?: CasProbe | undefined;
+  /** What came of telling it about node agents. */
+  readonly enrolment?: ConditionChange | undefined;
+  /** Why the cluster does not take what the resource says. */
+  readonly refusal?: string | undefined;
+}
+
 /**
- * Status of a CAS resource from what was really seen: its pod, and what the CAS said (CL-60, section 10.2). `enrolment` is what came of telling it
- * about node agents; the state does not depend on it, since the CAS serves whomever it knows.
+ * Status of a CAS resource from what was really seen: its pod, and what the CAS said (CL-60, section 10.2). The state does not depend on the enrolment of
+ * node agents, since the CAS serves whomever it knows; it does on a wish that the cluster refuses, which needs a person.
  */
-export function judgeCas(
-  cas: CasResource,
-  pod: PodHealth,
-  probe: CasProbe | undefined,
-  enrolment: ConditionChange | undefined,
-  now: Date,
-): object {
+export function judgeCas(cas: CasResource, { pod, probe, enrolment, refusal }: CasSeen, now: Date): object {
   const { name, namespace = "default" } = cas.metadata;
+  const applied = condition(
+    "Reconciled",
+    refusal === undefined,
+    refusal === undefined ? "Applied" : "Refused",
+    refusal ?? "the cluster has what the resource says",
+  );
   const running = condition("Running", pod.state === "HEALTHY", pod.reason, pod.message);
-  const snapshots = cas.spec.databaseSnapshots.enabled
-    ? cas.spec.databaseSnapshots.persistence.enabled
-      ? "Persisted"
-      : "Ephemeral"
-    : "Disabled";
+  const snapshots = judgeSnapshots(cas, pod, probe);
+  const refused = cas.spec["backup-controller"].enabled ? [NO_BACKUP_CONTROLLER] : [];
   const status = (state: State, phase: string, fields: object, conditions: readonly ConditionChange[]) => ({
-    state,
+    state: refusal === undefined ? state : "UNHEALTHY",
     phase,
-    snapshotStatus: snapshots,
+    ...snapshots.fields,
     readyReplicas: pod.state === "HEALTHY" ? 1 : 0,
     replicaAlert: pod.state === "HEALTHY" ? 0 : 1,
     migrationNodeRatio: "0/0",
     observedGeneration: cas.metadata.generation,
     ...fields,
-    conditions: mergeConditions(cas.status.conditions, [running, ...conditions, ...(enrolment === undefined ? [] : [enrolment])], now),
+    conditions: mergeConditions(
+      cas.status.conditions,
+      [applied, running, ...conditions, ...snapshots.conditions, ...refused, ...(enrolment === undefined ? [] : [enrolment])],
+      now,
+    ),
   });
   if (probe === undefined || probe.kind === "unreachable") {
     const reason = probe === undefined ? pod.message : probe.message;
     const state = pod.state === "UNHEALTHY" ? "UNHEALTHY" : "PENDING";
-    return status(state, "Uninitialized", { attestable: "No" }, [condition("Attestable", false, "NoAnswer", reason)]);
+    const phase = snapshots.fields.snapshotStatus === "Failed" ? "SnapshotFailure" : "Uninitialized";
+    return status(state, phase, { attestable: "No" }, [condition("Attestable", false, "NoAnswer", reason)]);
   }
   if (probe.kind === "untrustworthy") {
     return status("UNHEALTHY", "AttestationFailure", { attestable: "Failed" }, [condition("Attestable", false, "Refused", probe.message)]);
@@ -63,4 +76,41 @@ export function judgeCas(
     return status("UNHEALTHY", "UNHEALTHY", fields, [attested, provisioned, condition("Serving", false, "NotServing", message)]);
   }
   return status("HEALTHY", "HEALTHY", fields, [attested, provisioned, condition("Serving", true, "Serving", "all operations are open")]);
+}
+
+/** What is asked for and does not exist is said, and stops nothing: the CAS serves all the same. */
+const NO_BACKUP_CONTROLLER = condition(
+  "BackupController",
+  false,
+  "NotSupported",
+  "no controller registers backups by itself; the owner does: vouchsafe cas register-backup",
+);
+
+/** How a CAS ends when it cannot take a snapshot (C-77): its last words. */
+const SNAPSHOT_FAILURE = /snapshot failed, the CAS stops/;
+
+/** What the CAS itself says of its snapshots (section 10.2): that they are asked for proves none. */
+function judgeSnapshots(
+  { spec }: CasResource,
+  pod: PodHealth,
+  probe: CasProbe | undefined,
+): {
+  readonly fields: { readonly snapshotStatus: string; readonly snapshotTimestamp?: string };
+  readonly conditions: readonly ConditionChange[];
+} {
+  const { enabled, persistence } = spec.databaseSnapshots;
+  if (!enabled) return { fields: { snapshotStatus: "Disabled" }, conditions: [] };
+  if (SNAPSHOT_FAILURE.test(pod.message))
+    return { fields: { snapshotStatus: "Failed" }, conditions: [condition("SnapshotsTaken", false, "Failed", pod.message)] };
+  const newest = probe?.kind === "answered" ? probe.statement.newestSnapshot : undefined;
+  if (newest === undefined || newest === null)
+    return {
+      fields: { snapshotStatus: "Initializing" },
+      conditions: [condition("SnapshotsTaken", false, "NoneYet", "the CAS has taken no snapshot yet")],
+    };
+  const place = persistence.enabled ? "Persisted" : "Ephemeral";
+  return {
+    fields: { snapshotStatus: place, snapshotTimestamp: newest },
+    conditions: [condition("SnapshotsTaken", true, place, `the newest snapshot is of ${newest}`)],
+  };
 }

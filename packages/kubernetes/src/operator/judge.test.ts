@@ -57,10 +57,55 @@ const casCases = [
 ] as const;
 for (const { what, pod, probe, is } of casCases) {
   test(`CL-60: a CAS ${what} is ${is[0]}`, () => {
-    const status: Readonly<Record<string, unknown>> = { ...judgeCas(cas, pod, probe, undefined, now) };
+    const status: Readonly<Record<string, unknown>> = { ...judgeCas(cas, { pod, probe }, now) };
     assert.deepEqual([status["state"], status["phase"], status["provisioned"]], is);
   });
 }
+
+test("a pod whose image cannot be pulled is stuck, whichever of its containers needs it", () => {
+  const waiting = [{ state: { waiting: { reason: "ImagePullBackOff", message: "no such image" } } }];
+  for (const status of [{ containerStatuses: waiting }, { initContainerStatuses: waiting, containerStatuses: [{}] }]) {
+    const health = judgePod(Pod.parse({ metadata: { name: "cas-0", namespace: "ns", uid: "p" }, status }));
+    assert.deepEqual([health.state, health.reason], ["UNHEALTHY", "ImagePullBackOff"]);
+  }
+});
+
+test("CL-60: a wish that the cluster does not take needs a person, although the CAS serves", () => {
+  const refusal = "the cluster refused PATCH (422): updates to statefulset spec are forbidden";
+  const status: Readonly<Record<string, unknown>> = { ...judgeCas(cas, { pod: running, probe: answered("provisioned"), refusal }, now) };
+  assert.equal(status["state"], "UNHEALTHY");
+  assert.match(JSON.stringify(status["conditions"]), /"Reconciled","status":"False"[^}]*statefulset spec are forbidden/);
+});
+
+const withSnapshots = CasResource.parse({
+  metadata: { name: "cas", namespace: "ns", uid: "u" },
+  spec: { databaseSnapshots: { enabled: true, persistence: { enabled: true } } },
+});
+const TAKEN = "2026-11-25T11:59:00.000Z";
+const snapshotCases = [
+  { what: "that makes none", cas, newest: undefined, is: ["Disabled", undefined] },
+  { what: "that has made none yet", cas: withSnapshots, newest: null, is: ["Initializing", undefined] },
+  { what: "that has made one on a volume", cas: withSnapshots, newest: TAKEN, is: ["Persisted", TAKEN] },
+] as const;
+for (const { what, cas: resource, newest, is } of snapshotCases) {
+  test(`CL 10.2, C-77: snapshots of a CAS ${what} are ${is[0]}`, () => {
+    const probe = answered("provisioned");
+    assert(probe.kind === "answered");
+    const said = newest === undefined ? probe : { ...probe, statement: { ...probe.statement, newestSnapshot: newest } };
+    const status: Readonly<Record<string, unknown>> = { ...judgeCas(resource, { pod: running, probe: said }, now) };
+    assert.deepEqual([status["snapshotStatus"], status["snapshotTimestamp"]], is);
+  });
+}
+
+test("CL 10.2, C-77: a CAS that ended because it could not take a snapshot says so in phase and status", () => {
+  const log = "2026-11-25 11:59:59 INFO serving\n2026-11-25 12:00:00 ERROR snapshot failed, the CAS stops: ENOSPC: no space left on device";
+  const containers = [{ state: { waiting: { reason: "CrashLoopBackOff" } }, lastState: { terminated: { message: log } } }];
+  const metadata = { name: "cas-0", namespace: "ns", uid: "p" };
+  const health = judgePod(Pod.parse({ metadata, status: { containerStatuses: containers } }));
+  const status: Readonly<Record<string, unknown>> = { ...judgeCas(withSnapshots, { pod: health }, now) };
+  assert.deepEqual([status["state"], status["phase"], status["snapshotStatus"]], ["UNHEALTHY", "SnapshotFailure", "Failed"]);
+  assert.match(health.message, /cas-0: .*snapshot failed, the CAS stops: ENOSPC/);
+});
 
 const identity: AgentIdentity = { type: "identity", version: "1", publicKey: "AAAA", keyHash: "h", evidence: ["node"] };
 const agent = (change: Partial<AgentSeen> = {}): AgentSeen => ({

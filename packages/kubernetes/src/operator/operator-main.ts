@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { createServer } from "node:http";
+import { createServer, type Server } from "node:http";
 import { CasClient } from "@vouchsafe/protocol";
 import { Cluster } from "../cluster/cluster.ts";
+import { endProgram } from "../cluster/end-program.ts";
 import { inClusterConfig } from "../cluster/in-cluster-config.ts";
 import { logTo } from "../cluster/log.ts";
 import { OPERATOR_HEALTH_PORT } from "../objects/operator-objects.ts";
@@ -9,45 +10,49 @@ import { OPERATOR_NAME } from "../objects/operator-rights.ts";
 import { ELECTION_TIMES, lead } from "./leader.ts";
 import { lookAround } from "./look-around.ts";
 import { Operator } from "./operator.ts";
+import { readOperatorSettings } from "./operator-settings.ts";
 
-/** The operator's program. Its settings come from its Deployment. Of its replicas one works at a time. */
 const CAS_TIMEOUT_MS = 10_000;
 
-const log = logTo(process.stderr, () => new Date());
-const cluster = new Cluster(inClusterConfig());
-const stop = new AbortController();
-for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort());
-
-const setting = (variable: string): string => {
-  const value = process.env[variable];
-  if (value === undefined || value === "") throw new TypeError(`${variable} is not set; the Deployment sets it`);
-  return value;
-};
-const identity = `${setting("VOUCHSAFE_POD_NAME")}_${randomBytes(4).toString("hex")}`;
-const candidate = { namespace: setting("VOUCHSAFE_NAMESPACE"), name: OPERATOR_NAME, identity, times: ELECTION_TIMES };
-const operator = new Operator(
-  cluster,
-  {
-    casImage: setting("VOUCHSAFE_CAS_IMAGE"),
-    lasImage: setting("VOUCHSAFE_LAS_IMAGE"),
-    // Any CAS: what is sent is encrypted to one CAS, or signed and readable by whoever may read the resource.
-    connect: (host, port) => new CasClient({ host, port, pin: {}, timeoutMs: CAS_TIMEOUT_MS }),
-    now: () => new Date(),
-  },
-  log,
-);
-const health = createServer((request, answer) => {
-  const reply = (status: number, text: string) => answer.writeHead(status).end(`${text}\n`);
-  // An API server that is away is no reason to restart the operator: it would only lose what it knows.
-  if (request.url === "/live") return reply(200, "ok");
-  if (request.url === "/surroundings") return void lookAround(new Date()).then((seen) => reply(200, JSON.stringify(seen)));
-  return void cluster.version().then(
-    () => reply(200, "ok"),
-    (error: Error) => reply(503, error.message),
+/** The operator's program. Its settings come from its Deployment. Of its replicas one works at a time. */
+async function main(): Promise<void> {
+  const { pod, namespace, casImage, lasImage } = readOperatorSettings(process.env);
+  const log = logTo(process.stderr, () => new Date());
+  const cluster = new Cluster(inClusterConfig());
+  const stop = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort());
+  const identity = `${pod}_${randomBytes(4).toString("hex")}`;
+  const operator = new Operator(
+    cluster,
+    {
+      casImage,
+      lasImage,
+      // Any CAS: what is sent is encrypted to one CAS, or signed and readable by whoever may read the resource.
+      connect: (host, port) => new CasClient({ host, port, pin: {}, timeoutMs: CAS_TIMEOUT_MS }),
+      now: () => new Date(),
+    },
+    log,
   );
-}).listen(OPERATOR_HEALTH_PORT);
-log("operator_started", { identity });
-await lead(cluster, candidate, (signal) => operator.run(signal), log, stop.signal);
-health.close();
-// Whoever lost the lease begins anew as a candidate, without anything left of its time as leader.
-process.exit(stop.signal.aborted ? 0 : 1);
+  const health = answerHealth(cluster);
+  log("operator_started", { identity });
+  const candidate = { namespace, name: OPERATOR_NAME, identity, times: ELECTION_TIMES };
+  await lead(cluster, candidate, (signal) => operator.run(signal), log, stop.signal);
+  health.close();
+  // Whoever lost the lease begins anew as a candidate, without anything left of its time as leader.
+  process.exit(stop.signal.aborted ? 0 : 1);
+}
+
+function answerHealth(cluster: Cluster): Server {
+  return createServer((request, answer) => {
+    const reply = (status: number, text: string) => answer.writeHead(status).end(`${text}\n`);
+    // An API server that is away is no reason to restart the operator: it would only lose what it knows.
+    if (request.url === "/live") return reply(200, "ok");
+    if (request.url === "/surroundings") return void lookAround(new Date()).then((seen) => reply(200, JSON.stringify(seen)));
+    return void cluster.version().then(
+      () => reply(200, "ok"),
+      (error: Error) => reply(503, error.message),
+    );
+  }).listen(OPERATOR_HEALTH_PORT);
+}
+
+main().catch(endProgram);

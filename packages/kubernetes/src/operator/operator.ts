@@ -1,6 +1,6 @@
 import { CAS_CLIENT_PORT, type CasClient } from "@vouchsafe/protocol";
 import { z } from "zod";
-import type { Cluster } from "../cluster/cluster.ts";
+import { type Cluster, ClusterError } from "../cluster/cluster.ts";
 import type { Log } from "../cluster/log.ts";
 import { recordEvent } from "../cluster/record-event.ts";
 import {
@@ -15,6 +15,7 @@ import {
 import { planCas } from "../objects/cas-objects.ts";
 import { planLas } from "../objects/las-objects.ts";
 import type { PlatformObject } from "../objects/platform-object.ts";
+import { RECOVERY_ANNOTATION } from "../objects/recovery-container.ts";
 import { AgentDirectory, type KnownAgent } from "./agent-directory.ts";
 import { probeCas } from "./cas-probe.ts";
 import { condition, mergeConditions } from "./conditions.ts";
@@ -38,6 +39,8 @@ export interface OperatorSettings {
 
 /** How often a resource is looked at, by what was seen last: a healthy one rarely, any other soon. */
 const NEXT_LOOK_MS: Readonly<Record<State, number>> = { HEALTHY: 30_000, PENDING: 3_000, UNHEALTHY: 5_000 };
+/** The cluster understood, and will never take it as it is. */
+const HTTP_UNPROCESSABLE = 422;
 const POLICY_RETRY_MS = 3_000;
 const POLICY_LONGEST_RETRY_MS = 30_000;
 
@@ -49,7 +52,13 @@ const KINDS = [
   { apiVersion: "cas.scone.cloud/v1beta1", kind: "EncryptedPolicy" },
 ] as const;
 const HeaderOfItem = z.object({
-  metadata: z.object({ name: z.string(), namespace: z.string().optional(), uid: z.string(), generation: z.number().default(0) }),
+  metadata: z.object({
+    name: z.string(),
+    namespace: z.string().optional(),
+    uid: z.string(),
+    generation: z.number().default(0),
+    annotations: z.record(z.string(), z.string()).default({}),
+  }),
 });
 /** Looked at once at the start, so that nodes are set right although the resource was removed while no operator ran. */
 const FIRST_LOOKS = ["LAS  ", "SGXPlugin  "];
@@ -87,8 +96,8 @@ export class Operator {
 
   #note(kind: string, { object, isRemoved, isListed }: ResourceChange): void {
     const key = keyOf(kind, object);
-    const { uid, generation } = HeaderOfItem.parse(object).metadata;
-    const wish = `${uid} ${generation}`;
+    const { uid, generation, annotations } = HeaderOfItem.parse(object).metadata;
+    const wish = `${uid} ${generation} ${annotations[RECOVERY_ANNOTATION] ?? ""}`;
     if (isRemoved) this.#wishes.delete(key);
     else if (!isListed && this.#wishes.get(key) === wish) return;
     else this.#wishes.set(key, wish);
@@ -128,18 +137,18 @@ export class Operator {
   }
 
   async #cas(header: PlatformObject, cas: CasResource): Promise<NextLook> {
-    await this.#applyAll(planCas(cas, { image: this.#settings.casImage }));
+    const refusal = await this.#applyCas(cas);
     const { name, namespace = "default" } = cas.metadata;
     const pod = Pod.safeParse(await this.#cluster.find({ apiVersion: "v1", kind: "Pod", metadata: { name: `${name}-0`, namespace } })).data;
     const health = judgePod(pod);
     const now = this.#settings.now();
-    if (health.state !== "HEALTHY") return this.#writeState(header, cas, judgeCas(cas, health, undefined, undefined, now));
+    if (health.state !== "HEALTHY") return this.#writeState(header, cas, judgeCas(cas, { pod: health, refusal }, now));
     const { probe, enrolment } = await this.#ask(`${name}.${namespace}`, cas.spec.service.clientPort, async (client) => {
       const seen = await probeCas(client, now);
       const isServing = seen.kind === "answered" && seen.statement.state === "provisioned";
-      return { probe: seen, enrolment: isServing ? await this.#agents.enrol(seen.keyHash, client) : undefined };
+      return { probe: seen, enrolment: isServing ? await this.#agents.enrol(seen.keyHash, client, now) : undefined };
     });
-    return this.#writeState(header, cas, judgeCas(cas, health, probe, enrolment, now));
+    return this.#writeState(header, cas, judgeCas(cas, { pod: health, probe, enrolment, refusal }, now));
   }
 
   async #las(header: PlatformObject, las: LasResource): Promise<NextLook> {
@@ -195,6 +204,17 @@ export class Operator {
       return await question(client);
     } finally {
       client.close();
+    }
+  }
+
+  /** What the cluster refused of the wish, which then needs a person; undefined when it took all of it. */
+  async #applyCas(cas: CasResource): Promise<string | undefined> {
+    try {
+      await this.#applyAll(planCas(cas, { image: this.#settings.casImage }));
+      return undefined;
+    } catch (error) {
+      if (error instanceof ClusterError && error.status === HTTP_UNPROCESSABLE) return error.message;
+      throw error;
     }
   }
 

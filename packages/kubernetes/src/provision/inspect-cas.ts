@@ -2,7 +2,7 @@ import { CasClient } from "@vouchsafe/protocol";
 import { type Cluster, ClusterError } from "../cluster/cluster.ts";
 import { CasResource } from "../custom-resources/resources.ts";
 import { KubernetesError } from "../kubernetes-error.ts";
-import { CAS_POD_PORTS } from "../objects/cas-objects.ts";
+import { CAS_POD_PORTS } from "../objects/cas-configuration.ts";
 import { type CasProbe, probeCas } from "../operator/cas-probe.ts";
 import { openCasTunnel } from "./cas-tunnel.ts";
 

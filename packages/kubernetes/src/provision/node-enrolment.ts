@@ -1,11 +1,14 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { NodeIssuer } from "@vouchsafe/protocol";
 import { z } from "zod";
 import { type Cluster, ClusterError } from "../cluster/cluster.ts";
 import { LasResource } from "../custom-resources/resources.ts";
 import { AGENT_ACCOUNT } from "../objects/agent-rights.ts";
 import { PLATFORM_NAMESPACE } from "../objects/platform-object.ts";
-import { type CasName, type ClientCredentials, withCasClient } from "./inspect-cas.ts";
+import { type CasName, type ClientCredentials, casHeader, withCasClient } from "./inspect-cas.ts";
 
+const OPERATOR_TIMEOUT_MS = 30_000;
+const LOOK_INTERVAL_MS = 1_000;
 const Discovery = z.object({ issuer: z.string() });
 const KeySet = z.object({ keys: z.array(z.looseObject({})) });
 
@@ -17,6 +20,7 @@ export interface EnrolmentOptions {
   /** Whether the CAS shall believe the cluster about nodes that come later. */
   readonly allowsNodeEnrolment: boolean;
   readonly log: (line: string) => void;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -43,14 +47,33 @@ export async function enrolNodes(cluster: Cluster, options: EnrolmentOptions): P
     } else {
       log("warning: this cluster does not let you read its token keys: run this again when there are new nodes");
     }
+    if (issuer !== undefined && options.allowsNodeEnrolment && (await isToldByOperator(cluster, options))) return;
     for (const [node, key] of agents) {
       await client.enrolNodeKey(Uint8Array.fromBase64(key));
-      log(`enrolled the agent of node ${node}`);
+      log(`enrolled the agent of node ${node}, until you remove it`);
     }
   });
   if (agents.size === 0 && (issuer === undefined || !options.allowsNodeEnrolment)) {
     log("no node agent is known yet: run this again when `kubectl get las` shows HEALTHY");
   }
+}
+
+const Enrolment = z.object({
+  status: z.object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]) }).prefault({}),
+});
+
+/**
+ * Waits until the operator has carried the cluster's word to the CAS: then a node that is removed is forgotten by itself. Where that does not come, the
+ * owner's own word has to do.
+ */
+async function isToldByOperator(cluster: Cluster, { cas, log, signal }: EnrolmentOptions): Promise<boolean> {
+  for (const end = Date.now() + OPERATOR_TIMEOUT_MS; Date.now() < end; ) {
+    const { status } = Enrolment.parse((await cluster.find(casHeader(cas))) ?? {});
+    if (status.conditions.some(({ type, status: holds }) => type === "NodesEnrolled" && holds === "True")) return true;
+    await sleep(LOOK_INTERVAL_MS, undefined, { signal });
+  }
+  log("warning: the operator has not told the CAS about the node agents yet");
+  return false;
 }
 
 /** Who signs the cluster's service-account tokens; undefined where that may not be read. */

@@ -22,6 +22,8 @@ export interface CasWish extends CasWait {
   readonly spec: object;
   /** The user named what the resource shall be: it is applied although the resource exists. */
   readonly isExplicit: boolean;
+  /** The user named the image: a resource that exists gets it, and stays as it is otherwise. */
+  readonly image: string | undefined;
 }
 
 export interface OwnershipOptions extends CasWait {
@@ -38,11 +40,14 @@ const LOOK_INTERVAL_MS = 1_000;
 /** Creates the resource if it is missing, waits until the CAS runs, and attests it: the first half of provisioning. */
 export async function createCas(cluster: Cluster, options: CasWish): Promise<Attested> {
   const { cas, log } = options;
-  const isNew = (await findCas(cluster, cas)) === undefined;
-  if (isNew || options.isExplicit) {
+  const present = await findCas(cluster, cas);
+  if (present === undefined || options.isExplicit) {
     const object: PlatformObject = { ...casHeader(cas), spec: options.spec };
     await cluster.apply(object);
-    log(`${isNew ? "created" : "applied"} the resource CAS ${cas.name} in ${cas.namespace}`);
+    log(`${present === undefined ? "created" : "applied"} the resource CAS ${cas.name} in ${cas.namespace}`);
+  } else if (options.image !== undefined && options.image !== present.spec.image) {
+    await cluster.merge(casHeader(cas), { spec: { image: options.image } });
+    log(`the CAS ${cas.name} in ${cas.namespace} gets the image ${options.image}`);
   }
   const attested = await untilAttested(cluster, options);
   const evidence = attested.evidenceKind ?? "none";
@@ -130,8 +135,13 @@ async function claim(cluster: Cluster, options: OwnershipOptions, attested: Atte
 }
 
 const WithState = z.object({
+  metadata: z.object({ generation: z.number().default(1) }).prefault({}),
   status: z
-    .object({ state: z.string().optional(), conditions: z.array(z.object({ status: z.string(), message: z.string() })).default([]) })
+    .object({
+      state: z.string().optional(),
+      observedGeneration: z.number().default(0),
+      conditions: z.array(z.object({ status: z.string(), message: z.string() })).default([]),
+    })
     .prefault({}),
 });
 
@@ -139,8 +149,8 @@ const WithState = z.object({
 export async function untilHealthy(cluster: Cluster, cas: CasName, timeoutMs: number, signal: AbortSignal): Promise<void> {
   const end = Date.now() + timeoutMs;
   for (;;) {
-    const { status } = WithState.parse((await cluster.find(casHeader(cas))) ?? {});
-    if (status.state === "HEALTHY") return;
+    const { metadata, status } = WithState.parse((await cluster.find(casHeader(cas))) ?? {});
+    if (status.state === "HEALTHY" && status.observedGeneration >= metadata.generation) return;
     if (Date.now() > end) {
       const reason = status.conditions.find((condition) => condition.status !== "True")?.message ?? "the operator has not looked at it";
       throw new KubernetesError("E-CAS-UNHEALTHY", `the CAS ${cas.name} is ${status.state ?? "unknown"}: ${reason}`, {

@@ -18,6 +18,9 @@ export interface UpgradeOptions extends CasWait {
 }
 
 const LOOK_INTERVAL_MS = 1_000;
+const Template = z.object({
+  spec: z.object({ template: z.object({ spec: z.object({ containers: z.array(z.object({ image: z.string() })).min(1) }) }) }),
+});
 const RunningPod = z.object({ spec: z.object({ containers: z.array(z.object({ image: z.string() })).min(1) }) });
 
 /**
@@ -51,8 +54,9 @@ export async function upgradeCas(cluster: Cluster, options: UpgradeOptions): Pro
     const reason = error instanceof Error ? error.message : String(error);
     log(`the upgrade failed: ${reason}; ${former} is put back`);
     await setImage(cluster, cas, former);
-    // A pod that never became ready would not be replaced by itself.
-    await cluster.remove({ apiVersion: "v1", kind: "Pod", metadata: { name: `${cas.name}-0`, namespace: cas.namespace } });
+    // A pod that never became ready would not be replaced by itself; deleted too early it would come back as it was.
+    await untilWrittenDown(cluster, cas, former, options.timeoutMs, signal);
+    await cluster.remove(podHeader(cas));
     await untilPodRuns(cluster, cas, former, options.timeoutMs, signal);
     await untilAttested(cluster, { ...options, pin: before?.keyHash ?? options.pin });
     throw new KubernetesError("E-CAS-UPGRADE", `the CAS did not start as ${version}, and runs as before: ${reason}`, {
@@ -93,6 +97,15 @@ async function lookBefore(cluster: Cluster, options: UpgradeOptions, state: stri
     });
   }
   return before;
+}
+
+/** Waits until the operator has put the image into the StatefulSet. */
+async function untilWrittenDown(cluster: Cluster, cas: CasName, image: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const set = { apiVersion: "apps/v1", kind: "StatefulSet", metadata: { name: cas.name, namespace: cas.namespace } };
+  for (const end = Date.now() + timeoutMs; Date.now() < end; await sleep(LOOK_INTERVAL_MS, undefined, { signal })) {
+    const found = Template.safeParse(await cluster.find(set)).data?.spec.template.spec.containers[0]?.image;
+    if (found === image) return;
+  }
 }
 
 async function setImage(cluster: Cluster, cas: CasName, image: string): Promise<void> {

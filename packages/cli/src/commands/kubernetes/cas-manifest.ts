@@ -4,14 +4,17 @@ import type { CasName } from "@vouchsafe/kubernetes";
 import { parseAllDocuments } from "yaml";
 import { z } from "zod";
 import { CliError } from "../../cli-error.ts";
-import { givenValue, type ParsedOptions } from "../../command-spec.ts";
+import { givenValue, hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import type { Shell } from "../../shell.ts";
+import { signedImage } from "./signed-image.ts";
 
 /** What the options say that a CAS resource shall be. */
 export interface CasManifest {
   readonly spec: object;
-  /** A manifest or an image was named: it counts for a CAS that exists, too. */
+  /** A manifest was named: it counts for a CAS that exists, too. */
   readonly isExplicit: boolean;
+  /** An image was named, or its signature verified: a CAS that exists gets it. */
+  readonly image: string | undefined;
 }
 
 const DEFAULT_FILE = "cas.yaml";
@@ -24,15 +27,22 @@ const Manifest = z.object({
   spec: z.record(z.string(), z.unknown()).default({}),
 });
 
-/** The manifest given with -f, or `cas.yaml` below --manifests-dir, else what the other options say. Throws E-OPTION-VALUE, E-FILE-MISSING. */
+/**
+ * The manifest given with -f, or `cas.yaml` below --manifests-dir, else what the other options say: a CAS that makes snapshots, unless --no-backup.
+ * Throws E-OPTION-VALUE, E-FILE-MISSING, and what `signedImage` throws.
+ */
 export async function readCasManifest(cas: CasName, options: ParsedOptions, shell: Shell): Promise<CasManifest> {
-  const image = casImage(options, shell);
   const isImageNamed = givenValue(options, "image-overwrite") !== undefined;
-  const withImage = image === undefined ? {} : { image };
+  const decides = isImageNamed || givenValue(options, "verify-image-signatures") !== undefined;
   const file = givenValue(options, "filename");
   const directory = givenValue(options, "manifests-dir");
   const source = file ?? (directory === undefined ? undefined : `${directory.replace(/\/$/, "")}/${DEFAULT_FILE}`);
-  if (source === undefined) return { spec: { imagePullSecrets: [{ name: "sconeapps" }], ...withImage }, isExplicit: isImageNamed };
+  if (source === undefined) {
+    const image = await signedImage(casImage(options, shell), options, shell);
+    const snapshots = hasFlag(options, "no-backup") ? {} : { databaseSnapshots: { enabled: true } };
+    const spec = { imagePullSecrets: [{ name: "sconeapps" }], ...snapshots, ...(image === undefined ? {} : { image }) };
+    return { spec, isExplicit: false, image: decides ? image : undefined };
+  }
   const { metadata, spec } = readManifest(await readText(source, shell), source);
   for (const [what, found, wanted] of [
     ["name", metadata.name, cas.name],
@@ -43,7 +53,9 @@ export async function readCasManifest(cas: CasName, options: ParsedOptions, shel
       remedy: `Run: kubectl provision cas ${metadata.name ?? cas.name} -n ${metadata.namespace ?? cas.namespace}`,
     });
   }
-  return { spec: isImageNamed ? { ...spec, ...withImage } : spec, isExplicit: true };
+  const named = isImageNamed ? casImage(options, shell) : spec["image"];
+  const image = await signedImage(typeof named === "string" ? named : undefined, options, shell);
+  return { spec: image === undefined ? spec : { ...spec, image }, isExplicit: true, image: decides ? image : undefined };
 }
 
 /** Image of the version that is asked for; undefined: what the operator was installed with. */

@@ -1,4 +1,4 @@
-import { Cluster, installPlatform, loadKubeconfig, type PlatformSettings, planPlatform } from "@vouchsafe/kubernetes";
+import { Cluster, installPlatform, loadKubeconfig, type PlatformSettings, planPlatform, uninstallPlatform } from "@vouchsafe/kubernetes";
 import { stringify } from "yaml";
 import { CliError } from "../../cli-error.ts";
 import { givenValue, hasFlag, type ParsedOptions } from "../../command-spec.ts";
@@ -7,8 +7,11 @@ import { VERSION } from "../../version.ts";
 
 const TIMEOUT_MS = 180_000;
 
-/** `sconectl init`: installs the cluster side; repeating it is harmless. */
+/** `sconectl init`: installs the cluster side, or removes it; repeating either is harmless. */
 export async function init(options: ParsedOptions, shell: Shell): Promise<number> {
+  if (hasFlag(options, "uninstall")) return uninstall(options, shell);
+  for (const option of ["with-cas", "with-volumes"])
+    if (hasFlag(options, option)) throw new CliError("E-OPTION-VALUE", `--${option} is for --uninstall only`, { isUsage: true });
   const settings = platformSettings(options, shell);
   if (hasFlag(options, "dry-run")) {
     shell.out(
@@ -29,7 +32,29 @@ export async function init(options: ParsedOptions, shell: Shell): Promise<number
   return ExitCode.ok;
 }
 
-function platformSettings(options: ParsedOptions, { environment }: Shell): PlatformSettings {
+async function uninstall(options: ParsedOptions, shell: Shell): Promise<number> {
+  // Which images there were does not matter to what is removed.
+  const settings = platformSettings(options, { ...shell, environment: { SCONECTL_REPO: "unused", ...shell.environment } });
+  const removesVolumes = hasFlag(options, "with-volumes");
+  const removesCas = hasFlag(options, "with-cas");
+  if (removesVolumes && !removesCas) throw new CliError("E-OPTION-VALUE", "--with-volumes is for --with-cas only", { isUsage: true });
+  if (hasFlag(options, "dry-run"))
+    throw new CliError("E-OPTION-VALUE", "--dry-run and --uninstall cannot be given together", { isUsage: true });
+  await uninstallPlatform(new Cluster(loadKubeconfig(shell.environment)), settings, {
+    removesCas,
+    removesVolumes,
+    timeoutMs: TIMEOUT_MS,
+    log: shell.note,
+    signal: shell.signal,
+  });
+  const volumes = removesVolumes ? "" : " and the volumes of every CAS";
+  shell.out(
+    `The platform is removed. What stays: the namespace ${settings.namespace}${volumes}; on nodes: the agent's key, the seccomp profile.`,
+  );
+  return ExitCode.ok;
+}
+
+function platformSettings(options: ParsedOptions, { environment }: Pick<Shell, "environment">): PlatformSettings {
   const registry = givenValue(options, "image-registry") ?? environment["SCONECTL_REPO"];
   if (registry === undefined || registry === "") {
     throw new CliError("E-OPTION-VALUE", "no repository of the platform images is named", {

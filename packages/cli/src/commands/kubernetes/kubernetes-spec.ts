@@ -9,7 +9,7 @@ export const PROVISION_OPTIONS: readonly OptionSpec[] = [
   { long: "print-public-keys", summary: "print the keys of the CAS, for a shell to read" },
   { long: "verify", summary: "check the set-up of the CAS" },
   { long: "wait", summary: "return when the CAS is healthy" },
-  { long: "no-backup", summary: "provision without the backup controller (there is none in this release)" },
+  { long: "no-backup", summary: "provision without database snapshots" },
   { short: "f", long: "filename", value: "FILE", summary: "manifest to apply instead of the default (file or https address)" },
   { short: "o", long: "owner-config", value: "FILE", summary: "owner configuration used at provisioning" },
   { long: "target", value: "DIR", summary: "where the owner identity is stored (default: ~/.cas)" },
@@ -26,8 +26,8 @@ export const PROVISION_OPTIONS: readonly OptionSpec[] = [
   { long: "upgrade", value: "VERSION", summary: "replace the software of the CAS; what fails is put back" },
   { long: "no-node-enrolment", summary: "the owner enrols the agents of new nodes, not the cluster" },
   { long: "force", summary: "with --upgrade: go on although the CAS is not healthy" },
-  { long: "local-backup", summary: "not supported in this release" },
-  { long: "cas-database-recovery", value: "DIR", summary: "not supported in this release" },
+  { long: "local-backup", summary: "copy the last database snapshot below --target; prints its directory" },
+  { long: "cas-database-recovery", value: "DIR", summary: "start the CAS from a snapshot; later changes are lost" },
   { long: "preprovision-only", summary: "only create the CAS and show what the owner needs" },
   { long: "postprovision-only", summary: "only finish, with the owner identity made elsewhere" },
   { long: "postprovision-owner-identity", value: "FILE", summary: "that identity" },
@@ -35,7 +35,7 @@ export const PROVISION_OPTIONS: readonly OptionSpec[] = [
   { long: "vault-client", summary: "only with vault" },
   { long: "no-docker", summary: "accepted" },
   { long: "no-image-signature-check", summary: "accepted" },
-  { long: "verify-image-signatures", value: "FILE", summary: "not supported in this release" },
+  { long: "verify-image-signatures", value: "FILE", summary: "the CAS image must be signed (cosign) by this key (PEM)" },
   { short: "v", long: "verbose", summary: "progress" },
   { long: "debug", summary: "trace" },
   { long: "version", summary: "print the version" },
@@ -53,6 +53,8 @@ export const PROVISION: CommandSpec = {
     "provision cas cas -n scone-system --print-public-keys",
     "provision cas cas --is-provisioned",
     "provision cas cas -n scone-system --upgrade 0.2.0",
+    "provision cas cas -n scone-system --local-backup",
+    "provision cas cas -n scone-system --cas-database-recovery ~/.cas/snapshots/cas.scone-system/TIME",
   ],
   load: async () => {
     const { provision } = await import("./provision.ts");
@@ -62,13 +64,16 @@ export const PROVISION: CommandSpec = {
 
 const INIT: CommandSpec = {
   name: "init",
-  summary: "Installs the cluster side: resource definitions, operator, node agents, TEE devices.",
+  summary: "Installs the cluster side: resource definitions, operator, node agents, TEE devices. Or removes it.",
   options: [
     { long: "namespace", short: "n", value: "NS", summary: "namespace of the platform (default: scone-system)" },
     { long: "dry-run", summary: "print the objects, change nothing" },
     { long: "wait", summary: "return when everything is healthy (default)" },
     { long: "no-wait", summary: "return at once" },
     { long: "no-sgxplugin", summary: "without TEE devices" },
+    { long: "uninstall", summary: "remove the platform again; volumes stay" },
+    { long: "with-cas", summary: "with --uninstall: also every CAS of the cluster" },
+    { long: "with-volumes", summary: "with --with-cas: also their volumes, with every policy and secret" },
     { long: "image-registry", value: "REPOSITORY", summary: "where platform images come from (default: SCONECTL_REPO)" },
     { long: "set-version", value: "VERSION", summary: "tag of the platform images (default: VERSION)" },
     { long: "image-pull-secret", value: "NAME", summary: "registry credentials in that namespace (default: sconeapps)" },
@@ -81,7 +86,12 @@ const INIT: CommandSpec = {
     HELP,
   ],
   maxOperands: 0,
-  examples: ["init", "init --dry-run > platform.yaml", "init --image-registry registry.example/confidential --set-version 0.1.0"],
+  examples: [
+    "init",
+    "init --dry-run > platform.yaml",
+    "init --image-registry registry.example/confidential --set-version 0.1.0",
+    "init --uninstall",
+  ],
   load: async () => (await import("./init.ts")).init,
 };
 

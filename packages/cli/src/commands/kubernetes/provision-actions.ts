@@ -1,16 +1,19 @@
 import { X509Certificate } from "node:crypto";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import {
   type Attested,
   attestCas,
   type CasName,
   type CasWait,
   type Cluster,
+  copySnapshot,
   createCas,
   findCas,
   type OwnershipOptions,
   ownCas,
   readClaim,
+  readSnapshot,
+  recoverDatabase,
   untilHealthy,
   upgradeCas,
 } from "@vouchsafe/kubernetes";
@@ -23,6 +26,7 @@ import { ExitCode, type Shell } from "../../shell.ts";
 import { casImage, readCasManifest } from "./cas-manifest.ts";
 import { CasRecords } from "./cas-records.ts";
 import { type GivenOwnerConfig, readOwnerConfig } from "./owner-config.ts";
+import { signedImage } from "./signed-image.ts";
 
 /* The actions of `kubectl provision` that change a CAS (cli.md section 9). */
 
@@ -40,20 +44,22 @@ export const missing = (cas: CasName): CliError =>
 export async function takeOwnership(cluster: Cluster, cas: CasName, options: ParsedOptions, shell: Shell): Promise<number> {
   const records = await CasRecords.open(shell);
   const wait = await casWait(cas, records, shell);
-  const { spec, isExplicit } = await readCasManifest(cas, options, shell);
+  const manifest = await readCasManifest(cas, options, shell);
   const config = await readOwnerConfig(options, shell);
   const owner = await ownerIdentity(options, records, shell);
-  const attested = await createCas(cluster, { ...wait, spec, isExplicit });
-  return finish(cluster, { ...wait, owner, ...ownership(options, config) }, attested, records, shell);
+  const attested = await createCas(cluster, { ...wait, ...manifest });
+  const chosen = chooseConfig(config, await findCas(cluster, cas));
+  return finish(cluster, { ...wait, owner, ...ownership(options, chosen) }, attested, records, shell);
 }
 
 /** The second half alone: the CAS exists, and may have been claimed elsewhere with the identity that is named here. */
 export async function postprovision(cluster: Cluster, cas: CasName, options: ParsedOptions, shell: Shell): Promise<number> {
-  if ((await findCas(cluster, cas)) === undefined) throw missing(cas);
+  const resource = await findCas(cluster, cas);
+  if (resource === undefined) throw missing(cas);
   const records = await CasRecords.open(shell);
   const wait = await casWait(cas, records, shell);
   const owner = await ownerIdentity(options, records, shell);
-  const config = await readOwnerConfig(options, shell);
+  const config = chooseConfig(await readOwnerConfig(options, shell), resource);
   const attested = await attestCas(cluster, cas, wait.pin);
   return finish(cluster, { ...wait, owner, ...ownership(options, config) }, attested, records, shell);
 }
@@ -88,14 +94,35 @@ async function finish(cluster: Cluster, options: OwnershipOptions, attested: Att
   const { cas, owner, signal } = options;
   const owned = await ownCas(cluster, options, attested);
   await records.remember(qualified(cas), owned);
-  await untilHealthy(cluster, cas, READ_TIMEOUT_MS, signal);
+  await untilHealthy(cluster, cas, PROVISION_TIMEOUT_MS, signal);
   shell.out(`CAS ${cas.name} in ${cas.namespace} is HEALTHY and owned by ${owner.keyHash}; its key is ${owned.keyHash}`);
+  return ExitCode.ok;
+}
+
+/** Copies the last snapshot of the database below --target; of a CAS that runs. */
+export async function localBackup(cluster: Cluster, cas: CasName, shell: Shell): Promise<number> {
+  const directory = await copySnapshot(cluster, cas, join(shell.casConfig, "snapshots", qualified(cas)), shell.signal);
+  shell.note("a snapshot is encrypted; it opens only with the platform key of its CAS, which is not in it, or on a registered backup");
+  shell.out(directory);
+  return ExitCode.ok;
+}
+
+/** Starts the CAS from a snapshot, in the name of its owner. */
+export async function recover(cluster: Cluster, cas: CasName, directory: string, options: ParsedOptions, shell: Shell): Promise<number> {
+  const snapshot = await readSnapshot(resolve(shell.directory, directory));
+  const records = await CasRecords.open(shell);
+  const { spec } = await readCasManifest(cas, options, shell);
+  const owner = await ownerIdentity(options, records, shell);
+  const attested = await recoverDatabase(cluster, { ...(await casWait(cas, records, shell)), snapshot, spec, owner });
+  await records.remember(qualified(cas), attested);
+  await untilHealthy(cluster, cas, PROVISION_TIMEOUT_MS, shell.signal);
+  shell.out(`CAS ${cas.name} in ${cas.namespace} is HEALTHY on the snapshot ${snapshot.directory}; its key is ${attested.keyHash}`);
   return ExitCode.ok;
 }
 
 /** Replaces the software of the CAS; its key and its data stay. */
 export async function upgrade(cluster: Cluster, cas: CasName, version: string, options: ParsedOptions, shell: Shell): Promise<number> {
-  const image = casImage(options, shell, version);
+  const image = await signedImage(casImage(options, shell, version), options, shell);
   if (image === undefined) {
     throw new CliError("E-OPTION-VALUE", "no repository of the platform images is named", {
       remedy: "Set SCONECTL_REPO, or give --image-registry or --image-overwrite.",
@@ -119,6 +146,10 @@ async function casWait(cas: CasName, records: CasRecords, shell: Shell): Promise
   const pin = (await records.find(qualified(cas)))?.key_hash;
   return { cas, pin, timeoutMs: PROVISION_TIMEOUT_MS, log: shell.note, signal: shell.signal };
 }
+
+/** What an option names comes before what the resource says (`spec.ownerConfig`), and that before the default. */
+const chooseConfig = (given: GivenOwnerConfig, resource: Awaited<ReturnType<typeof findCas>>): GivenOwnerConfig =>
+  given.isExplicit ? given : { ...given, text: resource?.spec.ownerConfig ?? given.text };
 
 const ownership = (options: ParsedOptions, config: GivenOwnerConfig) => ({
   ownerConfig: config.text,

@@ -36,19 +36,32 @@ const HEAD = "apiVersion: services.scone.cloud/v1beta1\nkind: CAS\n";
 test("CL-42: without a manifest the resource is what the options say", async (t) => {
   const shell = shellWith(t, {}, { SCONECTL_REPO: "r.example/v", VERSION: "1.2.3" });
   const plain = await readCasManifest(cas, options("cas"), shell);
-  assert.deepEqual(plain, { spec: { imagePullSecrets: [{ name: "sconeapps" }], image: "r.example/v/cas:1.2.3" }, isExplicit: false });
+  const image = "r.example/v/cas:1.2.3";
+  const spec = { imagePullSecrets: [{ name: "sconeapps" }], image };
+  assert.deepEqual(plain, { spec: { ...spec, databaseSnapshots: { enabled: true } }, isExplicit: false, image: undefined });
+  assert.deepEqual((await readCasManifest(cas, options("cas", "--no-backup"), shell)).spec, spec);
   assert.equal(casImage(options("cas", "--image-registry", "other", "--set-version", "9"), shell), "other/cas:9");
-  assert.deepEqual((await readCasManifest(cas, options("cas", "--image-overwrite", "x@sha256:1"), shell)).isExplicit, true);
+  const overwritten = await readCasManifest(cas, options("cas", "--image-overwrite", "x@sha256:1"), shell);
+  assert.deepEqual([overwritten.isExplicit, overwritten.image], [false, "x@sha256:1"]);
 });
 
 test("CL-42: -f and --manifests-dir name a manifest, which counts for a CAS that exists too", async (t) => {
   const manifest = `${HEAD}metadata: {name: cas, namespace: ns}\nspec: {persistence: {enabled: true}, image: mine}\n`;
   const shell = shellWith(t, { "cas.yaml": manifest });
-  const expected = { spec: { persistence: { enabled: true }, image: "mine" }, isExplicit: true };
+  const expected = { spec: { persistence: { enabled: true }, image: "mine" }, isExplicit: true, image: undefined };
   assert.deepEqual(await readCasManifest(cas, options("cas", "-f", "cas.yaml"), shell), expected);
   assert.deepEqual(await readCasManifest(cas, options("cas", "--manifests-dir", "."), shell), expected);
   const overwritten = await readCasManifest(cas, options("cas", "-f", "cas.yaml", "--image-overwrite", "other"), shell);
   assert.deepEqual(overwritten.spec, { persistence: { enabled: true }, image: "other" });
+});
+
+test("--verify-image-signatures needs a key, and an image to verify", async (t) => {
+  const manifest = `${HEAD}spec: {persistence: {enabled: true}}\n`;
+  const shell = shellWith(t, { "cas.yaml": manifest, "cosign.pub": "no key" }, { SCONECTL_REPO: "r.example/v" });
+  const read = (...argv: readonly string[]) => readCasManifest(cas, options("cas", "--verify-image-signatures", ...argv), shell);
+  await assert.rejects(read("none.pub"), { code: "E-FILE-MISSING" });
+  await assert.rejects(read("cosign.pub"), { code: "E-IMAGE-SIGNATURE", message: /no public key in PEM form/ });
+  await assert.rejects(read("cosign.pub", "-f", "cas.yaml"), { code: "E-OPTION-VALUE", message: /no image is named/ });
 });
 
 const wrongManifests = [

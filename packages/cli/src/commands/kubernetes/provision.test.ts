@@ -38,15 +38,15 @@ const wrong = [
   { line: "27", argv: ["cas", "a-name-with-more-than-15"], code: "E-CAS-NAME" },
   { line: "30", argv: ["cas", "cas", "--wat"], code: "E-OPTION-UNKNOWN" },
   { line: "9", argv: ["cas", "cas", "ns", "more"], code: "E-ARGUMENT" },
-  // Options of section 9 that cannot be meant together, and those that this release refuses by name.
+  // Options of section 9 that cannot be meant together.
   { line: "9", argv: ["cas", "--wait", "--no-backup"], code: "E-OPTION-VALUE" },
   { line: "9", argv: ["cas", "--force"], code: "E-OPTION-VALUE" },
   { line: "9", argv: ["cas", "--postprovision-owner-identity", "me.pem"], code: "E-OPTION-VALUE" },
   { line: "9", argv: ["cas", "--upgrade", "1.0.0", "--preprovision-only"], code: "E-OPTION-VALUE" },
   { line: "9", argv: ["cas", "--is-provisioned", "--print-public-keys"], code: "E-OPTION-VALUE" },
-  { line: "9", argv: ["cas", "--local-backup"], code: "E-OPTION-VALUE" },
-  { line: "9", argv: ["cas", "--cas-database-recovery", "dir"], code: "E-OPTION-VALUE" },
-  { line: "9", argv: ["cas", "--verify-image-signatures", "key"], code: "E-OPTION-VALUE" },
+  { line: "9", argv: ["cas", "--local-backup", "--is-provisioned"], code: "E-OPTION-VALUE" },
+  { line: "9", argv: ["cas", "--cas-database-recovery", "dir", "--upgrade", "1.0.0"], code: "E-OPTION-VALUE" },
+  { line: "9", argv: ["cas", "--verify-image-signatures", "key", "--no-image-signature-check"], code: "E-OPTION-VALUE" },
 ];
 for (const { line, argv, code } of wrong) {
   test(`AC-10, line ${line}: kubectl provision ${argv.join(" ")} is ${code}`, async (t) => {

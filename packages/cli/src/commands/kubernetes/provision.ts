@@ -17,16 +17,23 @@ import { ExitCode, type Shell } from "../../shell.ts";
 import { VERSION } from "../../version.ts";
 import { CasRecords } from "./cas-records.ts";
 import { PROVISION, PROVISION_OPTIONS } from "./kubernetes-spec.ts";
-import { missing, postprovision, preprovision, qualified, READ_TIMEOUT_MS, takeOwnership, upgrade } from "./provision-actions.ts";
+import {
+  localBackup,
+  missing,
+  postprovision,
+  preprovision,
+  qualified,
+  READ_TIMEOUT_MS,
+  recover,
+  takeOwnership,
+  upgrade,
+} from "./provision-actions.ts";
 
-/** Each with what to do instead. */
-const UNSUPPORTED = {
-  "local-backup": "Copy a snapshot from the CAS's volume; it opens only with the platform key beside the database.",
-  "cas-database-recovery": "Put database, key store and platform key back on the CAS's volume, and start its pod.",
-  "verify-image-signatures": "Name the CAS image by its digest: --image-overwrite REPOSITORY/cas@sha256:…",
-} as const;
 /** Each says what to do; two of them contradict each other. */
-const ACTIONS = ["is-provisioned", "print-public-keys", "verify", "upgrade", "preprovision-only", "postprovision-only"];
+const ACTIONS = [
+  ...["is-provisioned", "print-public-keys", "verify", "upgrade", "preprovision-only", "postprovision-only"],
+  ...["local-backup", "cas-database-recovery"],
+];
 
 /** `kubectl provision cas [NAME]` (cli.md section 9). Everything but the result goes to standard error (CL-45). */
 export async function provision(argv: readonly string[], shell: Shell): Promise<number> {
@@ -57,22 +64,26 @@ export async function provision(argv: readonly string[], shell: Shell): Promise<
   if (hasFlag(options, "verify")) return verify(cluster, cas, home);
   const version = givenValue(options, "upgrade");
   if (version !== undefined) return upgrade(cluster, cas, version, options, home);
+  if (hasFlag(options, "local-backup")) return localBackup(cluster, cas, home);
+  const recovery = givenValue(options, "cas-database-recovery");
+  if (recovery !== undefined) return recover(cluster, cas, recovery, options, home);
   if (hasFlag(options, "preprovision-only")) return preprovision(cluster, cas, options, home);
   if (hasFlag(options, "postprovision-only")) return postprovision(cluster, cas, options, home);
   return takeOwnership(cluster, cas, options, home);
 }
 
-/** What cannot be meant together, and what this release does not do: before anything is touched. */
+/** What cannot be meant together: before anything is touched. */
 function assertCombination(options: ParsedOptions): void {
   const isGiven = (option: string) => hasFlag(options, option) || givenValue(options, option) !== undefined;
-  for (const [option, remedy] of Object.entries(UNSUPPORTED)) {
-    if (isGiven(option)) throw new CliError("E-OPTION-VALUE", `--${option} is not supported in this release`, { remedy });
-  }
   const [first, second] = ACTIONS.filter(isGiven);
   const conflict = (a: string, b: string) =>
     new CliError("E-OPTION-VALUE", `--${a} and --${b} cannot be given together`, { remedy: "Leave one of them out.", isUsage: true });
   if (first !== undefined && second !== undefined) throw conflict(first, second);
-  if (isGiven("wait") && isGiven("no-backup")) throw conflict("wait", "no-backup");
+  for (const [a, b] of [
+    ["wait", "no-backup"],
+    ["verify-image-signatures", "no-image-signature-check"],
+  ] as const)
+    if (isGiven(a) && isGiven(b)) throw conflict(a, b);
   for (const [option, needs] of [
     ["force", "upgrade"],
     ["postprovision-owner-identity", "postprovision-only"],
