@@ -5,9 +5,11 @@ export { createDevelopmentRoot } from "./simulated/development-root.ts";
 export type { SimulatedGuest, SimulatedPlatformKeys } from "./simulated/simulated-parts.ts";
 export { createSimulatedPlatform, type SimulatedPlatform, simulateEvidence } from "./simulated/simulated-platform.ts";
 export { parseSnpCertificateTable, type SnpCertificates } from "./snp/certificate-table.ts";
+export { encodeQgsRequest, parseQgsAnswer, QGS_LENGTH_BYTES, readQgsLength, TD_LOCAL_REPORT_BYTES } from "./tdx/qgs-message.ts";
 export { cosignNote, formatVerifierKey, signNote } from "./tlog/sign-note.ts";
 export { certifyAttestationKey, createAttestationKeyAuthority } from "./tpm/certify-attestation-key.ts";
 export { type EndorsementTrust, endorsementKeyId, type VerifiedEndorsementKey, verifyEndorsementKey } from "./tpm/endorsement-key.ts";
+export { ENDORSEMENT_KEYS, type EndorsementKeyKind } from "./tpm/endorsement-key-kinds.ts";
 export { credentialEntropyBytes, makeCredential, type TpmCredential } from "./tpm/make-credential.ts";
 export { encodePcrBank } from "./tpm/pcr-banks.ts";
 export { type TpmCommand, TpmError } from "./tpm/tpm-command.ts";
@@ -25,11 +27,6 @@ export {
   startPolicySession,
   TPM_HANDLES,
 } from "./tpm/tpm-commands.ts";
-export {
-  ATTESTATION_KEY_TEMPLATE,
-  ENDORSEMENT_CERTIFICATE_INDEX,
-  ENDORSEMENT_KEY_HANDLE,
-  ENDORSEMENT_KEY_TEMPLATE,
-} from "./tpm/tpm-templates.ts";
+export { ATTESTATION_KEY_TEMPLATE } from "./tpm/tpm-templates.ts";
 export { judgeCase, vectorFamilies } from "./vectors/judge-case.ts";
 export type { CaseVerdict, VectorCase } from "./vectors/vector-case.ts";

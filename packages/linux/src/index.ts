@@ -10,6 +10,7 @@ export {
   setNoNewPrivileges,
 } from "./credentials.ts";
 export { type Device, openDevice, type StructPointer } from "./device.ts";
+export { connectHost, type HostConnection } from "./host-connection.ts";
 export {
   bindMount,
   changeRoot,

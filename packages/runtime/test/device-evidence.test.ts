@@ -6,12 +6,14 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { type Evidence, encodeWorkload, VENDOR_TRUST_ANCHORS, verifyEvidence } from "@vouchsafe/attestation";
 import { type Device, SystemCallError } from "@vouchsafe/linux";
+import { qgsLength } from "../../attestation/src/tdx/qgs-message.ts";
 import { chooseSource } from "../src/evidence/choose-source.ts";
 import { configfsTsmSource, type ReportDirectory } from "../src/evidence/configfs-tsm.ts";
 import type { EvidenceRequest, EvidenceSource } from "../src/evidence/evidence-source.ts";
 import { gramineSource } from "../src/evidence/gramine.ts";
 import { nitroModuleSource } from "../src/evidence/nitro-module.ts";
 import { sevGuestSource } from "../src/evidence/sev-guest.ts";
+import { type TdxGuestParts, tdxGuestSource } from "../src/evidence/tdx-guest.ts";
 import { readSettings } from "../src/settings.ts";
 
 /*
@@ -140,6 +142,66 @@ withVectors("/dev/sev-guest: the extended report with its certificates, else the
   assert.deepEqual([...(alone.endorsements?.keys() ?? [])], ["workload"]);
   assert.deepEqual(Uint8Array.from(alone.bytes), report);
 });
+
+/** The driver writes a report behind the report data; the host's service makes a quote of it. */
+function tdxGuest(quote: Uint8Array, { refusal = 0, configuration }: { refusal?: number; configuration?: string } = {}) {
+  const asked: { port?: number; request?: Uint8Array } = {};
+  const head = Buffer.alloc(24);
+  for (const [at, value] of [
+    [4, 1],
+    [8, 24 + quote.length],
+    [12, refusal],
+    [20, quote.length],
+  ] as const)
+    head.writeUInt32LE(value, at);
+  head.writeUInt16LE(1, 0);
+  let left = Buffer.concat([qgsLength(24 + quote.length), head, quote]);
+  const parts: TdxGuestParts = {
+    open: () => ({
+      control: (command, structure) => {
+        assert.deepEqual([command, structure.length], [0xc4405401n, 1088]);
+        assert.deepEqual(structure.subarray(0, 64), userData);
+        structure.fill(0x5e, 64);
+      },
+      [Symbol.dispose]: () => {},
+    }),
+    connect: (port) => ({
+      write: (bytes) => Object.assign(asked, { port, request: bytes }),
+      read: (length) => {
+        const part = left.subarray(0, length);
+        left = left.subarray(length);
+        return part;
+      },
+      [Symbol.dispose]: () => {},
+    }),
+    readConfiguration: () => configuration,
+  };
+  return { parts, asked };
+}
+
+withVectors(
+  "/dev/tdx_guest: the driver's report, made a quote by the host's service, at the port that its configuration names",
+  async () => {
+    const folder = "tdx/near-v4-2026-03-b";
+    const quote = recorded(`${folder}/quote.bin`);
+    const { parts, asked } = tdxGuest(quote, { configuration: "# comment\n port = 4051 \n" });
+    const evidence = await gather(tdxGuestSource("/dev/null", parts), { workload });
+    assert.deepEqual([evidence.kind, [...(evidence.endorsements?.keys() ?? [])]], ["tdx", ["workload"]]);
+    const now = new Date("2026-03-15T00:00:00Z");
+    const context = { now, trustAnchors: VENDOR_TRUST_ANCHORS, collateral: {}, insecure: "signature-chain-only" } as const;
+    assert.equal(verifyEvidence({ kind: "tdx", bytes: evidence.bytes }, context).kind, "tdx");
+    assert.equal(asked.port, 4051);
+    assert.equal(
+      asked.request?.subarray(-1024).every((byte) => byte === 0x5e),
+      true,
+    );
+    const other = tdxGuest(quote);
+    await gather(tdxGuestSource("/dev/null", other.parts));
+    assert.equal(other.asked.port, 4050);
+    const refusing = gather(tdxGuestSource("/dev/null", tdxGuest(quote, { refusal: 0x12006 }).parts));
+    await assert.rejects(refusing, ({ cause }: Error) => cause instanceof Error && /refuses with error code 0x12006/.test(cause.message));
+  },
+);
 
 const text = (value: string): Uint8Array => Buffer.from([0x60 | value.length, ...Buffer.from(value)]);
 const byteString = (bytes: Uint8Array): Uint8Array => Buffer.concat([Uint8Array.of(0x59, bytes.length >> 8, bytes.length & 0xff), bytes]);

@@ -43,6 +43,8 @@ export class AttestationResultError extends OperationalError<
 const PROFILE = "tag:github.com,2023:veraison/ear";
 const TOKEN_TYPE = "ear+jwt";
 const TOKEN_MAX_CHARACTERS = 64 * 1024;
+/** The last second of the year 9999. */
+const TIME_MAX_SECONDS = 253_402_300_799;
 const STATUSES: ReadonlySet<unknown> = new Set<EarStatus>(["none", "affirming", "warning", "contraindicated"]);
 export type ResultAlgorithm = "ES256" | "ES384" | "EdDSA";
 
@@ -73,22 +75,33 @@ export interface ResultTrust {
 /** Verifies signature, profile, audience and time of a result. Keys, key ids and URLs in the token's header are never looked at. */
 export async function verifyAttestationResult(token: string, trust: ResultTrust): Promise<AttestationResultToken> {
   if (token.length > TOKEN_MAX_CHARACTERS) throw malformed(`${token.length} characters, at most ${TOKEN_MAX_CHARACTERS} allowed`);
-  const payload = await verifiedPayload(token, trust);
+  return readResultPayload(await verifiedPayload(token, trust), trust.audience);
+}
+
+/** Reads the claims of a token whose signature, audience and time hold. Throws RESULT_MALFORMED. */
+export function readResultPayload(payload: Readonly<Record<string, unknown>>, audience: string): AttestationResultToken {
   if (payload["eat_profile"] !== PROFILE) throw malformed("eat_profile is not that of EAR");
-  const { iat, exp, sub, submods } = payload;
+  const { sub, submods } = payload;
   const verifier = payload["ear.verifier-id"];
-  if (typeof iat !== "number" || typeof exp !== "number" || typeof sub !== "string") throw malformed("iat, exp or sub is missing");
+  if (typeof sub !== "string") throw malformed("sub is missing");
   if (!isObject(verifier) || typeof verifier["developer"] !== "string" || typeof verifier["build"] !== "string")
     throw malformed("ear.verifier-id is not developer and build");
   if (!isObject(submods) || Object.keys(submods).length === 0) throw malformed("submods is not an object with members");
   return {
     verifier: { developer: verifier["developer"], build: verifier["build"] },
-    audience: trust.audience,
+    audience,
     subject: sub,
-    issuedAt: new Date(iat * 1000),
-    expiresAt: new Date(exp * 1000),
+    issuedAt: readTime(payload, "iat"),
+    expiresAt: readTime(payload, "exp"),
     submodules: new Map(Object.entries(submods).map(([name, value]) => [name, decodeSubmodule(value)])),
   };
+}
+
+function readTime(payload: Readonly<Record<string, unknown>>, claim: "iat" | "exp"): Date {
+  const seconds = payload[claim];
+  if (typeof seconds === "number" && Number.isInteger(seconds) && seconds >= 0 && seconds <= TIME_MAX_SECONDS)
+    return new Date(seconds * 1000);
+  throw malformed(`${claim} is not a count of seconds`);
 }
 
 async function verifiedPayload(token: string, { publicKey, algorithm, audience, now }: ResultTrust): Promise<Record<string, unknown>> {

@@ -17,10 +17,13 @@ export interface SoftwareTpm extends AsyncDisposable {
   write(file: string, bytes: Uint8Array): void;
 }
 
-/** `isManufactured`: with endorsement keys and certificates in it, made by a maker of its own (swtpm_setup, swtpm_localca). */
-export async function startSoftwareTpm({ isManufactured = false } = {}): Promise<SoftwareTpm> {
+/**
+ * `isManufactured`: with endorsement keys and certificates in it, made by a maker of its own (swtpm_setup, swtpm_localca): RSA and P-384. With
+ * `rsaBits` 3072 it has no key of the low range, as newer TPMs.
+ */
+export async function startSoftwareTpm({ isManufactured = false, rsaBits = 2048 } = {}): Promise<SoftwareTpm> {
   const directory = mkdtempSync(join(tmpdir(), "vouchsafe-swtpm-"));
-  const makerCertificates = isManufactured ? manufacture(directory) : [];
+  const makerCertificates = isManufactured ? manufacture(directory, rsaBits) : [];
   const port = await freePortPair();
   const server = spawn(
     "swtpm",
@@ -69,7 +72,7 @@ export async function startSoftwareTpm({ isManufactured = false } = {}): Promise
   };
 }
 
-function manufacture(directory: string): readonly string[] {
+function manufacture(directory: string, rsaBits: number): readonly string[] {
   const authority = join(directory, "maker");
   mkdirSync(authority);
   const file = (name: string, lines: readonly string[]) => {
@@ -88,10 +91,8 @@ function manufacture(directory: string): readonly string[] {
     `create_certs_tool_config = ${authorityFile}`,
     `create_certs_tool_options = ${options}`,
   ]);
-  execFileSync("swtpm_setup", ["--tpm2", "--tpmstate", directory, "--create-ek-cert", "--config", config], {
-    stdio: "pipe",
-    timeout: 60_000,
-  });
+  const parameters = ["--tpm2", "--tpmstate", directory, "--create-ek-cert", "--config", config, "--rsa-keysize", String(rsaBits)];
+  execFileSync("swtpm_setup", parameters, { stdio: "pipe", timeout: 120_000 });
   return ["issuercert.pem", "swtpm-localca-rootca-cert.pem"].map((name) => readFileSync(join(authority, name), "utf8"));
 }
 

@@ -1,6 +1,6 @@
 import { concat, u16, u32 } from "../core/bytes.ts";
 import type { TpmCredential } from "./make-credential.ts";
-import { sized, TPM_RESPONSE_MAX_BYTES, type TpmCommand, tpmCommand } from "./tpm-command.ts";
+import { sized, TPM_RESPONSE_MAX_BYTES, type TpmAuthorisation, type TpmCommand, tpmCommand } from "./tpm-command.ts";
 import type { TpmCursor } from "./tpm-cursor.ts";
 
 /** Handles with a fixed meaning (part 2, §7.4). */
@@ -114,15 +114,15 @@ export function policySecret(hierarchy: number, session: number): TpmCommand<voi
   );
 }
 
-/** TPM2_ActivateCredential: opens a credential for the loaded attestation key, which was sealed to the endorsement key. */
+/** TPM2_ActivateCredential: opens a credential for the loaded attestation key, which was sealed to the endorsement key. `authorisation` is the latter's. */
 export function activateCredential(
   attestationKey: number,
   endorsementKey: number,
-  session: number,
+  authorisation: TpmAuthorisation,
   { idObject, encryptedSecret }: TpmCredential,
 ): TpmCommand<Uint8Array> {
   const handles = [attestationKey, endorsementKey];
-  const authorisations = ["password", { session }] as const;
+  const authorisations = ["password", authorisation] as const;
   return tpmCommand(
     "ActivateCredential",
     { code: 0x147, handles, authorisations, parameters: [idObject, encryptedSecret] },

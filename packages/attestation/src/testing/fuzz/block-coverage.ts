@@ -3,7 +3,7 @@ import { type Profiler, Session } from "node:inspector";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-/** What ran of the sources under one folder, by blocks, as V8 counts them for this thread. */
+/** What ran of the sources under some folders, by blocks, as V8 counts them for this thread. */
 export interface BlockCoverage {
   /** Numbers of the places that ran since the last question. */
   readonly take: () => readonly number[];
@@ -18,9 +18,9 @@ interface Source {
 
 const PLACES = /(?<=^[ \t]*)[^\s/*]|(?<=[?:{)]\s|&&\s|\|\|\s|=>\s)\S/gm;
 
-/** Counts from the next question on what the folder's modules do; they must have been loaded before. */
-export function startBlockCoverage(folder: string): BlockCoverage {
-  const sources = readSources(folder);
+/** Counts from the next question on what the folders' modules do; they must have been loaded before. */
+export function startBlockCoverage(folders: readonly string[]): BlockCoverage {
+  const sources = readSources(folders);
   const session = new Session();
   session.connect();
   session.post("Profiler.enable");
@@ -30,13 +30,17 @@ export function startBlockCoverage(folder: string): BlockCoverage {
   return { take, stop: () => session.disconnect() };
 }
 
-function readSources(folder: string): ReadonlyMap<string, Source> {
-  const files = globSync("**/*.ts", { cwd: folder }).filter((file) => !/\.test\.ts$|^testing\//.test(file));
+function readSources(folders: readonly string[]): ReadonlyMap<string, Source> {
+  const files = folders.flatMap((folder) =>
+    globSync("**/*.ts", { cwd: folder })
+      .filter((file) => !/\.test\.ts$|^testing\//.test(file))
+      .map((file) => join(folder, file)),
+  );
   const sources = new Map<string, Source>();
   let first = 0;
   for (const file of files.sort()) {
-    const offsets = [...readFileSync(join(folder, file), "utf8").matchAll(PLACES)].map(({ index }) => index);
-    sources.set(pathToFileURL(join(folder, file)).href, { first, offsets });
+    const offsets = [...readFileSync(file, "utf8").matchAll(PLACES)].map(({ index }) => index);
+    sources.set(pathToFileURL(file).href, { first, offsets });
     first += offsets.length;
   }
   return sources;

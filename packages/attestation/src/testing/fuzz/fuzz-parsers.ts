@@ -1,11 +1,12 @@
 /**
  * Coverage-guided fuzzing of every parser: inputs that reach code which none reached before are changed further.
- * usage: node packages/attestation/src/testing/fuzz/fuzz-parsers.ts [TARGET...] [--seconds N | --inputs N] [--seed N] [--keep]
+ * usage: node packages/attestation/src/testing/fuzz/fuzz-parsers.ts [TARGET...] [--seconds N | --inputs N] [--seed N] [--from FOLDER] [--keep]
  *        node packages/attestation/src/testing/fuzz/fuzz-parsers.ts TARGET --replay FILE
- * Each target gets 10 seconds, unless told otherwise; `--seconds 1200` is a night. `--keep` writes the corpus found into the project.
+ * Each target gets 10 seconds, unless told otherwise; `--seconds 1200` is a night. `--from` begins also with the files of FOLDER/TARGET, for
+ * example those that fuzz-with-jazzer.ts found; `--keep` writes the corpus found into the project.
  * An input that crashes, hangs or fills memory is written to a file, with the command that repeats it. Exits 1 if there is one.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
@@ -27,6 +28,7 @@ const { values: options, positionals } = parseArgs({
     seconds: { type: "string" },
     inputs: { type: "string" },
     seed: { type: "string", default: "1" },
+    from: { type: "string" },
     keep: { type: "boolean", default: false },
     replay: { type: "string" },
   },
@@ -36,7 +38,7 @@ const inputs = Number(options.inputs ?? Infinity);
 const seconds = Number(options.seconds ?? (options.inputs === undefined ? SECONDS : Infinity));
 const unknown = positionals.find((name) => !FUZZ_TARGETS.some((target) => target.name === name));
 if (unknown !== undefined || !(inputs > 0) || !(seconds > 0) || !Number.isInteger(Number(options.seed))) {
-  console.error("usage: fuzz-parsers.ts [TARGET...] [--seconds N | --inputs N] [--seed N] [--keep] | TARGET --replay FILE");
+  console.error("usage: fuzz-parsers.ts [TARGET...] [--seconds N | --inputs N] [--seed N] [--from FOLDER] [--keep] | TARGET --replay FILE");
   console.error(`targets: ${FUZZ_TARGETS.map(({ name }) => name).join(" ")}`);
   process.exit(2);
 }
@@ -51,14 +53,14 @@ function replay(input: Uint8Array): void {
 }
 
 async function fuzzAll(): Promise<void> {
-  console.log("target            inputs  inputs/s  places  corpus  crashes");
+  console.log("target                  inputs  inputs/s  places  corpus  crashes");
   for (const { name } of targets) {
     const started = performance.now();
     const outcome = await fuzzInThread(name);
     const perSecond = Math.round(outcome.inputs / ((performance.now() - started) / 1000));
     const corpus = options.keep && outcome.corpus.length > 0 ? writeCorpus(name, outcome.corpus) : readCorpus(name).length;
     const numbers = [String(outcome.inputs).padStart(8), String(perSecond).padStart(9), String(outcome.places).padStart(7)];
-    console.log(`${name.padEnd(16)}${numbers.join(" ")} ${String(corpus).padStart(7)} ${String(outcome.crashes.length).padStart(8)}`);
+    console.log(`${name.padEnd(22)}${numbers.join(" ")} ${String(corpus).padStart(7)} ${String(outcome.crashes.length).padStart(8)}`);
     for (const [index, crash] of outcome.crashes.entries()) report(name, index, crash);
   }
 }
@@ -66,7 +68,7 @@ async function fuzzAll(): Promise<void> {
 /** In a thread of its own, which can be ended when it hangs, and whose memory is bounded. */
 async function fuzzInThread(target: string): Promise<FuzzOutcome> {
   const current = new CurrentInput();
-  const order: FuzzOrder = { target, inputs, seconds, seed: Number(options.seed), current: current.shared };
+  const order: FuzzOrder = { target, found: readFound(target), inputs, seconds, seed: Number(options.seed), current: current.shared };
   const worker = new Worker(new URL("./fuzz-worker.ts", import.meta.url), {
     workerData: order,
     resourceLimits: { maxOldGenerationSizeMb: MEMORY_MAX_MB },
@@ -84,6 +86,12 @@ async function fuzzInThread(target: string): Promise<FuzzOutcome> {
   clearInterval(watch);
   await worker.terminate();
   return outcome;
+}
+
+/** Inputs that somebody else found for a target. */
+function readFound(target: string): readonly Uint8Array[] {
+  if (options.from === undefined) return [];
+  return globSync(join(options.from, target, "*")).map((file) => Uint8Array.from(readFileSync(file)));
 }
 
 function report(target: string, index: number, { input, reason }: Crash): void {

@@ -7,8 +7,9 @@ import { NODE_AGENT_MEASUREMENT } from "../../node/node-statement.ts";
 import { formatCheckpoint } from "../../tlog/checkpoint.ts";
 import { cosignNote, formatVerifierKey, signNote } from "../../tlog/sign-note.ts";
 import { encodeTpmPublic, encodeTpmQuote, encodeTpmSignature } from "../../tpm/encode-tpm-quote.ts";
+import { ENDORSEMENT_KEYS } from "../../tpm/endorsement-key-kinds.ts";
 import { encodePcrBank } from "../../tpm/pcr-banks.ts";
-import { ATTESTATION_KEY_TEMPLATE, ENDORSEMENT_KEY_TEMPLATE } from "../../tpm/tpm-templates.ts";
+import { ATTESTATION_KEY_TEMPLATE } from "../../tpm/tpm-templates.ts";
 import { certificatePem, issueRevocationList } from "../../x509/issue-certificate.ts";
 import { eventLogBytes, sha1LogBytes } from "../mint-event-log.ts";
 import { mintIntel } from "../mint-intel.ts";
@@ -16,9 +17,10 @@ import { mintNitro, nitroPayload } from "../mint-nitro.ts";
 import { mintSnp } from "../mint-snp.ts";
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
-const json = (value: unknown): Uint8Array => utf8(JSON.stringify(value));
+export const json = (value: unknown): Uint8Array => utf8(JSON.stringify(value));
 const present = <T>(values: readonly (T | undefined)[]): readonly T[] => values.filter((value) => value !== undefined);
-const p256 = generateKeyPairSync("ec", { namedCurve: "P-256" });
+/** Signs whatever a P-256 key signs among the seeds. */
+export const p256 = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const ed25519 = generateKeyPairSync("ed25519");
 const workload = { imageDigest: `sha256:${"ab".repeat(32)}`, fileSystemTag: "0123456789abcdef", program: "/usr/bin/python3" };
 const pcrs = new Map([0, 7, 23].map((index) => [index, new Uint8Array(32).fill(index)]));
@@ -50,7 +52,7 @@ export function tpmSignatures(): readonly Uint8Array[] {
 export const tpmPublics = (): readonly Uint8Array[] => [
   encodeTpmPublic(p256.privateKey),
   ATTESTATION_KEY_TEMPLATE,
-  ENDORSEMENT_KEY_TEMPLATE,
+  ...ENDORSEMENT_KEYS.map(({ template }) => template),
 ];
 
 export const pcrBanks = (): readonly Uint8Array[] => [

@@ -7,9 +7,13 @@ import { type FuzzOutcome, fuzz } from "./fuzz-loop.ts";
 import { FUZZ_TARGETS } from "./fuzz-targets.ts";
 import { seededRandom } from "./seeded-random.ts";
 
+const SOURCES = join(import.meta.dirname, "../..");
+
 /** What a thread is to do: it ends after `inputs` or after `seconds`, whichever comes first. */
 export interface FuzzOrder {
   readonly target: string;
+  /** Inputs to begin with, besides the seeds and the corpus of the project. */
+  readonly found: readonly Uint8Array[];
   readonly inputs: number;
   readonly seconds: number;
   readonly seed: number;
@@ -21,12 +25,19 @@ function run(order: FuzzOrder): FuzzOutcome {
   const target = FUZZ_TARGETS.find(({ name }) => name === order.target);
   if (target === undefined) throw new TypeError(`no target ${order.target}`);
   const current = new CurrentInput(order.current);
-  const coverage = startBlockCoverage(join(import.meta.dirname, "../.."));
+  const coverage = startBlockCoverage([SOURCES, join(SOURCES, "../../collateral/src/bundle")]);
   const end = performance.now() + order.seconds * 1000;
   const isOver = (inputs: number) => inputs >= order.inputs || performance.now() >= end;
   const random = seededRandom(order.seed);
   try {
-    return fuzz({ target, corpus: readCorpus(target.name), coverage, random, isOver, announce: (input) => current.announce(input) });
+    return fuzz({
+      target,
+      corpus: [...readCorpus(target.name), ...order.found],
+      coverage,
+      random,
+      isOver,
+      announce: (input) => current.announce(input),
+    });
   } finally {
     coverage.stop();
   }
