@@ -21,7 +21,7 @@ function openssl(port: number, ...more: string[]): Promise<{ readonly code: numb
   });
 }
 
-test("hazards B4, B5: TLS 1.3 only, and no session is resumed, on both ports", async (t) => {
+test("hazards B4, B5, field/2026-03-session-tickets: TLS 1.3 only, and no session is resumed, on both ports", async (t) => {
   const cas = await startTestCas(t);
   const directory = mkdtempSync(join(tmpdir(), "vouchsafe-tls-"));
   t.after(() => rmSync(directory, { recursive: true }));

@@ -17,7 +17,7 @@ import { newSimulatedPlatform } from "../../../attestation/src/testing/simulated
 import { problem, refusal, TEST_CODE, TEST_WORKLOAD, testPolicy } from "../testing/policies.ts";
 import { createTestClient, startTestCas, TestAgent } from "../testing/test-cas.ts";
 
-test("hazards B1, B2: evidence of one connection is refused on another", async (t) => {
+test("hazards B1, B2, field/2026-04-relayed-evidence: evidence of one connection is refused on another", async (t) => {
   const cas = await startTestCas(t);
   await cas.client(createTestClient()).uploadSession(testPolicy({ name: "shop" }));
   let captured: Evidence | undefined;

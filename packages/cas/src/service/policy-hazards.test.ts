@@ -218,7 +218,7 @@ test("hazard C12, SL-121 whatever a value contains, it arrives as it is: never e
   );
 });
 
-test("hazard B8: of many that present one password or one instance at the same time, one gets in, round after round", async (t) => {
+test("hazard B8, field/2026-04-join-token: of many that present one password or one instance at the same time, one gets in, round after round", async (t) => {
   const cas = await startTestCas(t);
   await cas
     .client(createTestClient())
