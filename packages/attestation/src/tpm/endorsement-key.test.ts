@@ -5,15 +5,16 @@ import { concat, u16, u32 } from "../core/bytes.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { issueCertificate } from "../x509/issue-certificate.ts";
 import { type EndorsementTrust, endorsementKeyId, verifyEndorsementKey } from "./endorsement-key.ts";
+import { ENDORSEMENT_KEYS } from "./endorsement-key-kinds.ts";
 import { sized } from "./tpm-command.ts";
 import { parseTpmPublic } from "./tpm-public.ts";
-import { ENDORSEMENT_KEY_TEMPLATE } from "./tpm-templates.ts";
 
 const holder = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const [maker, stranger] = [0, 1].map(() => generateKeyPairSync("ec", { namedCurve: "P-256" }));
 const validity = { notBefore: new Date("2026-01-01T00:00:00Z"), notAfter: new Date("2027-01-01T00:00:00Z") };
+const [rsa2048 = assert.fail()] = ENDORSEMENT_KEYS;
 const modulus = Buffer.from(holder.publicKey.export({ format: "jwk" }).n ?? "", "base64url");
-const publicArea = concat(ENDORSEMENT_KEY_TEMPLATE.subarray(0, -258), sized(modulus));
+const publicArea = concat(rsa2048.template.subarray(0, -258), sized(modulus));
 const id = endorsementKeyId(parseTpmPublic(publicArea));
 
 const issue = (subject: string, publicKey: KeyObject, serial: bigint, by = maker?.privateKey ?? assert.fail()) =>
