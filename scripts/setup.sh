@@ -15,7 +15,8 @@ stamp=node_modules/.vouchsafe-lock
 if [ ! -L node_modules ] && { ! cmp -s package-lock.json "$stamp" 2>/dev/null || [ ! -x node_modules/.bin/node ]; }; then
   echo "installing npm packages ..." >&2
   npm ci --no-fund --no-audit --loglevel=error >&2
-  [ -x node_modules/.bin/node ] && node_modules/.bin/node --version >/dev/null 2>&1 || npm rebuild node --loglevel=error >&2
+  # No package runs a script of its own (.npmrc), but the one that brings Node.
+  npm rebuild node --ignore-scripts=false --loglevel=error >&2
   cp package-lock.json "$stamp"
 fi
 

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { PROTOCOL_VERSION } from "./messages.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
 /** Largest payload of one frame. */
@@ -71,9 +72,19 @@ export class FrameDecoder<T> {
     }
     const parsed = this.#schema.safeParse(value);
     if (parsed.success) return parsed.data;
+    const skew = versionSkew(value);
+    if (skew !== undefined) throw violation(skew);
     const issue = parsed.error.issues[0];
     throw violation(`frame does not fit the protocol: ${issue?.path.join(".") ?? ""}: ${issue?.code ?? "invalid"}`);
   }
+}
+
+/** Says who is older where a message states another version of the protocol (hazard L4). */
+function versionSkew(value: unknown): string | undefined {
+  const version = typeof value === "object" && value !== null && "version" in value ? value.version : undefined;
+  if (typeof version !== "number" || version === PROTOCOL_VERSION) return undefined;
+  const older = version > PROTOCOL_VERSION ? "receiver" : "sender";
+  return `the message has version ${version} of the protocol, its receiver speaks version ${PROTOCOL_VERSION}: update the ${older}`;
 }
 
 function violation(message: string, cause?: unknown): ProtocolError {

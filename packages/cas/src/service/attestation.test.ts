@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
+import { once } from "node:events";
 import { test } from "node:test";
 import { type Evidence, encodeEvidence, simulatedCodeIdentity, simulateEvidence } from "@vouchsafe/attestation";
 import { encodeBase32, totp } from "@vouchsafe/policy";
 import {
   type AttestRequest,
+  CasVersion,
   connectToCas,
   encodeFrame,
   evidenceUserData,
@@ -185,6 +187,24 @@ test("C-38, SL-97: a one-time password counts once, also when many come at the s
   await assert.rejects(attest(`@${code()}`), refusal("password_used", "one-time-password"));
   now = new Date(now.getTime() + 30_000);
   (await attest(`@${code()}`)).connection.close();
+});
+
+test("hazard L4: a runtime of another version of the protocol is told which side to update; a client takes answers that say more", async (t) => {
+  const cas = await startTestCas(t);
+  for (const [version, says] of [
+    [2, /version 2 of the protocol, its receiver speaks version 1: update the receiver/],
+    [0, /version 0 .*: update the sender/],
+  ] as const) {
+    const { socket } = await connectToCas({ ...cas.running.serviceAddress, pin: {}, alpn: SERVICE_ALPN, timeoutMs: 30_000 });
+    t.after(() => socket.destroy());
+    socket.write(encodeFrame({ type: "attest", version, service: "shop/api", news: true }));
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    const { type, code, message } = JSON.parse(answer.subarray(4).toString());
+    assert.deepEqual([type, code], ["refusal", "protocol"]);
+    assert.match(message, says);
+  }
+  const { version } = await cas.client().version();
+  assert.equal(CasVersion.parse({ ...(await cas.client().version()), news: true }).version, version);
 });
 
 test("C-25 one-time passwords cannot be guessed: after twenty wrong ones from one address the service waits, another service does not", async (t) => {

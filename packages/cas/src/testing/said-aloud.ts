@@ -16,3 +16,16 @@ export function saidAloud(cas: TestCas): string {
   const contents = files.map(({ parentPath, name }) => readFileSync(join(parentPath, name), "latin1"));
   return [...cas.lines, ...contents].join("\n");
 }
+
+/** How a text may look where it should not be: as it is, hex in either case, UTF-16, percent-escaped, base64 and base64url at each alignment. */
+export function disguises(text: string): readonly string[] {
+  const bytes = Buffer.from(text);
+  const hex = bytes.toString("hex");
+  const escaped = [...bytes].map((byte) => `%${byte.toString(16)}`).join("");
+  const base64 = [0, 1, 2].flatMap((shift) => {
+    const shifted = Buffer.concat([Buffer.alloc(shift), bytes]);
+    // The first and last characters depend on what stands beside.
+    return (["base64", "base64url"] as const).map((encoding) => shifted.toString(encoding).slice(shift === 0 ? 0 : 4, -4));
+  });
+  return [text, hex, hex.toUpperCase(), Buffer.from(text, "utf16le").toString("latin1"), escaped, ...base64];
+}
