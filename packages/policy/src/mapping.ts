@@ -12,6 +12,8 @@ export interface Field<T> {
   readonly since?: number;
   /** The value is a secret: neither it nor its source line is ever shown (SL-5). */
   readonly sensitive?: boolean;
+  /** The key is known in order to be refused by name: it is offered to nobody. */
+  readonly refused?: boolean;
 }
 
 export type Fields = { readonly [key: string]: Field<unknown> };
@@ -34,7 +36,7 @@ export function mapping<F extends Fields, T>(
   options: MappingOptions,
   build: (raw: Raw<F>, place: Place, context: Context) => T | undefined,
 ): Reader<T> {
-  const keys = Object.keys(fields);
+  const keys = Object.keys(fields).filter((key) => fields[key]?.refused !== true);
   const table = new Map(Object.entries(fields));
   const requiredKeys = keys.filter((key) => fields[key]?.required !== undefined);
   return {

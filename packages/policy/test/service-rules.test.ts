@@ -439,6 +439,12 @@ test("SL-85, SL-50 such facts are read in words and keep their spelling in the n
   assert.deepEqual((services as { attestation: object[] }[])[0]?.attestation, [{ image: [`sha256:${A}`], tpm: { pcrs: { 7: [A] } } }]);
 });
 
+test("SL-12 extension counters: refused by name, because no CAS would count", () => {
+  const { message, path } = refusedBy("SL-12", "counters: [{name: invoices, scope: service}]");
+  assert.match(message, /needs counters in the CAS, which this version does not have/);
+  assert.equal(path, "counters");
+});
+
 test("SL-197 extension network: declared connections are refused by name, because no shield would carry them out", () => {
   const { message, path } = refusedBy("SL-197", serviceWith("network: {default: refuse}"));
   assert.match(message, /needs a network shield, which the runtime does not have/);

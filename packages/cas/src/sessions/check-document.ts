@@ -79,11 +79,7 @@ function assertSupported({ ownerConfig }: CasContext, session: Session): void {
 function assertVaults({ vaults: { settings } }: CasContext, session: Session, document: SessionSource): void {
   const refuse = (rule: string, path: readonly (string | number)[], message: string, expected: string) => {
     const diagnostic = diagnosticAt(document, { rule, path, message, expected });
-    const { line, column } = diagnostic;
-    throw new ApiError("unsupported", `${diagnostic.path}: ${message}`, {
-      diagnostics: [diagnostic],
-      causes: [`${line}:${column}: ${rule}: ${diagnostic.path}: ${message}; expected ${expected}`],
-    });
+    throw new ApiError("unsupported", `${diagnostic.path}: ${message}`, { diagnostics: [diagnostic] });
   };
   const check = (rule: string, path: readonly (string | number)[], vault: string | undefined) => {
     if (!settings.isEnabled) refuse(rule, path, "this CAS asks no vaults and no Azure AD", "a CAS whose owner has `azure.enabled`");

@@ -345,7 +345,7 @@ test("SL-151 nobody but the configured authorities is believed, and the owner ma
   const elsewhere = shop().replaceAll(VAULT, "vault.example.org");
   await refused(cas, elsewhere, "SL-151", "vault.example.org", /secrets\[1\]\.import_akv\.vault: vault\.example\.org is no vault/);
   for (const host of ["a.b.vault.azure.net", "vault.azure.net", "evil-vault.azure.net"])
-    await refused(cas, shop().replaceAll(VAULT, host), "SL-151", host, /NAME\.vault\.azure\.net/);
+    await refused(cas, shop().replaceAll(VAULT, host), "SL-151", host, /is no vault that this CAS may ask/);
   const store = (vault: string) => policy("shop", "", aadToken(), `secret_config:\n  store_in: !akv {vault: ${vault}}`);
   await refused(cas, store("evil.example"), "SL-154", "evil.example", /secret_config\.store_in\.vault/);
 });

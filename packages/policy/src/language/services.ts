@@ -205,7 +205,7 @@ const serviceFields = {
     ),
     doc: "Accepted and ignored.",
   },
-  network: { reader: network, doc: "Extension of the language that is refused: this runtime has no network shield." },
+  network: { reader: network, doc: "Extension of the language that is refused: this runtime has no network shield.", refused: true },
   security: { reader: orPlaceholder(serviceSecurity), doc: "Extension: stricter rules for this service." },
   max_activations: {
     reader: integer("SL-12", 1, 1_000_000_000),

@@ -65,6 +65,17 @@ const secretStore: Reader<SecretStore> = {
   schema: () => ({ description: "`!cas` or `!akv {token, vault}`." }),
 };
 
+/** Monotonic counters (§23) need an operation of the service interface that this version does not have. */
+const counters: Reader<never> = {
+  read: (place, context) =>
+    context.errorAtKey(place.parent ?? place, "counters", {
+      rule: "SL-12",
+      message: "`counters` needs counters in the CAS, which this version does not have: nothing would be counted",
+      expected: "`max_activations` for a limit on starts, a volume for state that must not go back",
+    }),
+  schema: () => ({ not: {} }),
+};
+
 const secretConfig = mapping(
   {
     store_in: {
@@ -164,6 +175,7 @@ export const sessionFields = {
   security: { reader: orPlaceholder(security), doc: "What is asked of programs and platforms.", since: 1 },
   creator: { reader: creator, doc: "Who uploaded or signed this version." },
   update_proposals: { reader: updateProposals, doc: "Extension: updates may wait for signatures." },
+  counters: { reader: counters, doc: "Extension of the language that is refused: this CAS has no counters.", refused: true },
   roles: { reader: listOf(role, "roles"), doc: "Extension: people with limited rights." },
 } as const;
 
