@@ -191,11 +191,10 @@ function readSecrets(service: MeshService, image: MeshImage, scope: VariableScop
       if (isPlainMapping(plain)) usable.push({ name: String(plain["name"]), kind });
     } else {
       const isLocal = child(rendered, "local") !== undefined;
-      const definition = readSecretDefinition(
-        { ...rendered, entries: rendered.entries.filter(({ key }) => key !== "local") },
-        findings,
+      const definition = readSecretDefinition({ ...rendered, entries: rendered.entries.filter(({ key }) => key !== "local") }, findings, {
         isLocal,
-      );
+        isFull: true,
+      });
       if (definition === undefined) continue;
       if (definition.exportsToNamespace)
         findings.add(definition.at, "W-EXPORT-NAMESPACE", `the secret ${definition.name} is exported to a whole namespace`);

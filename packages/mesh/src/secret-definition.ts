@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { KEY_TYPES } from "@vouchsafe/policy";
 import type { Findings, Place } from "./diagnostic.ts";
 import { type FieldReader, type PlacedText, readMapping, readText, readWord, shortText } from "./manifest-reader.ts";
 import type { ManifestNode } from "./manifest-yaml.ts";
@@ -24,7 +25,6 @@ export interface SecretDefinition {
 }
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_-]{0,127}$/;
-const KEY_TYPES = ["P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072"] as const;
 const COMMON = ["name", "kind", "value", "export_public", "export"];
 const FIELDS: Readonly<Record<SecretKind, readonly string[]>> = {
   ascii: ["size"],
@@ -33,24 +33,30 @@ const FIELDS: Readonly<Record<SecretKind, readonly string[]>> = {
   "public-key": ["private_key"],
   x509: ["private_key", "issuer", "common_name", "endpoint", "dns", "san", "valid_for"],
   "x509-ca": ["private_key", "issuer", "common_name", "valid_for"],
-  "pgp-key": ["identity", "key_type", "valid_for"],
+  "pgp-key": [],
   jwt: ["signer", "alg", "validity", "payload"],
   "aad-token": ["tenant_id", "client_id", "application_secret", "private_key", "certificate_thumbprint"],
   "config-fragment": [],
 };
 const EVERY_FIELD = [...new Set([...COMMON, ...Object.values(FIELDS).flat()])];
+/** What the policy language has besides, for files that hold full definitions (`image_secrets`); the policy's own check judges them. */
+const LANGUAGE_FIELDS = ["import_akv", "supplied_by", "required", "scope", "rotate", "epoch", "x509"];
 const NEVER_PUBLIC: readonly SecretKind[] = ["private-key", "pgp-key", "jwt", "aad-token"];
 const DURATION = /^\s*(?:\d+\s*(?:s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?|M|months?|y|years?)\s*)+$/;
 
 /** Reads one definition. A field that holds a placeholder is judged after it has been rendered. */
-export function readSecretDefinition(node: ManifestNode, findings: Findings, local = false): SecretDefinition | undefined {
+export function readSecretDefinition(
+  node: ManifestNode,
+  findings: Findings,
+  { isLocal = false, isFull = false }: { readonly isLocal?: boolean; readonly isFull?: boolean } = {},
+): SecretDefinition | undefined {
   const fields = readMapping(node, findings, "a secret definition");
   if (fields === undefined) return undefined;
   const name = fields.text("name", { required: true, refuseEmpty: true });
   const kind = fields.word("kind", SECRET_KINDS, "E-SECRET-KIND", { required: `one of ${orList(SECRET_KINDS)}` });
   if (name !== undefined) checkSecretName(name, findings);
   if (name === undefined || kind === undefined) return undefined;
-  fields.allowOnly(EVERY_FIELD, {});
+  fields.allowOnly(isFull ? [...EVERY_FIELD, ...LANGUAGE_FIELDS] : EVERY_FIELD, {});
   for (const field of EVERY_FIELD) {
     if (fields.isWritten(field) && !COMMON.includes(field) && !FIELDS[kind].includes(field)) {
       const hint =
@@ -69,11 +75,11 @@ export function readSecretDefinition(node: ManifestNode, findings: Findings, loc
       expected: `export_public on ${orList(SECRET_KINDS.filter((each) => !NEVER_PUBLIC.includes(each)))}`,
     });
   }
-  const hasValue = fields.isWritten("value") && fields.node("value") !== undefined;
+  const hasValue = ["value", "import_akv", "supplied_by"].some((field) => fields.isWritten(field) && fields.node(field) !== undefined);
   if (exportPublic && !hasValue && (kind === "ascii" || kind === "binary")) {
     findings.add(fields.keyPlace("export_public"), "W-PUBLIC-SECRET", `the generated secret ${name.text} can be read by anyone`);
   }
-  if (hasValue && fields.has("size")) findings.add(fields.keyPlace("size"), "W-SECRET-SIZE", "size is ignored beside a value");
+  if (fields.has("value") && fields.has("size")) findings.add(fields.keyPlace("size"), "W-SECRET-SIZE", "size is ignored beside a value");
   checkKind[kind](fields, findings, hasValue);
   return {
     name: name.text,
@@ -87,7 +93,7 @@ export function readSecretDefinition(node: ManifestNode, findings: Findings, loc
     hasValue,
     exportPublic,
     exportsToNamespace: namespaceExports(fields.node("export")),
-    local,
+    local: isLocal,
   };
 }
 
@@ -212,7 +218,9 @@ const checkKind: Readonly<Record<SecretKind, KindCheck>> = {
       requireField(fields, findings, "application_secret", "or private_key with certificate_thumbprint");
     }
   },
-  "config-fragment": (fields, findings) => requireField(fields, findings, "value", "a fragment is its value"),
+  "config-fragment": (fields, findings, hasValue) => {
+    if (!hasValue) requireField(fields, findings, "value", "a fragment is its value");
+  },
 };
 
 function isPrivateKey(text: string): boolean {

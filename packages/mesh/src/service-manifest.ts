@@ -166,8 +166,8 @@ function readSecrets(fields: FieldReader, options: ReadOptions, findings: Findin
   if (section === undefined) return { definitions: [], imports: [] };
   section.allowOnly(["global", "import", "local"], options);
   const definitions = [
-    ...(section.list("global", { of: "secret definitions" }) ?? []).map((node) => readSecretDefinition(node, findings, false)),
-    ...(section.list("local", { of: "secret definitions" }) ?? []).map((node) => readSecretDefinition(node, findings, true)),
+    ...(section.list("global", { of: "secret definitions" }) ?? []).map((node) => readSecretDefinition(node, findings)),
+    ...(section.list("local", { of: "secret definitions" }) ?? []).map((node) => readSecretDefinition(node, findings, { isLocal: true })),
   ].filter((definition) => definition !== undefined);
   const imports = (section.list("import", { of: "names" }) ?? [])
     .map((node) => readSecretImport(node, findings))

@@ -349,6 +349,45 @@ test("MF-78: an export to a whole namespace in image_secrets is honoured, with a
   assert.deepEqual(made.secrets, [{ name: "wide", kind: "ascii", export: [{ namespace: "team-1" }] }]);
 });
 
+test("MF-77, MF-86: image_secrets hold full definitions of the policy language, which others import as any", () => {
+  const aad =
+    "{name: aad, kind: aad-token, tenant_id: 6b5e0c1a-0f3e-4d4c-9a63-0d8f1b2c3d4e, client_id: 6b5e0c1a-0f3e-4d4c-9a63-0d8f1b2c3d4f, application_secret: s}";
+  const secrets = `- ${aad}
+- {name: stored, kind: ascii, import_akv: {vault: "{{V}}.vault.azure.net"}}
+- {name: turning, kind: ascii, rotate: {every: 90d}}
+- {name: typed, kind: ascii, supplied_by: CREATOR}
+- {name: key, kind: private-key, key_type: ML-DSA-65, scope: instance}
+`;
+  const services =
+    "services:\n  - {name: app, image: 'reg.example.org/x/app:1', image_secrets: s.yaml}\n  - {name: db, image: 'reg.example.org/x/db:1'}";
+  const db = imageOf(
+    serviceText({ secrets: "secrets:\n  import: [stored]", environment: "environment:\n  local: [{name: A, value: '$$SCONE::stored$$'}]" }),
+  );
+  const { plan, diagnostics } = planOf(meshText({ services, env: "env: [{service: global, env: [{name: V, value: shop}]}]" }), {
+    app: app({}, { overrides: { secrets } }),
+    db,
+  });
+  assert.deepEqual(
+    diagnostics.filter(({ severity }) => severity === "error"),
+    [],
+  );
+  const made = (name: string) => JSON.stringify(plan?.policies.find((policy) => policy.name === name)?.body["secrets"]);
+  assert.match(made("team-1/app"), /"import_akv":\{"vault":"shop\.vault\.azure\.net"\},"export":\[\{"session":"team-1\/db"\}\]/);
+  for (const says of ['"every":"90d"', '"supplied_by":"CREATOR"', '"key_type":"ML-DSA-65","scope":"instance"'])
+    assert(made("team-1/app").includes(says), says);
+  assert.match(made("team-1/db"), /"name":"stored","kind":"ascii","import":\{"session":"team-1\/app"/);
+});
+
+test("MF-43: a field that no kind has, or that another kind has, does not belong to a secret", () => {
+  for (const wrong of ["{name: a, kind: pgp-key, key_type: P-256}", "{name: a, kind: pgp-key, identity: x}"])
+    assert(
+      fails({}, { app: app({}, { overrides: { secrets: `- ${wrong}` } }) }).some(
+        ({ rule }) => rule === "E-SECRET-FIELD" || rule === "E-FIELD-UNKNOWN",
+      ),
+      wrong,
+    );
+});
+
 test("MF-81, MF-82: a shared name is a warning while nobody imports it; own and imported at once is an error", () => {
   const services = "services:\n  - {name: app, image: 'reg.example.org/x/app:1'}\n  - {name: db, image: 'reg.example.org/x/db:1'}";
   const secrets = "secrets:\n  global: [{name: pw, kind: ascii}]";
