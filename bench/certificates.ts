@@ -8,8 +8,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { generateKeyPairSync, sign } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -17,6 +16,7 @@ import { startCasProcess, stopCasProcess } from "@vouchsafe/cas";
 import { CasClient } from "@vouchsafe/protocol";
 import { issueCertificate, systemRandomness } from "@vouchsafe/secrets";
 import { createTestClient } from "../packages/cas/src/testing/test-cas.ts";
+import { freePort, policyMaker, serverCpu } from "./certificate-servers.ts";
 import { measurePairs, report } from "./pairs.ts";
 
 const { values } = parseArgs({
@@ -24,27 +24,7 @@ const { values } = parseArgs({
 });
 const SECONDS = Number(values.seconds);
 const CERTIFICATES = 20;
-const CONCURRENCY = 4;
-const TICKS_PER_SECOND = 100;
 const CFSSL_VERSION = "v1.6.5";
-
-function cpuOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
-}
-
-/** CPU-ms of the server for each certificate, while `make` is called by several callers; it returns how many certificates it got. */
-async function load(pid: number, make: () => Promise<number>): Promise<number> {
-  let count = 0;
-  const before = cpuOf(pid);
-  const end = performance.now() + SECONDS * 1000;
-  const callers = Array.from({ length: CONCURRENCY }, async () => {
-    while (performance.now() < end) count += await make();
-  });
-  await Promise.all(callers);
-  return (cpuOf(pid) - before) / count;
-}
 
 function findCfssl(): string {
   if (values.cfssl !== undefined) return values.cfssl;
@@ -56,14 +36,6 @@ function findCfssl(): string {
   }
   if (!existsSync(binary)) throw new Error("cfssl could not be built: Go and its module proxy are needed");
   return binary;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 async function startCfssl(directory: string): Promise<{ readonly child: ChildProcess; readonly make: () => Promise<number> }> {
@@ -124,23 +96,12 @@ async function measure(): Promise<void> {
   const peer = await startCfssl(directory);
   using client = new CasClient({ ...cas.client, pin: { casKeyHash: cas.casKeyHash }, clientIdentity: createTestClient() });
   try {
-    let sessions = 0;
-    const secrets = Array.from(
-      { length: CERTIFICATES },
-      (_, at) =>
-        `  - {name: k${at}, kind: private-key}\n  - {name: c${at}, kind: x509, private_key: k${at}, issuer: ca, endpoint: server, dns: web.example}\n`,
-    );
-    const make = async () => {
-      sessions += 1;
-      const ca = "  - {name: ca_key, kind: private-key}\n  - {name: ca, kind: x509-ca, private_key: ca_key}\n";
-      await client.uploadSession(`version: "0.3"\nname: s${sessions}\nsecrets:\n${ca}${secrets.join("")}`);
-      return CERTIFICATES;
-    };
-    await Promise.all([load(cas.pid, make), load(peer.child.pid ?? 0, peer.make)]); // warm-up
+    const make = policyMaker(client, CERTIFICATES);
+    await Promise.all([serverCpu(cas.pid, make, SECONDS), serverCpu(peer.child.pid ?? 0, peer.make, SECONDS)]); // warm-up
     const pairs = await measurePairs(
       Number(values.rounds),
-      () => load(cas.pid, make),
-      () => load(peer.child.pid ?? 0, peer.make),
+      () => serverCpu(cas.pid, make, SECONDS),
+      () => serverCpu(peer.child.pid ?? 0, peer.make, SECONDS),
     );
     console.log(
       report(

@@ -13,6 +13,9 @@ const CACHE = join(import.meta.dirname, "../../../.cache/go");
 /** Rules of the standards. The others are for certificates of the public web (registered domains, 398 days, policies), which ours are not. */
 const LINT_SOURCES = "RFC3279,RFC5280,RFC5480,RFC5891,RFC8813,Community";
 
+/** All that are not post-quantum, which these verifiers do not know yet. */
+const KEY_TYPES = ["P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072"];
+
 function chainDirectory(t: TestContext, keyType: string): string {
   const made = valuesOf(chainSecrets(keyType));
   const server = certificateOf(made, "server");
@@ -31,7 +34,7 @@ function chainDirectory(t: TestContext, keyType: string): string {
   return directory;
 }
 
-for (const keyType of ["P-256", "P-384", "Ed25519", "RSA-2048"]) {
+for (const keyType of KEY_TYPES) {
   test(`SL-132 Python's ssl and cryptography accept a chain of three with ${keyType} keys in strict mode`, (t) => {
     // The path rules of `cryptography` are those of the public web, which know no Ed25519.
     const path = keyType === "Ed25519" ? [] : ["path"];
@@ -49,6 +52,30 @@ for (const keyType of ["P-256", "P-384", "Ed25519", "RSA-2048"]) {
   });
 }
 
+/** A CA that may speak for shop.example alone, and two certificates of it: one that it may issue, one that it may not. */
+function constrainedDirectory(t: TestContext): string {
+  const made = valuesOf(`
+  - {name: ca_key, kind: private-key}
+  - {name: ca, kind: x509-ca, private_key: ca_key, common_name: Root, x509: {name_constraints: {permitted_dns: [shop.example]}}}
+  - {name: k, kind: private-key}
+  - {name: inside, kind: x509, private_key: k, issuer: ca, endpoint: server, common_name: a b, san: "dns:a.shop.example"}
+  - {name: outside, kind: x509, private_key: k, issuer: ca, endpoint: server, common_name: a b, san: "dns:a.other.example"}
+`);
+  const directory = temporaryDirectory(t);
+  const files = ["ca", "inside", "outside"].map((name) => [`${name}.pem`, certificateOf(made, name).certificate]);
+  write(directory, { ...Object.fromEntries(files), "key.pem": certificateOf(made, "inside").privateKey ?? "" });
+  return directory;
+}
+
+test("SL-132 extension x509: Python's ssl obeys the name constraints of a CA", (t) => {
+  assert.match(run("python3", [join(VERIFIERS, "constraints.py"), constrainedDirectory(t)]), /verified/);
+});
+
+test("SL-132 extension x509: Go's crypto/x509 obeys the name constraints of a CA", (t) => {
+  if (!isInstalled("go")) return t.diagnostic("Go is not installed: nothing was checked");
+  assert.match(run("go", ["run", join(VERIFIERS, "constraints.go"), constrainedDirectory(t)]), /verified/);
+});
+
 /** zlint of the pinned version, built once into the cache; undefined without Go or network. */
 function zlint(): string | undefined {
   const binary = join(CACHE, ZLINT_VERSION, "zlint");
@@ -61,7 +88,7 @@ function zlint(): string | undefined {
 test("SL-131, SL-132 zlint finds no error and no warning in any certificate of a chain", (t) => {
   const binary = zlint();
   if (binary === undefined) return t.diagnostic(`zlint ${ZLINT_VERSION} could not be built (Go and network needed): nothing was checked`);
-  for (const keyType of ["P-256", "P-384", "Ed25519", "RSA-2048"]) {
+  for (const keyType of KEY_TYPES) {
     const directory = chainDirectory(t, keyType);
     for (const name of ["root", "middle", "server", "client"]) {
       const report: Readonly<Record<string, { readonly result: string }>> = JSON.parse(

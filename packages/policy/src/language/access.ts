@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { decodeBase58Check } from "../base58check.ts";
-import { keyHashOf, parseKeyHash } from "../key-hash.ts";
+import { keyHash, keyHashOf, parseKeyHash } from "../key-hash.ts";
 import { mapping } from "../mapping.ts";
 import { encodePem, parsePem } from "../pem.ts";
 import { scanPlaceholders } from "../placeholder-syntax.ts";
@@ -52,7 +52,7 @@ export function readSigningKey(
     const key = createPublicKey({ key: Buffer.from(der), format: "der", type: "spki" });
     if (!isSigningKey(key)) return { problem: `a public key of type ${key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType}` };
     const spki = key.export({ type: "spki", format: "der" });
-    return { publicKey: encodePem("PUBLIC KEY", spki), keyHash: keyHashOf(key), old: old.kind === "ok" };
+    return { publicKey: encodePem("PUBLIC KEY", spki), keyHash: keyHash(spki), old: old.kind === "ok" };
   } catch {
     return { problem: "not a valid public key" }; // OpenSSL's own words would not help the reader of a policy
   }
