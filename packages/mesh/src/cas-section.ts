@@ -23,6 +23,7 @@ export interface CasInstance {
 }
 
 export const CAS_ROLES = ["cas", "image", "security", "access", "attestation"] as const;
+export type CasRole = (typeof CAS_ROLES)[number];
 const FIELDS = ["name", "alias", "cas_url", "cas_key", "cas_encryption_key", "tolerance", "mode"];
 const FLAGS = [
   "-C",
@@ -56,7 +57,7 @@ export function readCasInstances(fields: FieldReader, options: CasReadOptions, f
 }
 
 /** The instance with a role; roles other than `cas` default to it (MF-69). */
-export function casWithRole(instances: readonly CasInstance[], role: (typeof CAS_ROLES)[number]): CasInstance | undefined {
+export function casWithRole(instances: readonly CasInstance[], role: CasRole): CasInstance | undefined {
   return (
     instances.find(({ name, aliases }) => name === role || aliases.includes(role)) ??
     (role === "cas" ? undefined : casWithRole(instances, "cas"))

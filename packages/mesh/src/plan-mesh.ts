@@ -1,4 +1,5 @@
 import { type CasInstance, casWithRole } from "./cas-section.ts";
+import { refuseCentralPoliciesWithoutKey } from "./central-policies.ts";
 import { Findings } from "./diagnostic.ts";
 import type { EvidenceChoice } from "./evidence-choice.ts";
 import { imagePolicyName, refuseImagePoliciesElsewhere } from "./image-policy.ts";
@@ -71,6 +72,7 @@ function buildPlan(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): 
   refuseReservedNames(mesh, casNames, findings);
   refuseUnsupported(mesh, findings);
   refuseImagePoliciesElsewhere(mesh, cas, findings);
+  refuseCentralPoliciesWithoutKey(mesh, cas, findings);
   const evidence = acceptedEvidence(mesh, inputs, findings);
   const isEvidenceNamed = (inputs.evidence ?? mesh.policy.evidence) !== undefined;
   const context = { mesh, inputs, namespace, cas, casNames, evidence, isEvidenceNamed };

@@ -1,3 +1,4 @@
+import { centralFragments } from "./central-policies.ts";
 import type { Findings } from "./diagnostic.ts";
 import { IMAGE_ATTESTATION, imageAttestationImport, imagePolicy, imagePolicyName } from "./image-policy.ts";
 import { type ManifestNode, parseManifestYaml } from "./manifest-yaml.ts";
@@ -27,7 +28,7 @@ export function renderServicePolicy(service: PreparedService, context: PolicyCon
   const usable = usableSecrets(service.secrets, sharing.imports, service.explicitUsable);
   checkSecretGraph(service.name, service.secrets.definitions, usable, findings);
   const secrets = policySecrets(service.secrets, sharing, service.explicitImports);
-  const fragments = fragmentImports(context);
+  const fragments = centralFragments(context);
   const given = mesh.services.find(({ name }) => name === service.name)?.imagePolicy;
   const text = service.image.overrides.policy ?? service.image.files.get("policy.yaml.template");
   const file = given?.text ?? `${service.image.reference}:/vouchsafe/mesh/policy.yaml.template`;
@@ -120,18 +121,6 @@ function enclaveSigner({ image }: PreparedService): PlainMapping {
       isvsvn: Number(runtimeSettings["SCONE_ISVSVN"] ?? "0"),
     },
   };
-}
-
-/** Fragments of central policies (manifests section 5.3). */
-function fragmentImports({ mesh }: PolicyContext): PlainValue[] {
-  const { attestationPolicyName, securityPolicyName, accessPolicyName } = mesh.policy;
-  const fragment = (name: string, session: string | undefined): PlainValue[] =>
-    session === undefined ? [] : [{ name, kind: "config-fragment", import: { session: `/${session}`.replace(/^\/+/, ""), secret: name } }];
-  return [
-    ...fragment("attestation", attestationPolicyName),
-    ...fragment("security", securityPolicyName),
-    ...fragment("access_policy", accessPolicyName),
-  ];
 }
 
 /** The lists of the image's own template, for templates of the user (MF-98). */
