@@ -1,7 +1,7 @@
 import { randomBytes, verify, X509Certificate } from "node:crypto";
 import { type CasIdentity, type CasPin, verifyCasChainPem } from "./cas-chain.ts";
 import type { CasClient } from "./cas-client.ts";
-import { CasStatement } from "./client-api.ts";
+import { type CasAttestation, CasStatement } from "./client-api.ts";
 import type { EvidenceJson } from "./messages.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
@@ -23,16 +23,25 @@ export function casStatementMessage(text: string): Uint8Array {
 /** Asks a CAS who it is, with a fresh nonce (C-64). Throws CAS_STATEMENT, and what the client throws. */
 export async function requestCasStatement(client: CasClient, pin: CasPin, now: Date): Promise<VerifiedCasStatement> {
   const nonce = randomBytes(32).toString("base64url");
-  const { statement: text, signature, evidence } = await client.attest(nonce);
+  const verified = verifyCasStatement(await client.attest(nonce), nonce, pin, now);
+  if (client.identity?.casKeyHash === verified.identity.casKeyHash) return verified;
+  throw refused("the CAS at the other end is not the one that made the statement");
+}
+
+/**
+ * Judges a statement that was asked for with `nonce`, now or earlier: chain at `time`, signature, nonce. It proves who said it, not who is at
+ * an address. Throws CAS_STATEMENT, CAS_IDENTITY.
+ */
+export function verifyCasStatement(attestation: CasAttestation, nonce: string, pin: CasPin, time: Date): VerifiedCasStatement {
+  const { statement: text, signature, evidence } = attestation;
   const statement = readStatement(text);
-  const identity = verifyCasChainPem(statement.chain, pin, now);
+  const identity = verifyCasChainPem(statement.chain, pin, time);
   const [leaf] = statement.chain;
   const isSigned =
     leaf !== undefined &&
     verify("sha256", casStatementMessage(text), new X509Certificate(leaf).publicKey, Buffer.from(signature, "base64"));
   if (!isSigned) throw refused("the statement of the CAS is not signed by its TLS key");
   if (statement.nonce !== nonce) throw refused("the statement of the CAS was made for another request");
-  if (client.identity?.casKeyHash !== identity.casKeyHash) throw refused("the CAS at the other end is not the one that made the statement");
   return { statement, signedStatement: text, identity, evidence };
 }
 

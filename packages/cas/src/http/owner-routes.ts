@@ -1,6 +1,7 @@
 import { NodeIssuer } from "@vouchsafe/protocol";
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
+import { ApiError } from "../cas-error.ts";
 import { type OwnerConfig, parseOwnerConfig } from "../config/owner-config.ts";
 import type { Provisioning } from "../provisioning/provisioning.ts";
 import type { NodeIssuers } from "../service/node-issuers.ts";
@@ -10,7 +11,7 @@ import { jsonBody } from "./json-body.ts";
 import { splitTarget } from "./request-names.ts";
 import { bodyText } from "./session-routes.ts";
 
-const ProvisionBody = z.strictObject({ token: z.string().max(64), config: z.string() });
+const ProvisionBody = z.strictObject({ token: z.string().max(64), config: z.string(), databaseKey: z.string().max(64).optional() });
 const NodeKeyBody = z.strictObject({ key: z.base64().max(1024) });
 
 export interface OwnerOperations {
@@ -31,7 +32,10 @@ export function ownerRoutes(app: FastifyInstance, operations: OwnerOperations): 
   const { provisioning, nodeKeys, nodeIssuers, chain, checkConfig, applyConfig, healthReport, acceptRollback } = operations;
   app.post("/v1/provision", async (request) => {
     const owner = requireClientCertificate(request.socket, "provisioning");
-    const { token, config } = jsonBody(ProvisionBody, bodyText(request));
+    const { token, config, databaseKey } = jsonBody(ProvisionBody, bodyText(request));
+    // C-9 lets a build forbid it: here nobody outside ever knows the key.
+    if (databaseKey !== undefined)
+      throw new ApiError("unsupported", "this build forbids to bring a database key: its owner could read all secrets");
     const { ownerKeyHash } = await provisioning.provision(token, config, owner, checkConfig);
     await applyConfig(parseOwnerConfig(config, "owner configuration"));
     return { ownerKeyHash, chain: chain() };

@@ -70,6 +70,7 @@ export async function openCasConfig(shell: Shell): Promise<CasConfig> {
 
 /** Remembers an attested CAS; the first one becomes the default. */
 export async function rememberCas(shell: Shell, name: string, cas: KnownCas): Promise<void> {
+  await obtainClientIdentity(shell); // this may be the first command of all (C-20)
   await change(shell, (content) => ({
     ...content,
     default_cas: content.default_cas ?? name,
@@ -78,6 +79,7 @@ export async function rememberCas(shell: Shell, name: string, cas: KnownCas): Pr
 }
 
 export async function setDefaultCas(shell: Shell, name: string): Promise<void> {
+  await obtainClientIdentity(shell);
   await change(shell, (content) => {
     if (content.cas_db[name] === undefined) throw unknownCas(name, Object.keys(content.cas_db));
     return { ...content, default_cas: name };

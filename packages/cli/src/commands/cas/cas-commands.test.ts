@@ -1,56 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { startCas } from "@vouchsafe/cas";
-import type { CommandSpec } from "../../command-spec.ts";
-import { parseOptions } from "../../parse-options.ts";
-import type { Shell } from "../../shell.ts";
-import { COLLATERAL_COMMANDS } from "../collateral/collateral-spec.ts";
-import { SESSION_COMMANDS } from "../session/session-spec.ts";
-import { CAS_COMMANDS } from "./cas-spec.ts";
-
-interface Run {
-  readonly code: number;
-  readonly out: string;
-  readonly notes: string;
-}
-
-/** Runs commands in this process against an empty home of their own. */
-function commandLine(t: TestContext): { readonly run: (...argv: string[]) => Promise<Run>; readonly home: string } {
-  const home = mkdtempSync(join(tmpdir(), "vouchsafe-cli-"));
-  const run = async (...argv: string[]): Promise<Run> => {
-    const out: string[] = [];
-    const notes: string[] = [];
-    const shell: Shell = {
-      program: "vouchsafe",
-      out: (text) => out.push(text),
-      note: (text) => notes.push(text),
-      environment: { HOME: home },
-      directory: home,
-      casConfig: join(home, ".cas"),
-      readInput: async () => new Uint8Array(),
-      colour: false,
-      isTerminal: false,
-      isOutTerminal: false,
-      outBytes: () => {},
-      signal: new AbortController().signal,
-    };
-    const all: readonly CommandSpec[] = [...CAS_COMMANDS, ...SESSION_COMMANDS, ...COLLATERAL_COMMANDS];
-    const spec = all.find(({ name }) => name === argv.slice(0, 2).join(" "));
-    assert(spec !== undefined);
-    const { minOperands = 0, maxOperands = 0 } = spec;
-    const code = await (await spec.load())(parseOptions(spec.options, argv.slice(2), { minOperands, maxOperands }), shell);
-    return { code, out: out.join("\n"), notes: notes.join("\n") };
-  };
-  t.after(async () => {
-    await run("cas", "stop");
-    rmSync(home, { recursive: true, force: true });
-  });
-  writeFileSync(join(home, "s.yml"), 'version: "0.3"\nname: $APP\nsecrets: [{name: a, kind: ascii}]\n');
-  return { run, home };
-}
+import { commandLine } from "../../testing/command-line.ts";
 
 test("an embedded CAS is started, shown, used for sessions and stopped", async (t) => {
   const { run, home } = commandLine(t);
@@ -78,7 +31,7 @@ test("an embedded CAS is started, shown, used for sessions and stopped", async (
   assert.match(missing.notes, /^Error: session nothing was not read\nCaused by: /);
 
   const unproven = await run("cas", "attest", `127.0.0.1:${client.port}`);
-  assert.match(unproven.notes, /Caused by: the CAS gave no evidence/);
+  assert.match(unproven.notes, /Caused by: expected evidence of hardware, found none/);
   const wrong = await run("cas", "attest", `127.0.0.1:${client.port}`, "-c", "wrong");
   assert.match(wrong.notes, /CAS key hash is .*, expected wrong/);
   const testing = ["--only_for_testing-trust-any", "--only_for_testing-debug"];

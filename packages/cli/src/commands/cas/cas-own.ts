@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { openCasConfig } from "../../cas-config/cas-config-file.ts";
+import { casConfigFile, openCasConfig } from "../../cas-config/cas-config-file.ts";
 import { reportCasFailure } from "../../cas-config/cas-failure.ts";
 import { clientIdentity, withCasSession, withClient } from "../../cas-config/cas-session.ts";
 import { givenValue, hasFlag, type ParsedOptions } from "../../command-spec.ts";
@@ -24,11 +25,17 @@ export async function casProvision(options: ParsedOptions, shell: Shell): Promis
   if (mode !== undefined && !isUnattested && mode !== "with-attestation") {
     throw usage("E-ARGUMENT", `${JSON.stringify(mode)} is not expected`, "Say with-attestation or only_for_testing-without-attestation.");
   }
+  if (givenValue(options, "database-key") !== undefined) {
+    const remedy =
+      "Leave it out: the CAS makes the key itself, and recovery keys in the owner configuration open the database when it is lost.";
+    throw usage("E-OPTION-UNSUPPORTED", "this build forbids to bring a database key: its owner could read all secrets", remedy);
+  }
   const config = await openCasConfig(shell);
   const identity = await clientIdentity(givenValue(options, "identity"), config);
   shell.note(
     "notice: the holder of this client's key becomes the owner of the CAS. Whoever loses it can never again change the configuration.",
   );
+  if (isContainer(shell)) shell.note(`warning: this runs in a container: keep ${casConfigFile(shell)} where it outlives it`);
   try {
     return await withClient(address, rules, identity, async (client) => {
       if (isUnattested) shell.note("warning: the CAS is not attested, only its key is verified");
@@ -41,6 +48,12 @@ export async function casProvision(options: ParsedOptions, shell: Shell): Promis
     return reportCasFailure(error, `provisioning of CAS ${address} failed`, shell);
   }
 }
+
+/** As far as container engines say so. */
+const isContainer = ({ environment }: Pick<Shell, "environment">): boolean =>
+  Boolean(environment["container"] || environment["KUBERNETES_SERVICE_HOST"]) ||
+  existsSync("/.dockerenv") ||
+  existsSync("/run/.containerenv");
 
 /** `cas update-config --config-file F`: replaces the owner configuration. */
 export async function casUpdateConfig(options: ParsedOptions, shell: Shell): Promise<number> {

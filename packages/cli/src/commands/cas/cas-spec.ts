@@ -13,6 +13,14 @@ const TRUST_OPTIONS: readonly OptionSpec[] = [
   { long: "only_for_testing-debug", summary: "accept a CAS that can be debugged" },
   { long: "only_for_testing-trust-any", summary: "accept a CAS without evidence of hardware; needs --only_for_testing-debug" },
   { long: "only_for_testing_allow-unprovisioned-cas", summary: "accept a CAS without owner" },
+  { long: "mrenclave", value: "HEX", isRepeatable: true, summary: "not supported in this release: a CAS gives no evidence about itself" },
+  { long: "mrsigner", value: "HEX", summary: "not supported, as above" },
+  { long: "isvprodid", value: "N", summary: "not supported, as above" },
+  { long: "isvsvn", value: "N", summary: "not supported, as above" },
+  { long: "configuration-needed", short: "C", summary: "accepted: there is no evidence to tolerate anything of" },
+  { long: "out-of-date", short: "G", summary: "accepted: there is no evidence to tolerate anything of" },
+  { long: "hardening-needed", short: "S", summary: "accepted: there is no evidence to tolerate anything of" },
+  { long: "only_for_testing-ignore-signer", summary: "accepted: there is no evidence to tolerate anything of" },
 ];
 
 const INSTANCE_OPTIONS: readonly OptionSpec[] = [
@@ -61,8 +69,19 @@ export const CAS_COMMANDS: readonly CommandSpec[] = [
     operands: "ADDRESS",
     minOperands: 1,
     maxOperands: 1,
-    options: [...TRUST_OPTIONS, { long: "name", value: "NAME", summary: "remember it under this name (default: its host name)" }, HELP],
-    examples: ["cas attest cas.example.org -c 3sYv…"],
+    options: [
+      ...TRUST_OPTIONS,
+      { long: "name", value: "NAME", summary: "remember it under this name (default: its host name)" },
+      {
+        long: "offline-report",
+        value: "FILE",
+        summary: "judge the saved answer to GET /v1/attest?nonce=N instead of asking; needs --nonce",
+      },
+      { long: "nonce", value: "N", summary: "nonce with which that answer was asked for" },
+      { long: "verification-time", value: "DATE", summary: "judge it as of this time (default: now)" },
+      HELP,
+    ],
+    examples: ["cas attest cas.example.org -c 3sYv…", "cas attest cas.example.org -c 3sYv… --offline-report report.json --nonce 4711"],
     load: async () => (await import("./cas-attest.ts")).casAttest,
   },
   {
@@ -121,6 +140,7 @@ export const CAS_COMMANDS: readonly CommandSpec[] = [
       ...TRUST_OPTIONS,
       { long: "token", value: "TOKEN", summary: "provisioning token, as the CAS printed it" },
       { long: "config-file", value: "FILE", summary: "owner configuration (TOML)" },
+      { long: "database-key", value: "HEX", summary: "not supported: the owner of a CAS never knows the key of its database" },
       IDENTITY,
       HELP,
     ],
