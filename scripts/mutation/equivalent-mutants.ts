@@ -9,4 +9,29 @@ export interface EquivalentMutant {
   readonly why: string;
 }
 
-export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [];
+const CURVE = "only keys of kind ec have a curve: the operand is there for the compiler";
+const RSA = "only keys of kind rsa have a modulus: the operand is there for the compiler";
+const inAttestation = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
+  ...{ file: `packages/attestation/src/${file}`, change, text, why },
+});
+
+export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
+  inAttestation("snp/verify-snp-report.ts", "operand removed", 'key.kind !== "ec"', CURVE),
+  inAttestation("nitro/verify-nitro-document.ts", "operand removed", 'key.kind !== "ec"', CURVE),
+  inAttestation("corim/signed-corim.ts", "operand removed", 'key.kind === "ec"', CURVE),
+  inAttestation("node/node-statement.ts", "operand removed", 'publicKey.kind === "ec"', CURVE),
+  inAttestation("tpm/verify-tpm-quote.ts", "operand removed", 'key.kind === "rsa"', RSA),
+  inAttestation(
+    ...(["tpm/verify-tpm-quote.ts", "check removed", 'key.kind !== "rsa"'] as const),
+    "isSignedBy refuses a key of another kind than the scheme's, whatever the salt",
+  ),
+  inAttestation("tpm/verify-tpm-quote.ts", "inverted", "scheme satisfies never", "no scheme is left when this line is reached"),
+  inAttestation(
+    ...(["sgx/verify-quote.ts", "inverted", "pckChain === undefined"] as const),
+    "two labels of cache entries change places: each still names one kind of entry",
+  ),
+  inAttestation(
+    ...(["ear/attestation-result-token.ts", "operand removed", 'typeof exp !== "number"'] as const),
+    "jose refuses a token whose exp is no number: the operand is there for the compiler",
+  ),
+];

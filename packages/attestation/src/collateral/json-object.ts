@@ -1,3 +1,4 @@
+import { isIntegerWithin } from "../core/integer.ts";
 import type { Malformed } from "../x509/der-reader.ts";
 
 const INTEGER_MAX = 0xffff;
@@ -30,9 +31,7 @@ export class JsonObject {
   /** 0 to 65535. */
   integer(name: string): number {
     const value = this.#take(name);
-    if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > INTEGER_MAX) {
-      throw this.fail(`${name} is not an integer of 0 to ${INTEGER_MAX}`);
-    }
+    if (!isIntegerWithin(value, 0, INTEGER_MAX)) throw this.fail(`${name} is not an integer of 0 to ${INTEGER_MAX}`);
     return value;
   }
   /** Exactly `length` bytes, in hex of either case. */

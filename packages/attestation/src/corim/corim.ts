@@ -1,4 +1,5 @@
 import { EvidenceError } from "../core/errors.ts";
+import { isIntegerWithin } from "../core/integer.ts";
 import { decodeStrictCbor, TaggedCbor } from "../core/strict-cbor.ts";
 
 /** One reference value of a CoRIM: what a component of an environment should measure to. */
@@ -143,7 +144,7 @@ function readRawValue(value: unknown): Uint8Array | undefined {
 function asSvn(value: unknown): number | undefined {
   if (value === undefined) return undefined;
   const number = value instanceof TaggedCbor && (value.tag === TAG.svn || value.tag === TAG.minSvn) ? value.value : value;
-  if (typeof number !== "number" || !Number.isSafeInteger(number) || number < 0) throw malformed("an SVN is not a number");
+  if (!isIntegerWithin(number, 0, Number.MAX_SAFE_INTEGER)) throw malformed("an SVN is not a number");
   return number;
 }
 

@@ -1,4 +1,5 @@
 import { EvidenceError } from "../core/errors.ts";
+import { isIntegerWithin } from "../core/integer.ts";
 import { decodeStrictCbor, TaggedCbor } from "../core/strict-cbor.ts";
 import type { PublicKey, SignatureScheme } from "../crypto/crypto-provider.ts";
 import { isSignedBy } from "../crypto/signature.ts";
@@ -124,7 +125,7 @@ function assertWithin(now: Date, notBefore = Number.NEGATIVE_INFINITY, notAfter 
 function readTime(value: unknown): number | undefined {
   const seconds = value instanceof TaggedCbor ? value.value : value;
   if (seconds === undefined) return undefined;
-  if (typeof seconds !== "number" || !Number.isSafeInteger(seconds) || seconds < 0) throw malformed("a time is not a count of seconds");
+  if (!isIntegerWithin(seconds, 0, Number.MAX_SAFE_INTEGER)) throw malformed("a time is not a count of seconds");
   return seconds;
 }
 

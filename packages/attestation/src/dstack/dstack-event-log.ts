@@ -1,5 +1,6 @@
 import { encodeUtf8, isSameBytes } from "../core/bytes.ts";
 import { EvidenceError, type Mismatch } from "../core/errors.ts";
+import { isIntegerWithin } from "../core/integer.ts";
 import { hash } from "../crypto/current-provider.ts";
 import { extendRegister, zeroRegister } from "../eventlog/replay.ts";
 
@@ -78,9 +79,8 @@ function replay(events: readonly DstackEvent[]): readonly Uint8Array[] {
 function readEvent(value: unknown, number: number): DstackEvent {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw malformed(`event ${number} is not an object`);
   const { imr, event_type: type, digest, event: name, event_payload: payloadHex } = value as Record<string, unknown>; // an object that is no array has string keys
-  if (typeof imr !== "number" || !Number.isInteger(imr) || imr < 0 || imr >= RTMRS) throw malformed(`imr of event ${number} is not 0 to 3`);
-  if (typeof type !== "number" || !Number.isInteger(type) || type < 0 || type > 0xffffffff)
-    throw malformed(`event_type of event ${number} is not 32 bits`);
+  if (!isIntegerWithin(imr, 0, RTMRS - 1)) throw malformed(`imr of event ${number} is not 0 to 3`);
+  if (!isIntegerWithin(type, 0, 0xffffffff)) throw malformed(`event_type of event ${number} is not 32 bits`);
   if (typeof name !== "string") throw malformed(`event of event ${number} is not a text`);
   const payload = readHex(payloadHex, `event_payload of event ${number}`);
   const given = readHex(digest, `digest of event ${number}`);

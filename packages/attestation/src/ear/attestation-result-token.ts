@@ -1,5 +1,6 @@
 import { type CryptoKey, jwtVerify, type KeyObject, SignJWT } from "jose";
 import { OperationalError } from "../core/errors.ts";
+import { isIntegerWithin } from "../core/integer.ts";
 
 /** Appraisal of one Attester in the words of EAR (draft-ietf-rats-ear): how far to trust it, and why. */
 export interface EarSubmodule {
@@ -147,10 +148,7 @@ function decodeSubmodule(value: unknown): EarSubmodule {
     "ear.veraison.annotated-evidence": evidence,
   } = value;
   if (!STATUSES.has(status)) throw malformed("ear.status is not none, affirming, warning or contraindicated");
-  if (
-    !isObject(vector) ||
-    !Object.values(vector).every((tier) => typeof tier === "number" && Number.isInteger(tier) && tier >= -128 && tier <= 127)
-  ) {
+  if (!isObject(vector) || !Object.values(vector).every((tier) => isIntegerWithin(tier, -128, 127))) {
     throw malformed("ear.trustworthiness-vector has values that are not integers of 8 bits");
   }
   if (typeof policy !== "string") throw malformed("ear.appraisal-policy-id is missing");

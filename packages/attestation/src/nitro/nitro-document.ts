@@ -1,4 +1,5 @@
 import { EvidenceError } from "../core/errors.ts";
+import { isIntegerWithin } from "../core/integer.ts";
 import { decodeStrictCbor } from "../core/strict-cbor.ts";
 import { type CoseSign1, parseCoseSign1 } from "./cose-sign1.ts";
 
@@ -21,6 +22,8 @@ export interface NitroDocument {
 export const NITRO_DOCUMENT_MAX_BYTES = 64 * 1024;
 const CERTIFICATE_MAX_BYTES = 1024;
 const CA_BUNDLE_MAX = 16;
+/** The last instant that a Date can be. */
+const DATE_MAX_MS = 8.64e15;
 const PCR_MAX = 31;
 const PCR_BYTES = [32, 48, 64];
 const MEMBERS: readonly unknown[] = [
@@ -54,9 +57,7 @@ export function parseNitroDocument(bytes: Uint8Array): NitroDocument {
   if (typeof moduleId !== "string" || moduleId === "") throw malformed("module_id is not a text");
   if (payload.get("digest") !== "SHA384") throw malformed("digest is not SHA384");
   const timestamp = payload.get("timestamp");
-  if (typeof timestamp !== "number" || !Number.isSafeInteger(timestamp) || timestamp <= 0 || Number.isNaN(new Date(timestamp).getTime())) {
-    throw malformed("timestamp is not a count of milliseconds");
-  }
+  if (!isIntegerWithin(timestamp, 1, DATE_MAX_MS)) throw malformed("timestamp is not a count of milliseconds");
   return {
     moduleId,
     timestamp: new Date(timestamp),
@@ -74,8 +75,7 @@ function readPcrs(value: unknown): ReadonlyMap<number, Uint8Array> {
   if (!(value instanceof Map) || value.size === 0) throw malformed("pcrs is not a map with entries");
   const pcrs = new Map<number, Uint8Array>();
   for (const [index, digest] of value as ReadonlyMap<unknown, unknown>) {
-    if (typeof index !== "number" || !Number.isInteger(index) || index < 0 || index > PCR_MAX)
-      throw malformed("a PCR index is not 0 to 31");
+    if (!isIntegerWithin(index, 0, PCR_MAX)) throw malformed("a PCR index is not 0 to 31");
     if (!(digest instanceof Uint8Array) || !PCR_BYTES.includes(digest.length)) throw malformed(`PCR ${index} is not 32, 48 or 64 bytes`);
     pcrs.set(index, digest);
   }
