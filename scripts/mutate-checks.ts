@@ -121,7 +121,9 @@ async function judge(
     outcomes.push({ kind: "noticed", mutant, notice });
     if (outcomes.length % 100 === 0) note(`${outcomes.length} of ${mutants.length} judged`);
   };
-  const run = { root, instrumented, patienceMs: PATIENCE_MS, onNotice };
+  const isArgued = ({ file, change, text }: Mutant): boolean =>
+    EQUIVALENT_MUTANTS.some((argued) => argued.file === file && argued.change === change && argued.text === text);
+  const run = { root, instrumented, patienceMs: PATIENCE_MS, isArgued, onNotice };
   const facts: TestFileFacts[] = [];
   for (const file of testFiles) facts.push(await readTestFile(join(root, file), run));
   note(`${facts.length} files of tests pass without any change`);

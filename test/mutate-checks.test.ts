@@ -95,6 +95,7 @@ async function judge(t: TestContext, source: string, tests: string) {
   const run = {
     root,
     patienceMs: 2_000,
+    isArgued: () => false,
     instrumented: { [pathToFileURL(join(root, "subject.ts")).href]: join(root, "instrumented.ts") },
     onNotice: (mutant: Mutant, notice: Notice) => void notices.set(nameOf(mutant), notice),
   };

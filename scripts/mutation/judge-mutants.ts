@@ -37,6 +37,8 @@ export interface Run {
   readonly instrumented: Readonly<Record<string, string>>;
   /** For how much longer than 20 times its usual time a test may run before it counts as one that never ends. */
   readonly patienceMs: number;
+  /** Mutants about which there is an argument: they are not judged afresh when they survive. */
+  readonly isArgued: (mutant: Mutant) => boolean;
   readonly onNotice: (mutant: Mutant, notice: Notice) => void;
 }
 
@@ -85,7 +87,8 @@ export async function judgeMutants(mutants: readonly Mutant[], files: readonly T
   // What one mutant leaves behind may hide the next: the tests beside its file, which know it best, look at each survivor afresh.
   const isReached = ({ id }: Mutant, { tests }: TestFileFacts): boolean => tests.some(({ reached }) => reached.has(id));
   for (const [file, doubtful] of doubts) {
-    const isDue = (mutant: Mutant) => doubtful.has(mutant.id) || (isBeside(mutant, file) && isReached(mutant, file));
+    const isDue = (mutant: Mutant) =>
+      doubtful.has(mutant.id) || (!run.isArgued(mutant) && isBeside(mutant, file) && isReached(mutant, file));
     for (const mutant of [...open.values()].filter(isDue)) {
       const notice = await judgeInNewProcess(mutant, file, run);
       if (notice !== undefined) close(mutant, notice);

@@ -21,11 +21,23 @@ export interface Answer {
 const LOAD_LIMIT_MS = 300_000;
 const END_LIMIT_MS = 30_000;
 
+/** A worker whose test never ends hears of nothing: it has to be ended with this process. */
+const living = new Set<ChildProcess>();
+const endLiving = (): void => living.forEach(endGroup);
+process.on("exit", endLiving);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130));
+
+function endGroup({ pid, exitCode, signalCode }: ChildProcess): void {
+  if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, "SIGKILL");
+}
+
 export class TestWorker implements AsyncDisposable {
   readonly #process: ChildProcess;
 
   private constructor(process: ChildProcess) {
     this.#process = process;
+    living.add(process);
+    process.once("exit", () => living.delete(process));
   }
 
   /** Each worker leads a group of its own, so that what its tests started ends with it. */
@@ -51,7 +63,7 @@ export class TestWorker implements AsyncDisposable {
     const none = (failure: string): Answer => ({ failure, reached: [order.mutant], milliseconds: limitMs, tests: [] });
     const settled = new AbortController();
     const { signal } = settled;
-    const timer = setTimeout(() => this.#kill(), limitMs);
+    const timer = setTimeout(() => endGroup(this.#process), limitMs);
     const start = performance.now();
     try {
       this.#process.send(order);
@@ -66,14 +78,9 @@ export class TestWorker implements AsyncDisposable {
     }
   }
 
-  #kill(): void {
-    const { pid, exitCode, signalCode } = this.#process;
-    if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, "SIGKILL");
-  }
-
   /** Lets the file's own hooks tidy up. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.isAlive) await this.#ask({ kind: "end", mutant: -1 }, END_LIMIT_MS);
-    this.#kill();
+    endGroup(this.#process);
   }
 }

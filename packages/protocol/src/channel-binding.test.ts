@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createPublicKey, generateKeyPairSync } from "node:crypto";
+import { createPublicKey, generateKeyPairSync, hash } from "node:crypto";
 import { test } from "node:test";
 import { accessTokenProof, evidenceUserData, isEqualProof, signInstanceProof, verifyInstanceProof } from "./channel-binding.ts";
 import { generateInstanceKey } from "./service-client.ts";
@@ -24,6 +24,21 @@ test("C-35: user data changes with each field it binds, and has 64 bytes", () =>
   ];
   for (const other of others) assert.notDeepEqual(evidenceUserData(other), base);
   assert.throws(() => evidenceUserData({ ...channel, exporter: new Uint8Array(31) }), TypeError);
+});
+
+test("C-35: user data is SHA-512 over label and fields, each behind its length", () => {
+  const field = (bytes: Uint8Array) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    return Buffer.concat([length, bytes]);
+  };
+  const { exporter, casKey, instanceKey, service } = channel;
+  const fields = [Buffer.from("vouchsafe/attest/1"), exporter, casKey, instanceKey, Buffer.from(service)];
+  assert.equal(evidenceUserData(channel).toHex(), hash("sha512", Buffer.concat(fields.map(field))));
+  // A field that looks like the end of one and the beginning of the next is neither.
+  const moved = (casKey: readonly number[], instanceKey: readonly number[]) =>
+    evidenceUserData({ ...channel, casKey: Uint8Array.from(casKey), instanceKey: Uint8Array.from(instanceKey) });
+  assert.notDeepEqual(moved([1], [2, 0, 0, 0, 0, 3]), moved([1, 0, 0, 0, 0, 2], [3]));
 });
 
 test("an instance proof verifies for its key and channel only, and only P-256 or Ed25519 keys make one", () => {

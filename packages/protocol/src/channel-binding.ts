@@ -44,8 +44,7 @@ export function verifyInstanceProof(userData: Uint8Array, instanceKey: KeyObject
 }
 
 export function isInstanceKeyType(key: KeyObject): boolean {
-  if (key.asymmetricKeyType === "ed25519") return true;
-  return key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "prime256v1";
+  return key.asymmetricKeyType === "ed25519" || key.asymmetricKeyDetails?.namedCurve === "prime256v1";
 }
 
 /** Knowledge of the access token, shown without sending it (C-39): HMAC-SHA-256 over the direction and what binds the channel. */

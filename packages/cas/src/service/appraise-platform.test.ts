@@ -127,3 +127,32 @@ test("every refusal of a platform names the field of the policy that would admit
     ["security.attestation.tolerate", "security.attestation.exceptions.0"],
   );
 });
+
+test("SL-89 of several exceptions those count without which the platform is refused; those that do not suffice admit nothing", () => {
+  const [one, unrelated] = [exception(), exception({ tolerate: ["hyperthreading"], because: "another story" })];
+  assert.deepEqual(appraisePlatform(state("OutOfDate"), rules({ exceptions: [one, unrelated] }), now).exceptions, [one]);
+  const refused = appraisePlatform(state("OutOfDate", ["INTEL-SA-00001"]), rules({ exceptions: [one] }), now);
+  assert.deepEqual([refused.problems.length, refused.exceptions], [1, []]);
+});
+
+test("SL-89 an exception that is over harms no platform that needs none", () => {
+  const over = exception({ until: "2026-01-01T00:00:00Z" });
+  assert.deepEqual(appraisePlatform(state("UpToDate"), rules({ exceptions: [over] }), now).problems, []);
+});
+
+test("C-48 debug is admitted by debug-mode alone; what cannot be tolerated says what helps instead", () => {
+  assert.deepEqual(appraisePlatform(state("UpToDate", [], true), rules({ tolerate: ["debug-mode"] }), now).problems, []);
+  assert.equal(appraisePlatform(state("UpToDate", [], true), rules({ tolerate: ["insecure-configuration"] }), now).problems.length, 1);
+  const remedy = (status: TcbStatus) => appraisePlatform(state(status), rules(), now).problems[0]?.remedy;
+  assert.deepEqual(
+    [remedy("Revoked"), remedy("Unknown")],
+    ["Use another platform: no policy can tolerate this.", "Give the platform's collateral."],
+  );
+});
+
+test("SL-90 advisories that are not ignored are named beside those that are", () => {
+  const expected = (ignoreAdvisories: readonly string[]) =>
+    appraisePlatform(state("UpToDate", ["INTEL-SA-1", "INTEL-SA-2"]), rules({ ignoreAdvisories }), now).problems[0];
+  assert.deepEqual([expected([])?.expected, expected([])?.found], ["none", "INTEL-SA-1, INTEL-SA-2"]);
+  assert.deepEqual([expected(["INTEL-SA-1"])?.expected, expected(["INTEL-SA-1"])?.found], ["none but INTEL-SA-1", "INTEL-SA-2"]);
+});

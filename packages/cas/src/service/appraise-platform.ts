@@ -41,7 +41,7 @@ export function appraisePlatform(state: PlatformState, rules: PlatformTolerance,
   const strict = judge(state, rules);
   const isOver = (exception: PlatformException) => exceptionState(exception, now).state === "ended";
   const active = rules.exceptions.filter((exception) => !isOver(exception));
-  if (strict.problems.length === 0 || active.length === 0) {
+  if (strict.problems.length === 0) {
     return { ...strict, problems: [...strict.problems, ...endedReasons(state, rules, strict, isOver)], exceptions: [] };
   }
   const relaxed = judge(state, withExceptions(rules, active));
@@ -63,7 +63,7 @@ function endedReasons(
   isOver: (exception: PlatformException) => boolean,
 ): readonly PolicyRefusal[] {
   const ended = rules.exceptions.filter(isOver);
-  if (problems.length === 0 || ended.length === 0 || judge(state, withExceptions(rules, rules.exceptions)).problems.length > 0) return [];
+  if (problems.length === 0 || judge(state, withExceptions(rules, rules.exceptions)).problems.length > 0) return [];
   return ended.map((exception) => ({
     path: [...RULES, "exceptions", rules.exceptions.indexOf(exception)],
     field: "exception",
@@ -120,10 +120,10 @@ function judge({ debug, tcb, weaknesses = [] }: PlatformState, rules: PlatformTo
     const isExplained = advisories.length > 0 && uncovered.length === 0;
     const missing = isExplained ? [] : needed.filter((category) => !tolerated.has(category));
     if (missing.length > 0) problems.push(untolerated("TCB status", status, missing, `the platform's status is ${status}`));
-    const listed = rules.ignoreAdvisories;
-    const hidden = uncovered.filter((advisory) => !(Array.isArray(listed) && listed.includes(advisory)));
-    if (listed === "*") return { problems, hiddenAdvisories: hidden };
-    if (hidden.length > 0) problems.push(unignored(hidden, Array.isArray(listed) ? listed : []));
+    if (rules.ignoreAdvisories === "*") return { problems, hiddenAdvisories: uncovered };
+    const ignored = rules.ignoreAdvisories;
+    const open = uncovered.filter((advisory) => !ignored.includes(advisory));
+    if (open.length > 0) problems.push(unignored(open, ignored));
   }
   return { problems, hiddenAdvisories: [] };
 }

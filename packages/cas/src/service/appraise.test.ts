@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Claims } from "@vouchsafe/attestation";
+import type { Claims, SignerClaim } from "@vouchsafe/attestation";
 import type { AttestationVariant, HardwareFacts } from "@vouchsafe/policy";
 import { appraisePlatformId, appraiseVariants } from "./appraise.ts";
 
@@ -44,6 +44,8 @@ test("SL-85 least security versions and the measured image", () => {
   assert.equal(reasons(facts("snp", {}, { microcode: 200 }), simulated), undefined);
   assert.match(reasons(facts("snp", {}, { microcode: 201 }), simulated) ?? "", /TCB version of microcode is 200, expected at least 201/);
   assert.match(reasons(facts("snp", {}, { fmc: 0 }), simulated) ?? "", /fmc is not in the evidence/);
+  const text: Claims = { ...simulated, details: { ...claims.details, "reportedTcb.microcode": "200" } };
+  assert.match(reasons(facts("snp", {}, { microcode: 1 }), text) ?? "", /microcode is not in the evidence/);
   const image = (digest: string) => ({ mrenclave: undefined, signer: undefined, image: [`sha256:${digest}`] });
   assert.equal(reasons(image(found)), undefined);
   assert.match(reasons(image(other)) ?? "", /image is sha256:1a.*expected sha256:2b/);
@@ -84,4 +86,56 @@ test("every refusal is a value: the field of the policy, what it expects, what w
   ]);
   assert.deepEqual(appraisePlatformId(claims, ["TPM_EK:00"])?.path, ["platforms"]);
   for (const refusal of appraiseVariants(claims, []) ?? []) assert.ok(refusal.remedy.length > 0 && refusal.expected !== "");
+});
+
+test("SL-74 a signer admits its own product at the security versions that are named, bounds included, and nothing of others", () => {
+  const signer = { mrsigner: other, isvprodid: 1, isvsvn: undefined, isvsvnMin: undefined, isvsvnMax: undefined };
+  const refusedAt = (
+    changes: Partial<typeof signer | Record<"isvsvn" | "isvsvnMin" | "isvsvnMax", number>>,
+    about: Partial<SignerClaim>,
+  ) => {
+    const claimed: Claims = { ...claims, signer: { mrSigner: other, isvProdId: 1, isvSvn: 4, ...about } };
+    return appraiseVariants(claimed, [{ kind: "ok", value: { mrenclave: undefined, signer: { ...signer, ...changes } } }])?.[0]?.path.at(
+      -1,
+    );
+  };
+  assert.equal(refusedAt({}, {}), undefined);
+  assert.equal(refusedAt({}, { mrSigner: found }), "mrsigner");
+  assert.equal(refusedAt({}, { isvProdId: 2 }), "isvprodid");
+  assert.deepEqual(
+    [3, 4, 5].map((isvsvn) => refusedAt({ isvsvn }, {})),
+    ["isvsvn", undefined, "isvsvn"],
+  );
+  assert.deepEqual(
+    [4, 5].map((isvsvnMin) => refusedAt({ isvsvnMin }, {})),
+    [undefined, "isvsvn_min"],
+  );
+  assert.deepEqual(
+    [3, 4].map((isvsvnMax) => refusedAt({ isvsvnMax }, {})),
+    ["isvsvn_max", undefined],
+  );
+});
+
+test("SL-76, SL-78 one variant that admits is enough; each that does not says why; one that asks for nothing, or none at all, admits nobody", () => {
+  const nothing = { kind: "ok", value: { mrenclave: undefined, signer: undefined } } as const;
+  const unresolved = { kind: "unresolved", reason: "secret x is not there", missing: true } as const;
+  const right = { kind: "ok", value: { mrenclave: [found], signer: undefined } } as const;
+  assert.equal(appraiseVariants(claims, [nothing, unresolved, right]), undefined);
+  assert.deepEqual(
+    appraiseVariants(claims, [nothing, unresolved])?.map(({ path, message }) => [path, message]),
+    [
+      [["attestation", 0], "variant 1: asks for nothing, which admits nothing"],
+      [["attestation", 1], "variant 2: secret x is not there"],
+    ],
+  );
+  assert.deepEqual(
+    appraiseVariants(claims, [])?.map(({ path, message }) => [path, message]),
+    [[["attestation"], "the service has no attestation variant"]],
+  );
+});
+
+test("SL-87 no list of platforms admits any, a list only those that it names", () => {
+  assert.equal(appraisePlatformId(claims, []), undefined);
+  assert.equal(appraisePlatformId(claims, ["NODE_KEY:x", claims.platformId]), undefined);
+  assert.equal(appraisePlatformId(claims, ["NODE_KEY:x"])?.found, claims.platformId);
 });

@@ -93,8 +93,11 @@ function hardwareProblem(claims: Claims, { kind, values, minimumTcb }: HardwareF
   return undefined;
 }
 
+/** Security versions of SGX have 16 bits. */
+const SVN_MAX = 0xffff;
+
 function signerProblem({ signer }: Claims, expected: SignerFactor<never>): PolicyRefusal | undefined {
-  const { mrsigner, isvprodid, isvsvn, isvsvnMin, isvsvnMax } = expected;
+  const { mrsigner, isvprodid, isvsvn, isvsvnMin = 0, isvsvnMax = SVN_MAX } = expected;
   const at = (field: string) => ["signer", field];
   if (signer === undefined) {
     const [field, found] = ["mrsigner", "no signer"];
@@ -106,9 +109,9 @@ function signerProblem({ signer }: Claims, expected: SignerFactor<never>): Polic
     return differs(at("isvprodid"), "isvprodid", { found: String(signer.isvProdId), expected: [isvprodid] });
   if (isvsvn !== undefined && signer.isvSvn !== isvsvn)
     return differs(at("isvsvn"), "isvsvn", { found: String(signer.isvSvn), expected: [isvsvn] });
-  if (isvsvnMin !== undefined && signer.isvSvn < isvsvnMin)
+  if (signer.isvSvn < isvsvnMin)
     return tooLow(at("isvsvn_min"), "isvsvn", signer.isvSvn, isvsvnMin, "Start a newer version of the program");
-  if (isvsvnMax !== undefined && signer.isvSvn > isvsvnMax)
+  if (signer.isvSvn > isvsvnMax)
     return differs(at("isvsvn_max"), "isvsvn", { found: String(signer.isvSvn), expected: [`at most ${isvsvnMax}`] });
   return undefined;
 }
