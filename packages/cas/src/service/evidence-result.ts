@@ -31,7 +31,7 @@ function userDataCheck({ userData }: Claims, expected: Uint8Array | undefined): 
 const NOTHING_TOLERATED = { tolerate: [], ignoreAdvisories: [], exceptions: [] } as const;
 
 function platformChecks(claims: Claims, rules: ServiceRules | undefined, now: Date): readonly AppraisalCheck[] {
-  const { tcb, debug, weaknesses = [] } = claims;
+  const { tcb, debug, weaknesses } = claims;
   const { problems, exceptions } = appraisePlatform(claims, rules?.security.attestation ?? NOTHING_TOLERATED, now);
   const refused = (field: string) => problems.filter((problem) => problem.field === field).map(asCheck);
   const judged = (name: string, isPlain: boolean, expected: string, found: string): readonly AppraisalCheck[] => {
@@ -43,7 +43,10 @@ function platformChecks(claims: Claims, rules: ServiceRules | undefined, now: Da
     ...judged("debug", !debug, "production mode", debug ? "debug mode" : "production mode"),
     ...judged("TCB status", tcb.status === "UpToDate", "UpToDate", tcb.status),
     ...judged("advisories", tcb.advisories.length === 0, "none", tcb.advisories.join(", ") || "none"),
-    ...judged("configuration", weaknesses.length === 0, "nothing weak", weaknesses.join("; ") || "nothing weak"),
+    // Only some kinds say anything of it, and then it counts as a claim of the result.
+    ...(weaknesses === undefined
+      ? []
+      : judged("configuration", weaknesses.length === 0, "nothing weak", weaknesses.join("; ") || "nothing weak")),
     ...refused("exception"),
     ...exceptions.map(({ until, because }) => passed("exception", "tolerated", `a day up to ${until}`, because)),
   ];
