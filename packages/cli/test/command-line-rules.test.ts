@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { CliWorkplace } from "../src/testing/run-cli.ts";
 import { storeServiceImage } from "../src/testing/store-service-image.ts";
@@ -24,6 +26,19 @@ describe("cli.md, rule by rule", { concurrency: 3 }, () => {
       assert.match(err, new RegExp(`\\b${name} `), name);
       assert.match((await place.run(name, ["--version"])).out, /^vouchsafe \d+\.\d+\.\d+\n$/);
     }
+  });
+
+  test("CL-2, CL-5: sconectl is found on the path, and needs neither a container engine nor a Rust toolchain", async () => {
+    const bin = join(import.meta.dirname, "..", "bin");
+    const tools = place.path("tools");
+    mkdirSync(tools);
+    for (const tool of ["sh", "dirname", "readlink", "basename"]) symlinkSync(`/usr/bin/${tool}`, join(tools, tool));
+    const PATH = `${bin}:${tools}`;
+    const found = spawnSync("sh", ["-c", "command -v sconectl docker podman cargo rustup; true"], { env: { PATH }, encoding: "utf8" });
+    assert.equal(found.stdout, `${join(bin, "sconectl")}\n`);
+    const { code, out, err } = await place.run("sconectl", ["apply", "-p"], { environment: { PATH } });
+    assert.equal(code, 0, err);
+    assert.match(out, /^app:/m);
   });
 
   test("CL-3, CL-40: as sconectl every failure has status 1", async () => {

@@ -122,6 +122,20 @@ test("settings: what is missing or malformed is named with a remedy", () => {
   }
 });
 
+test("C-90: the node's agent is at port 18766 of SCONE_LAS_ADDR, unless another is named; without it none is asked", () => {
+  const complete = { SCONE_CONFIG_ID: "ns/flask/python3", SCONE_CAS_ADDR: "cas" };
+  assert.deepEqual(readSettings({ ...complete, SCONE_LAS_ADDR: "las" }).agent, { host: "las", port: 18766 });
+  assert.deepEqual(readSettings({ ...complete, SCONE_LAS_ADDR: "10.0.0.7:1" }).agent, { host: "10.0.0.7", port: 1 });
+  assert.equal(readSettings(complete).agent, undefined);
+});
+
+test("C-98: a file system that the host names is ignored: key and tag come from the policy alone", () => {
+  const complete = { SCONE_CONFIG_ID: "ns/flask/python3", SCONE_CAS_ADDR: "cas" };
+  const host = { SCONE_FSPF: "/evil.fspf", SCONE_FSPF_KEY: "00".repeat(32), SCONE_FSPF_TAG: "00".repeat(16) };
+  assert.deepEqual(readSettings({ ...complete, ...host }), readSettings(complete));
+  assert.deepEqual(programEnvironment({ environment: {}, hostVariables: [] }, { environment: {} }, host), {});
+});
+
 test("an image description is read or refused with R-IMAGE, whatever the text", () => {
   const nearly = fc
     .json()

@@ -161,3 +161,31 @@ test("hazard E8: a flipped bit on any page is detected, or was in space that not
   }
   assert.ok(detected > 0);
 });
+
+test("hazard E9: a database of a newer program is refused with the reason, and left as it is", async (t) => {
+  const { path, use } = files(t);
+  await use((database) => put(database, "a", { n: 1 }));
+  const seal = new RowSeal(KEY);
+  const file = new DatabaseSync(path);
+  const row = file.prepare("SELECT version, sealed FROM record WHERE kind = 'state'").get() ?? assert.fail();
+  const version = Number(row["version"]);
+  // The driver gives bytes for a blob.
+  const sealed = row["sealed"] as Uint8Array;
+  const state = JSON.parse(seal.open({ kind: "state", id: "state", version, sealed }).toString());
+  const write = (bytes: Uint8Array) => file.prepare("UPDATE record SET sealed = ? WHERE kind = 'state'").run(bytes);
+  write(seal.seal({ kind: "state", id: "state" }, version, Buffer.from(JSON.stringify({ ...state, epoch: 2 }))).sealed);
+  file.close();
+  const before = readFileSync(path);
+  await assert.rejects(
+    use(async () => {}),
+    { code: "STORE_FAILED", message: /written by a newer program/ },
+  );
+  assert.deepEqual(readFileSync(path), before);
+  const again = new DatabaseSync(path);
+  again.prepare("UPDATE record SET sealed = ? WHERE kind = 'state'").run(Buffer.concat([Uint8Array.of(2), sealed.subarray(1)]));
+  again.close();
+  await assert.rejects(
+    use(async () => {}),
+    { code: "STORE_TAMPERED", message: /its form is 2, known is 1; a newer program wrote it/ },
+  );
+});

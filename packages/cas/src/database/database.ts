@@ -67,7 +67,7 @@ export class Database {
   /** Reads and verifies everything: each row's place in the digest, each entry's place in the log. Throws STORE_TAMPERED. */
   static async open(store: RowStore, seal: RowSeal): Promise<Database> {
     const stateRow = await store.find(STATE_KEY);
-    const state = stateRow === undefined ? EMPTY_STATE : DatabaseState.parse(JSON.parse(seal.open(stateRow).toString()));
+    const state = stateRow === undefined ? EMPTY_STATE : readState(seal.open(stateRow).toString());
     if (stateRow !== undefined && stateRow.version !== state.commit) throw tampered("the state row has the wrong number");
     const database = new Database(store, seal, state);
     store.lost.then((error) => {
@@ -367,6 +367,15 @@ export class Database {
     this.#index.delete(name(key));
     this.#cache.delete(name(key));
   }
+}
+
+/** The row is sealed, so what does not fit was written by another program, not by another hand (hazard E9). */
+function readState(text: string): DatabaseState {
+  const parsed = DatabaseState.safeParse(JSON.parse(text));
+  if (parsed.success) return parsed.data;
+  throw new CasError("STORE_FAILED", "the database was written by a newer program, and this one does not read its form", {
+    remedy: "Start the newer program, or restore a snapshot that this one has made.",
+  });
 }
 
 function tampered(detail: string): CasError {

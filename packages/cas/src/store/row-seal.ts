@@ -33,7 +33,9 @@ export class RowSeal {
   /** Throws STORE_TAMPERED when the row is not what this CAS wrote there under this version. */
   open(row: SealedRow): Buffer {
     const { sealed } = row;
-    if (sealed.length < HEADER_BYTES + TAG_BYTES || sealed[0] !== FORMAT) throw tampered(row);
+    if (sealed.length < HEADER_BYTES + TAG_BYTES) throw tampered(row);
+    if (sealed[0] !== FORMAT)
+      throw tampered(row, `: its form is ${sealed[0]}, known is ${FORMAT}; a newer program wrote it, or somebody changed it`);
     const name = rowName(row, row.version);
     const key = this.#rowKey(sealed.subarray(1, HEADER_BYTES), name);
     const decipher = createDecipheriv("aes-256-gcm", key, NO_NONCE, { authTagLength: TAG_BYTES }).setAAD(name);
@@ -64,8 +66,8 @@ function derive(key: Uint8Array, label: string): Buffer {
   return Buffer.from(hkdfSync("sha256", key, new Uint8Array(0), label, 32));
 }
 
-function tampered({ kind, id }: RowKey): CasError {
-  return new CasError("STORE_TAMPERED", `the row ${kind} ${JSON.stringify(id)} of the database is not what this CAS wrote`, {
+function tampered({ kind, id }: RowKey, detail = ""): CasError {
+  return new CasError("STORE_TAMPERED", `the row ${kind} ${JSON.stringify(id)} of the database is not what this CAS wrote${detail}`, {
     remedy: "Restore the last snapshot, then confirm the loss with: vouchsafe cas accept-rollback.",
   });
 }

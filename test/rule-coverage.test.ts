@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+const ROOT = join(import.meta.dirname, "..");
+
+/** Rules of the CAS, of the command line up to the cluster's commands, and why a rule has no test. */
+const RULES: readonly {
+  readonly of: string;
+  readonly prefix: string;
+  readonly last: number;
+  readonly withoutTest: ReadonlyMap<number, string>;
+}[] = [
+  {
+    of: "the CAS",
+    prefix: "C",
+    last: 98,
+    withoutTest: new Map([
+      [92, "the release has no command las probe: vouchsafe doctor, also with --cluster, says whether evidence can be produced"],
+      [93, "the release has no command las show-tcb-state: vouchsafe collateral forecast and evidence inspect show a platform's state"],
+      [95, "chunk and key lengths are options of the fspf commands, which this release does not have: trees of code have one of each"],
+      [97, "a program's main file system is read-only, and volumes are refused at its start (R-VIEW)"],
+    ]),
+  },
+  {
+    of: "the command line",
+    prefix: "CL",
+    last: 41,
+    withoutTest: new Map([
+      [26, "an image is built and named in the acceptance tests; its code identity is in the policies, not in the last line"],
+    ]),
+  },
+];
+
+/** Numbers of the rules that strings of test files name: `C-5`, `C-64 to C-66`. Comments do not count. */
+function rulesNamedByTests(prefix: string): Set<number> {
+  const files = globSync("{packages,test}/**/{*.test,*-contract}.ts", { cwd: ROOT, exclude: ["**/node_modules"] });
+  const named = new Set<number>();
+  for (const file of files) {
+    if (file === "test/rule-coverage.test.ts") continue;
+    const code = readFileSync(join(ROOT, file), "utf8").replace(/^\s*(?:\/\/|\*|\/\*).*$/gm, "");
+    for (const [text] of code.matchAll(/["`](?:[^"`\n]|\\.)*["`]/g)) {
+      for (const [, from = "", to = from] of text.matchAll(new RegExp(`\\b${prefix}-(\\d+)(?: to ${prefix}-(\\d+))?`, "g"))) {
+        for (let rule = Number(from); rule <= Number(to); rule += 1) named.add(rule);
+      }
+    }
+  }
+  return named;
+}
+
+for (const { of, prefix, last, withoutTest } of RULES) {
+  test(`every rule of ${of} is named by a test, or it is said why not`, () => {
+    const named = rulesNamedByTests(prefix);
+    const missing = Array.from({ length: last }, (_, index) => index + 1).filter((rule) => !named.has(rule) && !withoutTest.has(rule));
+    assert.deepEqual(missing, []);
+    const superfluous = [...withoutTest.keys()].filter((rule) => named.has(rule));
+    assert.deepEqual(superfluous, [], "a rule that has a test is no exception");
+  });
+}
