@@ -98,7 +98,12 @@ test("faults during load on a real Kubernetes: nothing acknowledged is lost, wha
     undisturbed(
       "agent killed",
       await underLoad(service.url, async () => {
+        const pods = () => run("kubectl", "-n", "scone-system", "get", "pods", "-l", "app.kubernetes.io/name=las", "-o", "name");
+        const before = await pods();
         await run("kubectl", "-n", "scone-system", "delete", "pod", "-l", "app.kubernetes.io/name=las", "--force", "--grace-period=0");
+        await eventually("another agent is there", async () =>
+          (await pods()).trim() === "" || (await pods()) === before ? undefined : true,
+        );
         await agentsAreHealthy();
       }),
     );

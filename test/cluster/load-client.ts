@@ -15,6 +15,8 @@ export interface LoadReport {
 
 const TIMEOUT_MS = 5_000;
 const PAUSE_MS = 100;
+/** The load goes on until there was some, however short the disturbance is. */
+const LEAST_REQUESTS = 20;
 const RECORD =
   "lname=Doe&address=1 Main Street&city=Richmond&state=Washington&ssn=1&email=a@b.c&dob=01/01/2010&contactphone=1&drugallergies=none&preexistingconditions=none&dateadmitted=01/05/2010&insurancedetails=none";
 
@@ -42,6 +44,7 @@ export async function underLoad(url: string, work: () => Promise<void>): Promise
   const clients = [client(), client()];
   try {
     await work();
+    while (sent < LEAST_REQUESTS) await sleep(PAUSE_MS);
   } finally {
     isDone = true;
     await Promise.all(clients);

@@ -10,6 +10,8 @@ import { eventually, isOwnCluster, openCluster, preparePlatform, reasonNotToRun 
 import { makeDatabaseVolume } from "./database-volume.ts";
 import { stepsOf } from "./patient-service.ts";
 
+const NONCE = "00112233445566778899aabbccddeeff";
+
 /* cli.md section 9 on a real cluster: each option that changes a CAS, twice where it may be repeated, and what it refuses. */
 test("kubectl provision on a real Kubernetes: every option does what it says, and may be repeated", { timeout: 30 * 60_000 }, async (t) => {
   const reason = reasonNotToRun();
@@ -31,6 +33,7 @@ spec:
   imagePullSecrets: [{name: sconeapps}]
   persistence: ${persistence}
   databaseSnapshots: {enabled: true, interval: 1s}
+  nonce: ${NONCE}
 `,
   );
   const provision = (...argv: readonly string[]) => run("kubectl", "provision", "cas", "vault", "-n", namespace, ...argv);
@@ -85,6 +88,8 @@ spec:
     const script = `source <(kubectl provision cas vault -n ${namespace} --print-public-keys 2>/dev/null); echo $CAS_KEY $CAS_SESSION_ENCRYPTION_KEY; echo "$CAS_CERT"`;
     assert.match(await shell(script), new RegExp(`^${key} [0-9a-f]{64}\\n-----BEGIN CERTIFICATE-----`));
     assert.match(await provision("--verify"), new RegExp(`is set up: key ${key}`));
+    const report = JSON.parse(Buffer.from(await read(".status.dcapReport"), "base64").toString());
+    assert.deepEqual([await read(".status.nonce"), report.nonce], [NONCE, NONCE]);
   });
 
   let snapshot = "";

@@ -20,9 +20,16 @@ export function casStatementMessage(text: string): Uint8Array {
   return Buffer.from(`vouchsafe/cas-statement/1\0${text}`);
 }
 
-/** Asks a CAS who it is, with a fresh nonce (C-64). Throws CAS_STATEMENT, and what the client throws. */
-export async function requestCasStatement(client: CasClient, pin: CasPin, now: Date): Promise<VerifiedCasStatement> {
-  const nonce = randomBytes(32).toString("base64url");
+/**
+ * Asks a CAS who it is, with a fresh nonce (C-64), or the one that whoever reads the statement afterwards has chosen. Throws CAS_STATEMENT, and what the
+ * client throws.
+ */
+export async function requestCasStatement(
+  client: CasClient,
+  pin: CasPin,
+  now: Date,
+  nonce = randomBytes(32).toString("base64url"),
+): Promise<VerifiedCasStatement> {
   const verified = verifyCasStatement(await client.attest(nonce), nonce, pin, now);
   if (client.identity?.casKeyHash === verified.identity.casKeyHash) return verified;
   throw refused("the CAS at the other end is not the one that made the statement");

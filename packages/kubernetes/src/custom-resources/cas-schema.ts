@@ -95,7 +95,7 @@ export const CAS_SPEC: Schema = record(
     configuration: text("Server configuration, TOML; replaces the one that the operator writes.", { maxLength: 65_536 }),
     ownerConfig: text("Owner configuration used when the CAS is provisioned, TOML.", { maxLength: 65_536 }),
     ownerCertificate: text("Certificate of the owner, PEM.", { maxLength: 65_536 }),
-    nonce: text("Makes the report in the status fresh.", { pattern: "^[0-9a-f]{32}$" }),
+    nonce: text("What the report in the status answers; a fresh one each time unless given.", { pattern: "^[0-9a-f]{32}$" }),
     reinstallOnFatal: flag("Reinstall after a fatal error.", false),
   },
   "What the CAS should be.",

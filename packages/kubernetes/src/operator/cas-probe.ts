@@ -14,10 +14,10 @@ export type CasProbe =
     }
   | { readonly kind: "untrustworthy"; readonly message: string };
 
-/** Asks a CAS for a fresh statement, and verifies chain, signature and nonce. Nothing secret is sent. */
-export async function probeCas(client: CasClient, now: Date): Promise<CasProbe> {
+/** Asks a CAS for a statement about a nonce, a fresh one unless given, and verifies chain, signature and nonce. Nothing secret is sent. */
+export async function probeCas(client: CasClient, now: Date, nonce?: string): Promise<CasProbe> {
   try {
-    const { statement, signedStatement, identity, evidence } = await requestCasStatement(client, {}, now);
+    const { statement, signedStatement, identity, evidence } = await requestCasStatement(client, {}, now, nonce);
     return {
       kind: "answered",
       statement,

@@ -63,7 +63,7 @@ export function judgeCas(cas: CasResource, { pod, probe, enrolment, refusal }: C
     version: statement.version,
     keyHash: probe.keyHash,
     ownerKeyHash: statement.ownerKeyHash,
-    nonce: cas.spec.nonce,
+    nonce: statement.nonce,
     dcapReport: Buffer.from(probe.signedStatement).toString("base64"),
   };
   if (!owned) {

@@ -144,7 +144,7 @@ export class Operator {
     const now = this.#settings.now();
     if (health.state !== "HEALTHY") return this.#writeState(header, cas, judgeCas(cas, { pod: health, refusal }, now));
     const { probe, enrolment } = await this.#ask(`${name}.${namespace}`, cas.spec.service.clientPort, async (client) => {
-      const seen = await probeCas(client, now);
+      const seen = await probeCas(client, now, cas.spec.nonce);
       const isServing = seen.kind === "answered" && seen.statement.state === "provisioned";
       return { probe: seen, enrolment: isServing ? await this.#agents.enrol(seen.keyHash, client, now) : undefined };
     });

@@ -48,6 +48,9 @@ export async function upgradeCas(cluster: Cluster, options: UpgradeOptions): Pro
     await untilPodRuns(cluster, cas, image, options.timeoutMs, signal);
     const after = await untilAttested(cluster, { ...options, pin: before?.keyHash ?? options.pin });
     await untilHealthy(cluster, cas, options.timeoutMs, signal);
+    if (before !== undefined && after.statement.securityVersion > before.statement.securityVersion)
+      log("the former version still opens the database; it loses access with: vouchsafe cas start-upgrade");
+    if (after.statement.version !== version) log(`warning: ${image} says that it is version ${after.statement.version}`);
     return after;
   } catch (error) {
     if (former === undefined || signal.aborted) throw error;
