@@ -191,9 +191,6 @@ launch kubelet "$bin/kubelet" --config="$state/kubelet.yaml" --kubeconfig="$stat
 launch kube-proxy "$bin/kube-proxy" --kubeconfig="$state/kube-proxy.conf" --hostname-override=$node --proxy-mode=iptables --cluster-cidr=$pods \
   --bind-address=$node_address --healthz-bind-address=127.0.0.1:10256 --oom-score-adj=0 \
   --conntrack-max-per-core=0 --conntrack-tcp-timeout-established=0s --conntrack-tcp-timeout-close-wait=0s
-# Network policies alone: services are kube-proxy's, and there is no second node to route to.
-launch kube-router "$bin/kube-router" --kubeconfig="$state/admin.conf" --hostname-override=$node --run-firewall=true --run-router=false \
-  --run-service-proxy=false --run-loadbalancer=false --service-cluster-ip-range=$services --health-port=0 --metrics-port=0
 cat >"$state/Corefile" <<CORE
 . {
   bind $dns_service
@@ -207,6 +204,10 @@ CORE
 launch coredns "$bin/coredns" -conf "$state/Corefile"
 node_is_ready() { [ "$(kubectl get node $node -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
 await "the node" node_is_ready
+# Network policies alone: services are kube-proxy's, and there is no second node to route to. It ends where its node is not registered yet.
+launch kube-router "$bin/kube-router" --kubeconfig="$state/admin.conf" --hostname-override=$node --run-firewall=true --run-router=false \
+  --run-service-proxy=false --run-loadbalancer=false --service-cluster-ip-range=$services --health-port=0 --metrics-port=0
+await "the control of network policies" iptables -S KUBE-ROUTER-FORWARD
 await "the default service account" kubectl get serviceaccount default
 kubectl get nodes
 echo "export KUBECONFIG=$KUBECONFIG   # registry $registry, user $VOUCHSAFE_CLUSTER_REGISTRY_USER, password $VOUCHSAFE_CLUSTER_REGISTRY_PASSWORD"

@@ -47,7 +47,8 @@ export function judgeCas(cas: CasResource, { pod, probe, enrolment, refusal }: C
   if (probe === undefined || probe.kind === "unreachable") {
     const reason = probe === undefined ? pod.message : probe.message;
     const state = pod.state === "UNHEALTHY" ? "UNHEALTHY" : "PENDING";
-    const phase = snapshots.fields.snapshotStatus === "Failed" ? "SnapshotFailure" : "Uninitialized";
+    const ended = snapshots.fields.snapshotStatus === "Failed" ? "SnapshotFailure" : "UNHEALTHY";
+    const phase = state === "UNHEALTHY" ? ended : "Uninitialized";
     return status(state, phase, { attestable: "No" }, [condition("Attestable", false, "NoAnswer", reason)]);
   }
   if (probe.kind === "untrustworthy") {

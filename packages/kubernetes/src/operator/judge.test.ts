@@ -40,6 +40,12 @@ const answered = (state: "unprovisioned" | "provisioned" | "rollback-suspected")
 const casCases = [
   { what: "without a pod", pod: judgePod(undefined), probe: undefined, is: ["PENDING", "Uninitialized", undefined] },
   {
+    what: "whose pod needs a person",
+    pod: { state: "UNHEALTHY", reason: "CrashLoopBackOff", message: "cas-0: error" },
+    probe: undefined,
+    is: ["UNHEALTHY", "UNHEALTHY", undefined],
+  },
+  {
     what: "that does not answer yet",
     pod: running,
     probe: { kind: "unreachable", message: "refused" },

@@ -4,13 +4,14 @@ import { CasProblemError } from "@vouchsafe/protocol";
 import { z } from "zod";
 import type { Cluster } from "../cluster/cluster.ts";
 import { readFromPod, runInPod } from "../cluster/pod-exec.ts";
+import { CasResource } from "../custom-resources/resources.ts";
 import { KubernetesError } from "../kubernetes-error.ts";
 import type { PlatformObject } from "../objects/platform-object.ts";
 import { isRecoveryId, RECOVERY_ANNOTATION, RECOVERY_CONTAINER, recoveryDirectory } from "../objects/recovery-container.ts";
 import { judgePod, Pod } from "../operator/pod-health.ts";
 import { type Attested, attestCas, type CasName, type ClientCredentials, casHeader, findCas, withCasClient } from "./inspect-cas.ts";
 import type { CasWait } from "./provision-cas.ts";
-import type { Snapshot } from "./snapshot-files.ts";
+import { PLATFORM_KEY_FILE, type Snapshot } from "./snapshot-files.ts";
 
 export interface RecoveryOptions extends CasWait {
   readonly snapshot: Snapshot;
@@ -59,6 +60,7 @@ export async function recoverDatabase(cluster: Cluster, options: RecoveryOptions
 /** Writes the recovery into the resource; one of the same snapshot that has not ended goes on. */
 async function announce(cluster: Cluster, { cas, snapshot, spec, log }: RecoveryOptions): Promise<string> {
   const resource = await findCas(cluster, cas);
+  assertKeyStays(resource ?? CasResource.parse({ metadata: { ...casHeader(cas).metadata, uid: "" }, spec }), snapshot);
   const present = resource?.metadata.annotations[RECOVERY_ANNOTATION] ?? "";
   const isOpen = isRecoveryId(present) && present.startsWith(snapshot.fingerprint) && (await isWaiting(cluster, cas, present));
   const id = isOpen ? present : `${snapshot.fingerprint}-${randomBytes(4).toString("hex")}`;
@@ -72,6 +74,18 @@ async function announce(cluster: Cluster, { cas, snapshot, spec, log }: Recovery
   await cluster.apply(object);
   log(`created the resource CAS ${cas.name} in ${cas.namespace}`);
   return id;
+}
+
+/** Where the volume ends with the pod, the platform key does too: nothing would open the snapshot, and the present state would be lost with it. */
+function assertKeyStays({ metadata, spec }: CasResource, { files }: Snapshot): void {
+  if (spec.persistence.enabled || files.has(PLATFORM_KEY_FILE)) return;
+  throw new KubernetesError(
+    "E-SNAPSHOT",
+    `the CAS ${metadata.name} has no volume that outlives its pod, so no platform key that opens a snapshot`,
+    {
+      remedy: "Set spec.persistence.enabled, or put the platform key of the CAS that made the snapshot beside it, as platform.key.",
+    },
+  );
 }
 
 const podHeader = ({ name, namespace }: CasName) => ({ apiVersion: "v1", kind: "Pod", metadata: { name: `${name}-0`, namespace } });
