@@ -1,7 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { z } from "zod";
 
-/** A host without port, or with one. */
 const Host = z.string().regex(/^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/, "expected a host name");
 const Address = z.string().regex(/^(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z.-]+):[0-9]{1,5}$/, "expected HOST:PORT");
 
@@ -32,15 +31,19 @@ const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 export function readAzureSettings(text: z.infer<typeof AzureText> | undefined): AzureSettings {
   const { enabled, authority, vault_domain, ca_certificate, connect_to } = text ?? AzureText.parse({});
-  const at = connect_to?.lastIndexOf(":") ?? 0;
   return {
     isEnabled: enabled,
     authority: authority.toLowerCase(),
     vaultDomain: vault_domain.toLowerCase(),
     authorities: ca_certificate?.match(PEM) ?? [],
-    connectTo:
-      (connect_to && { host: connect_to.slice(0, at).replace(/^\[|\]$/g, ""), port: Number(connect_to.slice(at + 1)) }) || undefined,
+    connectTo: connect_to === undefined ? undefined : addressOf(connect_to),
   };
+}
+
+/** `HOST:PORT`, IPv6 in brackets, as the expression above admits it. */
+function addressOf(text: string): { readonly host: string; readonly port: number } {
+  const colon = text.lastIndexOf(":");
+  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(text.slice(colon + 1)) };
 }
 
 /** Is this the name of a vault of the configured cloud? The token is sent to no other host. */

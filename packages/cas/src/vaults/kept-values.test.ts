@@ -314,6 +314,16 @@ test("SL-145, SL-154 an importer does without an exporter whose vault is away, a
   await environment(cas, "guest/own");
 });
 
+test("SL-154 many services that start at once ask the vault once", async (t) => {
+  const { azure, cas, owner } = await start(t);
+  await cas.client(owner).uploadSession(policy());
+  await cas.restart();
+  const before = azure.requests.length;
+  await Promise.all(Array.from({ length: 8 }, () => environment(cas)));
+  const reads = azure.requests.slice(before).filter((request) => request.startsWith(`GET ${VAULT}/secrets/cas-`));
+  assert.equal(reads.length, 1);
+});
+
 test("SL-50, SL-154 the store is part of the session and of its hash, and survives printing", async (t) => {
   const { cas, owner } = await start(t);
   const client = cas.client(owner);

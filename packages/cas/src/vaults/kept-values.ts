@@ -2,11 +2,12 @@ import { createHash } from "node:crypto";
 import { type Session, vaultToken } from "@vouchsafe/policy";
 import { ApiError } from "../cas-error.ts";
 import { NeedsOutside, type Transaction } from "../database/transaction.ts";
+import { ValueCache } from "../database/value-cache.ts";
 import type { Log } from "../log-line.ts";
-import { currentKey, type SessionVersion, valuesKey } from "../sessions/session-records.ts";
+import { currentKey, issuedKey, type SessionVersion, valuesKey } from "../sessions/session-records.ts";
 import type { Reader, RowKey } from "../store/row-store.ts";
 import type { KeyVaults, VaultDoor } from "./key-vault.ts";
-import { ENTRY_TYPE, entryName, type KeptElsewhere, openValues, sealValues } from "./sealed-entries.ts";
+import { ENTRY_BYTES, ENTRY_TYPE, entryName, type KeptElsewhere, openValues, sealValues } from "./sealed-entries.ts";
 import { VaultError } from "./vault-error.ts";
 
 /** A row whose values lie in a vault (SL-154). */
@@ -42,9 +43,8 @@ export interface KeptValuesOptions {
 const FRESH_MS = 5_000;
 /** While a vault is away, what it last said holds for this long, in memory only. */
 const STALE_MS = 10 * 60_000;
-const MAX_OUTCOMES = 1_000;
 /** Rows whose values follow the session's store. */
-const KINDS: ReadonlySet<string> = new Set([valuesKey("").kind, "issued-below-imports"]);
+const KINDS: ReadonlySet<string> = new Set([valuesKey("").kind, issuedKey("").kind]);
 
 /**
  * Where the values of sessions with `store_in: !akv` are (SL-154): in a vault, sealed, while the database remembers key and tags. The vault has
@@ -52,7 +52,8 @@ const KINDS: ReadonlySet<string> = new Set([valuesKey("").kind, "issued-below-im
  */
 export class KeptValues {
   readonly #options: KeptValuesOptions;
-  readonly #outcomes = new Map<string, Outcome>();
+  #outcomes = new ValueCache();
+  readonly #asking = new Map<string, Promise<Outcome>>();
 
   constructor(options: KeptValuesOptions) {
     this.#options = options;
@@ -112,20 +113,33 @@ export class KeptValues {
 
   /** Other vaults are configured. */
   forget(): void {
-    this.#outcomes.clear();
+    this.#outcomes = new ValueCache();
   }
 
   #fresh(kept: KeptElsewhere): Outcome | undefined {
-    const known = this.#outcomes.get(nameOf(kept));
+    const known = this.#outcome(kept);
     const ageMs = known === undefined ? -1 : this.#options.now().getTime() - known.askedAt;
     // A clock that went back makes an answer old, not young.
     return ageMs >= 0 && ageMs < FRESH_MS ? known : undefined;
   }
 
-  async #load(kept: KeptElsewhere, doors: readonly VaultDoor[]): Promise<Outcome> {
-    const outcome = await this.#read(kept, doors);
-    this.#remember(nameOf(kept), outcome);
-    return outcome;
+  /** Of many who want the same at once, one asks. */
+  #load(kept: KeptElsewhere, doors: readonly VaultDoor[]): Promise<Outcome> {
+    const name = `${nameOf(kept)} ${doors.map(({ identity }) => JSON.stringify(identity)).join()}`;
+    const running = this.#asking.get(name);
+    if (running !== undefined) return running;
+    const asking = this.#read(kept, doors)
+      .then((outcome) => {
+        this.#remember(kept, outcome);
+        return outcome;
+      })
+      .finally(() => this.#asking.delete(name));
+    this.#asking.set(name, asking);
+    return asking;
+  }
+
+  #outcome(kept: KeptElsewhere): Outcome | undefined {
+    return this.#outcomes.get(nameOf(kept)) as Outcome | undefined; // put there by #remember alone
   }
 
   async #read(kept: KeptElsewhere, doors: readonly VaultDoor[]): Promise<Outcome> {
@@ -150,7 +164,7 @@ export class KeptValues {
     }
     log.error(`session ${kept.session}: values in vault ${kept.vault}: ${last.code}: ${last.message}`);
     const askedAt = now().getTime();
-    const before = this.#outcomes.get(nameOf(kept));
+    const before = this.#outcome(kept);
     if (last.isPassing && before?.kind === "ok" && askedAt >= before.answeredAt && askedAt - before.answeredAt < STALE_MS)
       return { ...before, askedAt };
     return { kind: "failed", isLost: last.code === "VAULT_MISSING", askedAt, problem: `${last.code}: ${last.message}` };
@@ -182,17 +196,12 @@ export class KeptValues {
       throw new KeptValuesError(`the values cannot be stored, nothing was changed: ${error.code}: ${error.message}`, false);
     }
     const at = this.#options.now().getTime();
-    this.#remember(nameOf(kept), { kind: "ok", value, askedAt: at, answeredAt: at });
+    this.#remember(kept, { kind: "ok", value, askedAt: at, answeredAt: at });
     return kept;
   }
 
-  #remember(name: string, outcome: Outcome): void {
-    this.#outcomes.delete(name); // so that the first one is the one that was asked for longest ago
-    this.#outcomes.set(name, outcome);
-    for (const oldest of this.#outcomes.keys()) {
-      if (this.#outcomes.size <= MAX_OUTCOMES) break;
-      this.#outcomes.delete(oldest);
-    }
+  #remember(kept: KeptElsewhere, outcome: Outcome): void {
+    this.#outcomes.set(nameOf(kept), outcome, kept.tags.length * ENTRY_BYTES);
   }
 }
 

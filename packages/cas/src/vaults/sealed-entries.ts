@@ -24,7 +24,7 @@ export interface SealedEntry {
 }
 
 /** An Azure secret has at most 25 KB, in base64. */
-const ENTRY_BYTES = 16 * 1024;
+export const ENTRY_BYTES = 16 * 1024;
 const MAX_ENTRIES = 256;
 const KEY_BYTES = 32;
 const TAG_BYTES = 16;

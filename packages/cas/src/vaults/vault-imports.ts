@@ -9,7 +9,8 @@ import { VaultError } from "./vault-error.ts";
 const FRESH_MS = 5_000;
 /** While a vault is away, what it last said holds for this long. */
 const STALE_MS = 10 * 60_000;
-const MAX_ENTRIES = 10_000;
+/** Each at most as large as a secret of a vault, 25 KB. */
+const MAX_ENTRIES = 2_000;
 
 /** What was last heard; a text says why there is nothing. */
 export interface Heard {
