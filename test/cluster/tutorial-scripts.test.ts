@@ -42,16 +42,19 @@ test("cli.md section 17: the tutorials' scripts run unmodified", { timeout: 40 *
   const step = (name: string, work: () => Promise<void>) => t.test(name, work);
   const images = ["-i", `${repository}/apps`];
 
-  await step("CL-93, CL-94: sconecli has its commands on the path, check_cpufeatures runs, both under the tags V and latest", async () => {
-    const engine = join(docker, "docker");
-    const inSconecli = "for name in sconectl scone apply genservice mesh; do command -v $name || exit 1; done; sconectl --version";
-    for (const tag of [environment["VERSION"], "latest"]) {
-      const image = (name: string) => `${environment["SCONECTL_REPO"]}/${name}:${tag}`;
-      assert.match(await run(engine, "run", "--rm", "--quiet", image("sconecli"), "sh", "-c", inSconecli), /mesh\nvouchsafe \d/);
-      assert.match(await run(engine, "run", "--rm", "--quiet", image("sconecli"), "apply", "--help"), /--set-version/);
-      assert.match(await run(engine, "run", "--rm", "--quiet", image("check_cpufeatures")), /can run the platform/);
-    }
-  });
+  await step(
+    "CL-93, CL-94, MF-112: sconecli has its commands on the path, check_cpufeatures runs, both under the tags V and latest",
+    async () => {
+      const engine = join(docker, "docker");
+      const inSconecli = "for name in sconectl scone apply genservice mesh; do command -v $name || exit 1; done; sconectl --version";
+      for (const tag of [environment["VERSION"], "latest"]) {
+        const image = (name: string) => `${environment["SCONECTL_REPO"]}/${name}:${tag}`;
+        assert.match(await run(engine, "run", "--rm", "--quiet", image("sconecli"), "sh", "-c", inSconecli), /mesh\nvouchsafe \d/);
+        assert.match(await run(engine, "run", "--rm", "--quiet", image("sconecli"), "apply", "--help"), /--set-version/);
+        assert.match(await run(engine, "run", "--rm", "--quiet", image("check_cpufeatures")), /can run the platform/);
+      }
+    },
+  );
 
   await step("AC-1: run.sh -i REPO --release R -v ends with 0, and the application serves", async () => {
     succeeded(await flask.runScript([...images, "--release", "records", "-v"]));
