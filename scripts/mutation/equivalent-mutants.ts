@@ -11,6 +11,9 @@ export interface EquivalentMutant {
 
 const CURVE = "only keys of kind ec have a curve: the operand is there for the compiler";
 const RSA = "only keys of kind rsa have a modulus: the operand is there for the compiler";
+const FASTER = "the other way to the same answer, only slower";
+const WIPES = "wipes memory after use, which no answer shows";
+const KINDS_AGREE = "isSignedBy asks only about schemes of the key's own kind";
 const inAttestation = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
   ...{ file: `packages/attestation/src/${file}`, change, text, why },
 });
@@ -34,4 +37,15 @@ export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
     ...(["ear/attestation-result-token.ts", "operand removed", 'typeof exp !== "number"'] as const),
     "jose refuses a token whose exp is no number: the operand is there for the compiler",
   ),
+  inAttestation("crypto/node-provider.ts", "check removed", "first !== undefined && parts.length === 1", FASTER),
+  inAttestation("crypto/node-provider.ts", "operand removed", "first !== undefined", FASTER),
+  inAttestation("crypto/node-provider.ts", "inverted", "first !== undefined", FASTER),
+  inAttestation("crypto/node-provider.ts", "check removed", "known !== undefined", FASTER),
+  inAttestation("crypto/node-provider.ts", "statement removed", "importedKeys.set(key, imported)", FASTER),
+  inAttestation("crypto/node-provider.ts", "inverted", "scheme satisfies never", "no scheme is left when this line is reached"),
+  inAttestation("crypto/sm3.ts", "statement removed", "this.#words.fill(0)", WIPES),
+  inAttestation("crypto/sm3.ts", "statement removed", "this.#state.fill(0)", WIPES),
+  inAttestation("crypto/sm3.ts", "statement removed", "this.roundClean()", WIPES),
+  inAttestation("crypto/web-signature.ts", "operand removed", 'scheme.kind !== "ecdsa"', KINDS_AGREE),
+  inAttestation("crypto/web-signature.ts", "operand removed", 'key.kind !== "ec"', KINDS_AGREE),
 ];

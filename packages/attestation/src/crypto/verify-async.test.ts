@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { VerificationCache } from "../collateral/verification-cache.ts";
 import { EvidenceError } from "../core/errors.ts";
 import { verifyEvidence } from "../core/verify.ts";
 import { mintIntel } from "../testing/mint-intel.ts";
+import { readPublicKey } from "../x509/public-key.ts";
 import { CryptoUnavailableError, type SignatureQuestion } from "./crypto-provider.ts";
 import { hash } from "./current-provider.ts";
 import { platformProvider } from "./node-provider.ts";
@@ -70,6 +72,64 @@ test("an answer that swallows the break is not believed", async () => {
     }
   };
   assert.equal(await verifyAsync(careless, { isSigned: () => Promise.resolve(false) }), false);
+});
+
+test("hazard A1: an answer serves its own question alone: the same signature, key, message and scheme", async () => {
+  const [one, other] = [0, 1].map(() => {
+    const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    return readPublicKey(publicKey.export({ type: "spki", format: "der" }));
+  });
+  assert.ok(one !== undefined && other !== undefined);
+  const [sha256, sha384] = [{ kind: "rsa-pkcs1", digest: "sha256" } as const, { kind: "rsa-pkcs1", digest: "sha384" } as const];
+  const [x, y] = [Uint8Array.of(1), Uint8Array.of(2)];
+  let asked = 0;
+  const isSigned = ({ scheme, key, message, signature }: SignatureQuestion) => {
+    asked += 1;
+    const isFirst = JSON.stringify(scheme) === JSON.stringify(sha256) && Buffer.compare(key.spki, one.spki) === 0;
+    return Promise.resolve(isFirst && message[0] === 1 && signature[0] === 1);
+  };
+  const ask = () => [
+    isSignedBy(sha256, one, x, x),
+    isSignedBy(sha256, one, x, y),
+    isSignedBy(sha256, one, y, x),
+    isSignedBy(sha256, other, x, x),
+    isSignedBy(sha384, one, x, x),
+    isSignedBy(sha256, one, x, x),
+  ];
+  assert.deepEqual(await verifyAsync(ask, { isSigned }), [true, false, false, false, false, true]);
+  assert.equal(asked, 5);
+});
+
+test("one question at a time is asked, also for a function that swallows the break", async () => {
+  const key = { kind: "ed25519", spki: new Uint8Array(44).fill(9) } as const;
+  let asked = 0;
+  const swallowing = () =>
+    [1, 2].map((octet) => {
+      try {
+        return isSignedBy({ kind: "eddsa" }, key, Uint8Array.of(octet), new Uint8Array(64).fill(9));
+      } catch {
+        return "broken off";
+      }
+    });
+  const isSigned = () => {
+    asked += 1;
+    return Promise.resolve(true);
+  };
+  assert.deepEqual(await verifyAsync(swallowing, { isSigned }), [true, true]);
+  assert.equal(asked, 2);
+});
+
+test("hazard A17: a verification that asks without end is given up", async () => {
+  const key = { kind: "ed25519", spki: new Uint8Array(44).fill(9) } as const;
+  const askFor = (count: number) => () => {
+    for (let index = 0; index < count; index++) {
+      isSignedBy({ kind: "eddsa" }, key, quote, Uint8Array.of(index >> 8, index & 0xff, ...new Uint8Array(62).fill(9)));
+    }
+    return count;
+  };
+  const isSigned = () => Promise.resolve(true);
+  await assert.rejects(verifyAsync(askFor(1025), { isSigned }), { name: "RangeError", message: /more than 1024 signatures/ });
+  assert.equal(await verifyAsync(askFor(1024), { isSigned }), 1024);
 });
 
 test("hazard A1: bytes that change while an answer is awaited are asked about anew", async () => {

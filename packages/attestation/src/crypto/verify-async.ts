@@ -26,13 +26,13 @@ export async function verifyAsync<T>(run: () => T, provider: Partial<CryptoProvi
     isSigned: provider.isSigned?.bind(provider) ?? answerOnPlatform,
   };
   const answers: AnsweredQuestion[] = [];
-  for (;;) {
+  while (answers.length <= QUESTIONS_MAX) {
     const attempt = new Attempt(source, answers);
     const outcome = attempt.run(run);
     if (attempt.pending === undefined) return finish(outcome);
-    if (answers.length >= QUESTIONS_MAX) throw new RangeError(`a verification that asks for more than ${QUESTIONS_MAX} signatures`);
     answers.push({ question: attempt.pending.question, isSigned: await attempt.pending.answer });
   }
+  throw new RangeError(`a verification that asks for more than ${QUESTIONS_MAX} signatures`);
 }
 
 type Outcome<T> = { readonly value: T } | { readonly thrown: unknown };
@@ -62,7 +62,6 @@ class Attempt {
     const answer = source.isSigned(copy);
     if (typeof answer === "boolean") return answer;
     this.pending = { question: copy, answer };
-    answer.catch(() => undefined); // whoever awaits it is told
     throw new BrokenOff();
   }
 }

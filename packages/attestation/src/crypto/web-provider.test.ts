@@ -51,6 +51,7 @@ test("DER signatures have one spelling: negative, padded, cut and longer ones ar
   assert.deepEqual(toSideBySide(der(2, 2, 0, 0x80, 2, 1, 6), 1), Uint8Array.of(0x80, 6));
   const refused = {
     negative: der(2, 1, 0x80, 2, 1, 6),
+    "negative in its second integer": der(2, 1, 6, 2, 1, 0x80),
     padded: der(2, 2, 0, 5, 2, 1, 6),
     "one integer": der(2, 1, 5),
     "three integers": der(2, 1, 5, 2, 1, 6, 2, 1, 7),
@@ -106,6 +107,61 @@ for (const [name, { scheme, pair, options }] of Object.entries(signers)) {
     );
   });
 }
+
+test("hazard A8: a coordinate has one spelling: none that only equals one modulo the prime", () => {
+  const spki = spkiOf(generateKeyPairSync("ec", { namedCurve: "P-521" }).publicKey);
+  const prime = 2n ** 521n - 1n;
+  for (const at of [-132, -66]) {
+    const coordinate = BigInt(`0x${spki.subarray(at, at + 66 || undefined).toHex()}`) + prime;
+    const changed = Uint8Array.from(spki);
+    changed.set(Uint8Array.fromHex(coordinate.toString(16).padStart(132, "0")), spki.length + at);
+    const key: PublicKey = { kind: "ec", curve: "P-521", spki: changed };
+    assert.deepEqual([web.isUsableKey(key), openssl.isUsableKey(key)], [false, false]);
+    const question = { scheme: { kind: "ecdsa", digest: "sha512", encoding: "der" }, key, message, signature: message } as const;
+    assert.equal(openssl.isSigned(question), false, "a key that cannot be read has signed nothing");
+  }
+});
+
+test("keys that are on no curve are not looked for on one", () => {
+  for (const pair of [rsa, generateKeyPairSync("ed25519")]) assert.equal(web.isUsableKey(readPublicKey(spkiOf(pair.publicKey))), true);
+});
+
+test("hazard A8: a key of another kind than the scheme's has signed nothing, whatever the provider says", () => {
+  const believing = { ...openssl, isSigned: () => true };
+  const [edwards, weierstrass] = [generateKeyPairSync("ed25519"), generateKeyPairSync("ec", { namedCurve: "P-256" })].map((pair) =>
+    readPublicKey(spkiOf(pair.publicKey)),
+  );
+  assert.ok(edwards !== undefined && weierstrass !== undefined);
+  const ecdsa = { kind: "ecdsa", digest: "sha256", encoding: "ieee-p1363" } as const;
+  // Bytes that would be a point of small order in Ed25519 are an ordinary number elsewhere.
+  const signature = Uint8Array.of(1, ...new Uint8Array(63));
+  const isSigned = (scheme: SignatureScheme, key: PublicKey) => withProvider(believing, () => isSignedBy(scheme, key, message, signature));
+  assert.deepEqual(
+    [isSigned(ecdsa, edwards), isSigned({ kind: "eddsa" }, weierstrass), isSigned(ecdsa, weierstrass)],
+    [false, false, true],
+  );
+});
+
+test("keys and signatures that WebCrypto refuses as data have signed nothing; without WebCrypto there is no answer", async () => {
+  const question = {
+    scheme: { kind: "eddsa" },
+    key: { kind: "ed25519", spki: new Uint8Array(44) },
+    message,
+    signature: new Uint8Array(64),
+  } as const;
+  const failing = (name: string) => ({
+    importKey: () => Promise.reject(new DOMException("", name)),
+    verify: () => Promise.resolve(true),
+  });
+  for (const name of ["DataError", "OperationError"]) assert.equal(await answerWithWebCrypto(question, failing(name)), false);
+  const present = Object.getOwnPropertyDescriptor(globalThis, "crypto") ?? assert.fail();
+  Object.defineProperty(globalThis, "crypto", { configurable: true, value: undefined });
+  try {
+    await assert.rejects(answerWithWebCrypto(question), { code: "CRYPTO_UNAVAILABLE", message: /has no WebCrypto/ });
+  } finally {
+    Object.defineProperty(globalThis, "crypto", present);
+  }
+});
 
 test("CRYPTO_UNAVAILABLE, never an answer: no WebCrypto, an algorithm it lacks, a synchronous question", async () => {
   const question = {
