@@ -12,6 +12,8 @@ export type CasErrorCode =
   | "STORE_BROKEN"
   /** Database without key file or the reverse, or a key file of another database. */
   | "KEY_STORE"
+  /** A share of a recovery key is not for this holder, or damaged. */
+  | "RECOVERY"
   /** An option or a configuration file is wrong. */
   | "CONFIGURATION"
   /** A port is taken. */

@@ -20,6 +20,7 @@ export {
   startCasProcess,
   stopCasProcess,
 } from "./process/cas-process.ts";
+export { signShare } from "./recovery/signed-share.ts";
 export { evidenceResult } from "./service/evidence-result.ts";
 export type { ServiceRules } from "./service/service-rules.ts";
 export { type CasOptions, type RunningCas, startCas } from "./start-cas.ts";

@@ -4,19 +4,16 @@ import { AnchorFile } from "./freshness/anchor-file.ts";
 import { Freshness } from "./freshness/freshness.ts";
 import { type CasIdentityKeys, openIdentity } from "./identity/cas-identity.ts";
 import type { Log } from "./log-line.ts";
-import { readRegistrations } from "./registration/registration.ts";
+import { readAccess } from "./registration/access.ts";
 import { KeyRing } from "./sealing/key-ring.ts";
 import { type DatabaseKey, keyStorePath, type OpenedKeyStore, openKeyStore } from "./sealing/key-store.ts";
 import { instanceKeyText, openPlatformKeyFile } from "./sealing/platform-key.ts";
-import { openPostgresRowStore, type PostgresOptions } from "./store/postgres-row-store.ts";
+import { openRowStore, type StoreOptions } from "./store/open-row-store.ts";
 import { RowSeal } from "./store/row-seal.ts";
 import { type RowStore, STATE_KEY } from "./store/row-store.ts";
-import { openSqliteRowStore } from "./store/sqlite-row-store.ts";
 import type { Software } from "./version.ts";
 
-export interface OpenOptions {
-  readonly databasePath: string;
-  readonly postgres?: PostgresOptions | undefined;
+export interface OpenOptions extends StoreOptions {
   readonly platformKeyPath: string;
   readonly anchorPath?: string | undefined;
   readonly software: Software;
@@ -45,7 +42,7 @@ export async function openDatabase(options: OpenOptions, started: AsyncDisposabl
   try {
     const instanceKey = instanceKeyText(provider);
     keyStore = openKeyStore(postgres === undefined ? databasePath : undefined, path, provider);
-    const store = started.use(await (postgres === undefined ? openSqliteRowStore(databasePath) : openPostgresRowStore(postgres)));
+    const store = started.use(await openRowStore(options));
     const key = await chooseKey(store, keyStore, path);
     const database = await Database.open(store, new RowSeal(key.bytes));
     started.defer(() => database.settle());
@@ -59,7 +56,7 @@ export async function openDatabase(options: OpenOptions, started: AsyncDisposabl
     const keyRing = new KeyRing({ databasePath, platformKeyPath, securityVersion, cas: identity.casKeyHash, isNextInForce });
     // A database that may be an old one decides nothing: both keys of an interrupted roll-over are kept until its owner has accepted it.
     if (freshness.suspicion === undefined && !database.isReadOnly) {
-      keyRing.sealFor(await readRegistrations(database));
+      await keyRing.sealFor(await readAccess(database));
       if (keyStore.content.next !== undefined)
         log.warn(`an interrupted roll-over of the database key was ${isNextInForce ? "finished" : "undone"}`);
     }
@@ -74,16 +71,8 @@ export async function openDatabase(options: OpenOptions, started: AsyncDisposabl
 /** After an interrupted roll-over the database is under one key or the other: its commit is what decides. */
 async function chooseKey(store: RowStore, { present, next, content }: OpenedKeyStore, path: string): Promise<DatabaseKey> {
   const state = content.next === undefined ? undefined : await store.find(STATE_KEY);
-  const opens = (key: DatabaseKey | undefined): key is DatabaseKey => {
-    if (key === undefined || state === undefined) return false;
-    try {
-      new RowSeal(key.bytes).open(state);
-      return true;
-    } catch (error) {
-      if (error instanceof CasError) return false;
-      throw error;
-    }
-  };
+  const opens = (key: DatabaseKey | undefined): key is DatabaseKey =>
+    key !== undefined && state !== undefined && new RowSeal(key.bytes).opens(state);
   if (opens(next)) return next;
   if (present !== undefined && (content.next === undefined || opens(present))) return present;
   throw new CasError("KEY_STORE", `the database was taken to a new key, and the key store ${path} has that key for newer software only`, {

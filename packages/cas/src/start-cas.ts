@@ -32,7 +32,7 @@ import { sessionRoutes } from "./http/session-routes.ts";
 import { signAnswers } from "./http/sign-answers.ts";
 import { isStatusRoute, statusRoutes } from "./http/status-routes.ts";
 import { verifyEvidenceRoute } from "./http/verify-evidence-route.ts";
-import { tlsIdentity } from "./identity/cas-identity.ts";
+import { type CasIdentityKeys, tlsIdentity } from "./identity/cas-identity.ts";
 import { casStatement } from "./identity/cas-statement.ts";
 import { RemoteImports } from "./imports/remote-imports.ts";
 import { createLog, type WriteLine } from "./log-line.ts";
@@ -40,9 +40,10 @@ import { openDatabase } from "./open-database.ts";
 import { CasMetrics } from "./operation/metrics.ts";
 import { Snapshots } from "./operation/snapshots.ts";
 import { Provisioning } from "./provisioning/provisioning.ts";
+import { type Recovered, recoverDatabaseKey } from "./recovery/recover-database-key.ts";
+import { readAccess } from "./registration/access.ts";
 import type { InstanceFacts } from "./registration/attest-instance.ts";
 import { Instances } from "./registration/instances.ts";
-import { readRegistrations } from "./registration/registration.ts";
 import type { KeyRing } from "./sealing/key-ring.ts";
 import { keyStorePath } from "./sealing/key-store.ts";
 import { Activations } from "./service/activations.ts";
@@ -94,6 +95,8 @@ export interface CasOptions {
   readonly uploadLimit?: RateLimit | undefined;
   /** Failed authentications of one client (C-25). */
   readonly failureLimit?: RateLimit | undefined;
+  /** Ends a start that waits for the holders of recovery keys (C-80). */
+  readonly signal?: AbortSignal | undefined;
   /** Lines of the console; standard error unless given. */
   readonly writeLine?: WriteLine | undefined;
   readonly now?: (() => Date) | undefined;
@@ -134,7 +137,9 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   const now = options.now ?? (() => new Date());
   const log = createLog(options.writeLine ?? ((line) => process.stderr.write(`${line}\n`)), now);
   const software = options.software ?? CAS_SOFTWARE;
+  const recovered = await recoverDatabaseKey({ ...options, software, now, log });
   const { database, freshness, identity, keyRing, instanceKey } = await openDatabase({ ...options, software, now, log }, started);
+  if (recovered !== undefined) assertRecovered(recovered, identity);
   if (database.isReadOnly) log.warn(`the database can only be read (${database.description}): every change is refused`);
   log.info(`CAS key hash: ${identity.casKeyHash}`);
   log.warn("no TEE protects this CAS: the root user of this machine can read what it keeps");
@@ -145,6 +150,7 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   const { commonName, altNames } = DEFAULT_OWNER_CONFIG.identity;
   const tls = tlsIdentity(identity, commonName, altNames, now());
   const context: CasContext = { database, identity, software, audit, log, now, remote, vaults, ownerConfig: DEFAULT_OWNER_CONFIG, tls };
+  if (recovered !== undefined) await audit.record("database_recovered", { holders: recovered.holders });
   if (freshness.suspicion !== undefined && options.acceptRollback === true) await acceptRollback(context, freshness, keyRing);
   if (freshness.suspicion !== undefined)
     log.error(`roll-back suspected: ${freshness.suspicion}; nothing is served until the owner accepts the loss`);
@@ -153,6 +159,7 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   const isTrusted = freshness.suspicion === undefined && !database.isReadOnly;
   if (isTrusted && options.selfProvision !== undefined && (options.failIfProvisioned === true || provisioning.state === "unprovisioned")) {
     await provisioning.selfProvision(options.selfProvision.config, options.selfProvision.owner);
+    await keyRing.sealFor(await readAccess(database));
     log.warn("the CAS provisioned itself: whoever starts it can read and replace its configuration");
   }
   const provisioningToken = provisioning.state === "unprovisioned" ? provisioning.issueToken() : undefined;
@@ -163,6 +170,14 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
     log.warn(`node agent ${hash} is trusted to measure programs: this proves nothing about hardware`);
   }
   return serve(options, { context, provisioning, freshness, nodeKeys, nodeIssuers, keyRing, instanceKey, started }, provisioningToken);
+}
+
+/** Holders gave their shares for one CAS: another one's database does not pass as its own. */
+function assertRecovered({ cas }: Recovered, { casKeyHash }: CasIdentityKeys): void {
+  if (cas === casKeyHash) return;
+  throw new CasError("KEY_STORE", `the shares were those of the CAS ${cas}, but the database is that of ${casKeyHash}`, {
+    remedy: "Restore database and key store from the same snapshot.",
+  });
 }
 
 const hasDevelopmentRoot = ({ trustAnchors }: CasOptions): boolean => (trustAnchors?.simulated ?? []).length > 0;
@@ -179,7 +194,7 @@ function assertDevelopment({ postgres, selfProvision }: CasOptions, { record }: 
 /** C-5: from here on the database counts as the newest one; the log remembers what was lost. */
 async function acceptRollback({ audit, database }: CasContext, freshness: Freshness, keyRing: KeyRing): Promise<string> {
   const lost = freshness.accept();
-  keyRing.sealFor(await readRegistrations(database));
+  await keyRing.sealFor(await readAccess(database));
   await audit.record("rollback_accepted", { lost });
   return lost;
 }
@@ -314,6 +329,8 @@ async function serve(
       instanceKey,
       state: state(),
       provisioning: provisioning.record,
+      recovery: context.ownerConfig.recovery,
+      recoveryKey: undefined,
       nonce: nonce.slice(0, 256),
       developmentRoot,
       newestSnapshot: snapshots?.newest,
@@ -327,6 +344,7 @@ async function serve(
     checkConfig: (config) => auditService.apply(config),
     applyConfig: async (config) => {
       applyIdentity(config);
+      await otherInstances.followConfig();
       service.replaceIdentity(context.tls);
       replaceClientIdentity(app, context.tls);
     },

@@ -23,6 +23,7 @@ import {
   Provisioned,
   PublicValue,
   PublicValues,
+  RecoveryRequest,
   RegisteredInstance,
   RegisteredInstances,
   type RegisterInstance,
@@ -33,6 +34,8 @@ import {
   SessionHash,
   SessionList,
   SessionUploaded,
+  ShareAccepted,
+  type SignedShare,
   UpgradeStarted,
   VerifiedEvidence,
 } from "./client-api.ts";
@@ -301,6 +304,21 @@ export class CasClient implements Disposable {
   /** Owner only: gives the database a new key, which the former software does not get (C-78). A large database takes longer than one request may. */
   startUpgrade(): Promise<UpgradeStarted> {
     return this.#json(UpgradeStarted, { method: "POST", path: "/v1/upgrades/start", body: "{}", contentType: "application/json" });
+  }
+
+  /** Of a CAS in state `recovery` (C-80). */
+  recovery(): Promise<RecoveryRequest> {
+    return this.#json(RecoveryRequest, { method: "GET", path: "/v1/recovery" });
+  }
+
+  /** Hands a holder's share in. With the last one that was missing the CAS goes on with its start, and the connection ends. */
+  submitShare(share: SignedShare): Promise<ShareAccepted> {
+    return this.#json(ShareAccepted, {
+      method: "POST",
+      path: "/v1/recovery/shares",
+      body: JSON.stringify(share),
+      contentType: "application/json",
+    });
   }
 
   auditCheckpoints(from: number, to: number): Promise<AuditCheckpoints> {

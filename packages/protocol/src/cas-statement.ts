@@ -10,6 +10,8 @@ export interface VerifiedCasStatement {
   readonly statement: CasStatement;
   /** Text as signed. */
   readonly signedStatement: string;
+  /** Base64. */
+  readonly signature: string;
   readonly identity: CasIdentity;
   /** Not verified. */
   readonly evidence: EvidenceJson | null;
@@ -49,7 +51,7 @@ export function verifyCasStatement(attestation: CasAttestation, nonce: string, p
     verify("sha256", casStatementMessage(text), new X509Certificate(leaf).publicKey, Buffer.from(signature, "base64"));
   if (!isSigned) throw refused("the statement of the CAS is not signed by its TLS key");
   if (statement.nonce !== nonce) throw refused("the statement of the CAS was made for another request");
-  return { statement, signedStatement: text, identity, evidence };
+  return { statement, signedStatement: text, signature, identity, evidence };
 }
 
 function readStatement(text: string): CasStatement {

@@ -112,7 +112,7 @@ export type ProposalRequest = z.infer<typeof ProposalRequest>;
 export const ProposalOutcome = z.object({ hash: Hex64, state: z.enum(PROPOSAL_STATES), missing: z.string() });
 export type ProposalOutcome = z.infer<typeof ProposalOutcome>;
 
-export const CAS_STATES = ["unprovisioned", "provisioned", "rollback-suspected", "upgrading"] as const;
+export const CAS_STATES = ["unprovisioned", "provisioned", "rollback-suspected", "upgrading", "recovery"] as const;
 
 export const CasVersion = z.object({
   version: z.string(),
@@ -141,6 +141,10 @@ export const CasStatement = z.object({
   selfProvisioned: z.boolean(),
   ownerKeyHash: z.string().nullable(),
   databaseKeyInjected: z.boolean(),
+  /** Holders (key hashes) who together can read everything that this CAS keeps, and how many of them it takes (C-80); null: nobody. */
+  recovery: z.object({ threshold: z.int(), holders: z.array(z.string()) }).nullable(),
+  /** In state `recovery`: public X25519 key of this process, to which holders encrypt their shares. */
+  recoveryKey: Hex64.nullable(),
   /** It believes simulated evidence where a policy names it: a CAS for development. */
   developmentRoot: z.boolean(),
   /** The caller's, base64; empty when none was given. */
@@ -183,6 +187,35 @@ export const RegisteredInstance = z.object({
 });
 export type RegisteredInstance = z.infer<typeof RegisteredInstance>;
 export const RegisteredInstances = z.object({ instances: z.array(RegisteredInstance) });
+
+/** What holders of recovery keys need of a CAS in state `recovery`: whose database it is, and each holder's share, encrypted to the holder (JWE). */
+export const RecoveryRequest = z.object({
+  /** Key hash of the CAS whose database is to be opened. */
+  cas: z.string(),
+  threshold: z.int(),
+  /** Holders whose share is here already. */
+  handedIn: z.array(z.string()),
+  shares: z.array(z.object({ holder: z.string(), sealed: z.string().max(2048) })).max(255),
+});
+export type RecoveryRequest = z.infer<typeof RecoveryRequest>;
+
+/** A share for one CAS in recovery, signed by its holder. */
+export const SignedShare = z.strictObject({
+  format: z.literal("vouchsafe/recovery-share/1"),
+  cas: z.string().max(64),
+  holder: z.string().max(64),
+  /** Recovery key that it is encrypted to. */
+  recoveryKey: Hex64,
+  /** HPKE (X25519, HKDF-SHA256, AES-256-GCM), base64. */
+  sealed: z.base64().max(1024),
+  /** ECDSA P-256, SHA-256, DER, by the holder over the other members: base64. */
+  signature: z.base64().max(256),
+});
+export type SignedShare = z.infer<typeof SignedShare>;
+
+/** How many shares are still missing; 0: the database key is recovered, and the CAS goes on with its start. */
+export const ShareAccepted = z.object({ threshold: z.int(), missing: z.int() });
+export type ShareAccepted = z.infer<typeof ShareAccepted>;
 
 /** The database has a new key: which registered instances of that version still open it, and which do not any more. */
 export const UpgradeStarted = z.object({ version: z.string(), kept: z.array(z.string()), removed: z.array(z.string()) });

@@ -36,6 +36,7 @@ export {
   Provisioned,
   PublicValue,
   PublicValues,
+  RecoveryRequest,
   RegisteredInstance,
   RegisteredInstances,
   RegisterInstance,
@@ -46,6 +47,8 @@ export {
   SessionHash,
   SessionList,
   SessionUploaded,
+  ShareAccepted,
+  SignedShare,
   UpgradeStarted,
   VerifiedEvidence,
 } from "./client-api.ts";

@@ -25,6 +25,7 @@ export type AuditEvent =
   | "backup_registered"
   | "backup_removed"
   | "upgrade_started"
+  | "database_recovered"
   | "certificates_renewed"
   | "session_patched"
   | "secrets_rotated"
@@ -52,6 +53,7 @@ const ALWAYS: ReadonlySet<AuditEvent> = new Set<AuditEvent>([
   "backup_registered",
   "backup_removed",
   "upgrade_started",
+  "database_recovered",
   "certificates_renewed",
   "session_patched",
   "secrets_rotated",

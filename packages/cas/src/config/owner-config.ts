@@ -3,6 +3,7 @@ import { parse, TomlError } from "smol-toml";
 import { z } from "zod";
 import { CasError } from "../cas-error.ts";
 import { isNetwork } from "../imports/import-networks.ts";
+import { HOLDERS_MAX, type RecoveryRule, readHolder } from "../recovery/recovery-shares.ts";
 import { type AzureSettings, AzureText, readAzureSettings } from "../vaults/azure-settings.ts";
 import { describeIssues } from "./describe-issues.ts";
 
@@ -13,6 +14,23 @@ function isCertificate(pem: string): boolean {
     return new X509Certificate(pem).subject !== "";
   } catch {
     return false;
+  }
+}
+
+function checkHolder(pem: string, check: z.core.$RefinementCtx<string>): void {
+  try {
+    readHolder(pem);
+  } catch (error) {
+    check.addIssue(error instanceof Error ? error.message : "unreadable");
+  }
+}
+
+/** Keys that cannot be read are different from each other: they are told by themselves. */
+function holderName(pem: string): string {
+  try {
+    return readHolder(pem).keyHash;
+  } catch {
+    return pem;
   }
 }
 
@@ -62,7 +80,12 @@ const OwnerConfigText = z.strictObject({
   imports: z.strictObject({ networks: z.array(z.string().refine(isNetwork, "expected ADDRESS/BITS")).max(256).optional() }).optional(),
   azure: AzureText.optional(),
   witness: z.strictObject({ urls: z.array(z.url()).default([]) }).optional(),
-  recovery: z.strictObject({ keys: z.array(z.string()).default([]), threshold: z.int().min(1) }).optional(),
+  /** Who can open the database together when no machine can any more (cas.md C-80): keys or certificates (PEM, P-256), and how many it takes. */
+  recovery: z
+    .strictObject({ keys: z.array(z.string().superRefine(checkHolder)).min(1).max(HOLDERS_MAX), threshold: z.int().min(1) })
+    .refine(({ keys, threshold }) => threshold <= keys.length, { path: ["threshold"], error: "more than there are keys" })
+    .refine(({ keys }) => new Set(keys.map((key) => holderName(key))).size === keys.length, { path: ["keys"], error: "a key stands twice" })
+    .optional(),
 });
 
 /** What the owner decided (cas.md §4), defaults filled in. */
@@ -80,6 +103,8 @@ export interface OwnerConfig {
   readonly importNetworks: readonly string[] | undefined;
   /** Who issues tokens for vaults, and which vaults may be asked. */
   readonly azure: AzureSettings;
+  /** Who can open the database together. */
+  readonly recovery: RecoveryRule | undefined;
   readonly tpm: { readonly endorsementRoots: readonly string[]; readonly endorsementKeys: readonly string[] };
   readonly warnings: readonly string[];
 }
@@ -100,7 +125,7 @@ export function parseOwnerConfig(text: string, file: string): OwnerConfig {
   }
   const parsed = OwnerConfigText.safeParse(value);
   if (!parsed.success) throw new CasError("CONFIGURATION", describeIssues(parsed.error.issues, text, file));
-  const { api_identity, api, audit_log, policy, verify_evidence, imports, azure, tpm, ias } = parsed.data;
+  const { api_identity, api, audit_log, policy, verify_evidence, imports, azure, tpm, recovery, ias } = parsed.data;
   const identity = api_identity ?? api?.identity;
   return {
     identity: { commonName: identity?.common_name ?? "cas", altNames: identity?.alt_names ?? ["cas", "localhost"] },
@@ -114,6 +139,7 @@ export function parseOwnerConfig(text: string, file: string): OwnerConfig {
     isEvidenceVerifiedForOthers: verify_evidence?.enabled ?? false,
     importNetworks: imports?.networks,
     azure: readAzureSettings(azure),
+    recovery: recovery && { threshold: recovery.threshold, holders: recovery.keys.map(readHolder) },
     tpm: { endorsementRoots: tpm?.endorsement_roots ?? [], endorsementKeys: tpm?.endorsement_keys ?? [] },
     warnings: ias === undefined ? [] : ["ias: EPID attestation no longer exists, the section is ignored"],
   };

@@ -15,6 +15,7 @@ import {
   Provisioned,
   PublicValue,
   PublicValues,
+  RecoveryRequest,
   RegisteredInstance,
   RegisteredInstances,
   SecretList,
@@ -23,6 +24,7 @@ import {
   SessionHash,
   SessionList,
   SessionUploaded,
+  ShareAccepted,
   UpgradeStarted,
   VerifiedEvidence,
 } from "@vouchsafe/protocol";
@@ -292,6 +294,21 @@ const OPERATIONS: readonly Operation[] = [
     summary: "Give the database a new key, for the running software and registered instances of its version only",
     needs: "owner",
     answers: [json(UpgradeStarted)],
+  },
+  {
+    method: "get",
+    path: "/v1/recovery",
+    summary: "In state recovery: whose database it is, and each holder's share, encrypted to the holder",
+    needs: "nothing",
+    answers: [json(RecoveryRequest)],
+  },
+  {
+    method: "post",
+    path: "/v1/recovery/shares",
+    summary: "In state recovery: hand in a holder's share",
+    needs: "signatures",
+    body: JSON_TYPE,
+    answers: [json(ShareAccepted)],
   },
   {
     method: "get",

@@ -62,6 +62,11 @@ export async function openIdentity(database: Database, { version }: Software, no
   return readIdentity(next);
 }
 
+/** An identity that is kept nowhere: of a CAS that cannot open its database (C-80). */
+export function temporaryIdentity({ version }: Software, now: Date): CasIdentityKeys {
+  return readIdentity(createIdentity(version, now));
+}
+
 /** New keys: at provisioning, never after (C-17). */
 function createIdentity(version: string, now: Date): StoredIdentity {
   const cas = generateKeyPairSync("ec", { namedCurve: "P-256" });

@@ -11,6 +11,9 @@ export interface StatementFacts {
   readonly instanceKey: string;
   readonly state: CasStatement["state"];
   readonly provisioning: ProvisioningRecord | undefined;
+  readonly recovery: { readonly threshold: number; readonly holders: readonly { readonly keyHash: string }[] } | undefined;
+  /** In state `recovery` only. */
+  readonly recoveryKey: string | undefined;
   readonly nonce: string;
   readonly developmentRoot: boolean;
   /** Null while there is none; undefined where none are taken. */
@@ -19,7 +22,8 @@ export interface StatementFacts {
 
 /** What this CAS says about itself (C-64), signed by its TLS key. There is no platform here that could make Evidence: it says so with null. */
 export function casStatement(facts: StatementFacts): CasAttestation {
-  const { tls, sessionEncryptionKey, software, instanceKey, state, provisioning, nonce, developmentRoot, newestSnapshot } = facts;
+  const { tls, sessionEncryptionKey, software, instanceKey, state, provisioning, nonce, developmentRoot } = facts;
+  const { recovery, recoveryKey, newestSnapshot } = facts;
   const statement: CasStatement = {
     format: "vouchsafe/cas-statement/1",
     chain: [...tls.chain],
@@ -31,6 +35,8 @@ export function casStatement(facts: StatementFacts): CasAttestation {
     selfProvisioned: provisioning?.isSelfProvisioned ?? false,
     ownerKeyHash: provisioning?.ownerKeyHash ?? null,
     databaseKeyInjected: false,
+    recovery: recovery === undefined ? null : { threshold: recovery.threshold, holders: recovery.holders.map(({ keyHash }) => keyHash) },
+    recoveryKey: recoveryKey ?? null,
     developmentRoot,
     nonce,
     ...(newestSnapshot === undefined ? {} : { newestSnapshot }),

@@ -16,7 +16,7 @@ export interface ProvisioningRecord {
   readonly at: string;
 }
 
-const RECORD_KEY: RowKey = { kind: "provisioning", id: "owner" };
+export const RECORD_KEY: RowKey = { kind: "provisioning", id: "owner" };
 const TOKEN_BYTES = 16;
 const MAX_WRONG_TOKENS = 10;
 

@@ -5,6 +5,7 @@ import type { Freshness } from "../freshness/freshness.ts";
 import type { Snapshots } from "../operation/snapshots.ts";
 import type { KeyRing } from "../sealing/key-ring.ts";
 import { RowSeal } from "../store/row-seal.ts";
+import { readAccess } from "./access.ts";
 import { attestInstance, type InstanceFacts } from "./attest-instance.ts";
 import { type Purpose, type Registration, readRegistrations, registrationKey } from "./registration.ts";
 
@@ -48,7 +49,7 @@ export class Instances {
         tx.put(registrationKey(registration), registration);
         audit.append(tx, "backup_registered", { purpose, name, instance: instanceKey, version });
       });
-      this.#keyRing.sealFor(await this.list());
+      await this.#keyRing.sealFor(await readAccess(database));
     });
     return registration;
   }
@@ -66,7 +67,7 @@ export class Instances {
         tx.delete(registrationKey(removed));
         audit.append(tx, "backup_removed", { purpose, name, instance: removed.instanceKey });
       });
-      this.#keyRing.sealFor(await this.list());
+      await this.#keyRing.sealFor(await readAccess(database));
     });
   }
 
@@ -98,13 +99,19 @@ export class Instances {
       };
       this.isUpgrading = true;
       try {
-        await this.#keyRing.rollOver([...kept.values()], reseal, () => database.failure === undefined);
+        const { recovery } = await readAccess(database);
+        await this.#keyRing.rollOver({ instances: [...kept.values()], recovery }, reseal, () => database.failure === undefined);
       } finally {
         this.isUpgrading = false;
       }
       log.info(`the database has a new key, for version ${version} of the software`);
       return outcome;
     });
+  }
+
+  /** The key store follows the owner configuration: who holds recovery keys (C-80). */
+  followConfig(): Promise<void> {
+    return this.alone(async () => this.#keyRing.sealFor(await readAccess(this.#context.database)));
   }
 
   /** One change of the key store after the other, and no snapshot between database and key store. */

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { keyStorePath, openKeyStore, writeKeyStore } from "./key-store.ts";
+import { fitsRule, makeRecoveryShares, type RecoveryRule } from "../recovery/recovery-shares.ts";
+import { keyStorePath, openKeyStore, type SealedKeys, writeKeyStore } from "./key-store.ts";
 import { openPlatformKeyFile, type SealingProvider } from "./platform-key.ts";
 import { type Instance, isSealedFor, type SealedKey, sealForInstance, sealForPlatform } from "./sealed-key.ts";
 
@@ -14,11 +15,17 @@ export interface KeyRingOptions {
   readonly isNextInForce: boolean;
 }
 
+/** Who may open the database besides the platforms that it was made on. */
+export interface Access {
+  readonly instances: readonly Instance[];
+  readonly recovery: RecoveryRule | undefined;
+}
+
 interface OpenedRing extends Disposable {
   /** The key that is in force, overwritten on disposal. */
   readonly key: Uint8Array;
   /** It, for each who may open the database. */
-  readonly keys: readonly SealedKey[];
+  readonly sealed: SealedKeys;
   readonly isSettled: boolean;
   readonly provider: SealingProvider;
 }
@@ -40,46 +47,54 @@ export class KeyRing {
   /** Does the key store open on this platform by itself, and not because another instance registered it? */
   get isOfThisPlatform(): boolean {
     using opened = this.#open();
-    const { keys, provider } = opened;
-    return keys.some((key) => key.recipient === "platform" && isSealedFor(key, provider));
+    const { sealed, provider } = opened;
+    return sealed.keys.some((key) => key.recipient === "platform" && isSealedFor(key, provider));
   }
 
   /**
-   * Besides the platforms that it was made on, exactly these instances can open the database from now on. Of an interrupted roll-over only the key
-   * in force is left. Throws KEY_STORE.
+   * Besides the platforms that it was made on, exactly these can open the database from now on. Of an interrupted roll-over only the key in force is
+   * left. Throws KEY_STORE.
    */
-  sealFor(instances: readonly Instance[]): void {
+  async sealFor(access: Access): Promise<void> {
     using opened = this.#open();
-    const { key, keys, isSettled } = opened;
-    const wanted = this.#keysFor(key, keys, instances);
-    if (!isSettled || JSON.stringify(wanted) !== JSON.stringify(keys)) writeKeyStore(this.#path, { keys: wanted });
+    const { key, sealed, isSettled } = opened;
+    const wanted = await this.#sealedFor(key, sealed, access);
+    if (!isSettled || JSON.stringify(wanted) !== JSON.stringify(sealed)) writeKeyStore(this.#path, wanted);
     this.#isNextInForce = false;
   }
 
   /**
-   * A new database key, for this platform and these instances only (C-78). `reseal` makes the database one under the new key, durably; if it throws,
+   * A new database key, for this platform and these only (C-78). `reseal` makes the database one under the new key, durably; if it throws,
    * `isUnchanged` tells whether the database certainly is what it was. A crash at any moment leaves a key store that opens the database.
    */
-  async rollOver(instances: readonly Instance[], reseal: (key: Uint8Array) => Promise<void>, isUnchanged: () => boolean): Promise<void> {
+  async rollOver(access: Access, reseal: (key: Uint8Array) => Promise<void>, isUnchanged: () => boolean): Promise<void> {
     using opened = this.#open();
-    const { keys, provider } = opened;
-    const next = randomBytes(KEY_BYTES);
+    const { sealed, provider } = opened;
+    const key = randomBytes(KEY_BYTES);
     try {
-      const nextKeys = this.#keysFor(next, [sealForPlatform(next, provider)], instances);
-      writeKeyStore(this.#path, { keys: [...keys], next: nextKeys });
+      const next = await this.#sealedFor(key, { keys: [sealForPlatform(key, provider)] }, access);
+      writeKeyStore(this.#path, { ...sealed, next });
       try {
-        await reseal(next);
+        await reseal(key);
       } catch (error) {
-        if (isUnchanged()) writeKeyStore(this.#path, { keys: [...keys] });
+        if (isUnchanged()) writeKeyStore(this.#path, sealed);
         throw error;
       }
-      writeKeyStore(this.#path, { keys: nextKeys });
+      writeKeyStore(this.#path, next);
     } finally {
-      next.fill(0);
+      key.fill(0);
     }
   }
 
-  /** Keys for the platforms in `keys`, and for exactly these instances; what is sealed already stays as it is. */
+  /** The key for the platforms in `sealed`, and for exactly these; what is sealed already stays as it is. */
+  async #sealedFor(databaseKey: Uint8Array, sealed: SealedKeys, { instances, recovery }: Access): Promise<SealedKeys> {
+    const { cas } = this.#options;
+    const keys = this.#keysFor(databaseKey, sealed.keys, instances);
+    if (recovery === undefined) return { keys };
+    if (sealed.recovery !== undefined && fitsRule(sealed.recovery, recovery, cas)) return { keys, recovery: sealed.recovery };
+    return { keys, recovery: await makeRecoveryShares(databaseKey, recovery, cas) };
+  }
+
   #keysFor(databaseKey: Uint8Array, keys: readonly SealedKey[], instances: readonly Instance[]): SealedKey[] {
     const { cas } = this.#options;
     const platforms = keys.filter(({ recipient }) => recipient === "platform");
@@ -99,14 +114,15 @@ export class KeyRing {
     const provider = openPlatformKeyFile(platformKeyPath, securityVersion);
     try {
       const { content, present, next } = openKeyStore(undefined, this.#path, provider);
-      const [key, other, keys] = this.#isNextInForce ? [next, present, content.next] : [present, next, content.keys];
+      const { next: following, ...former } = content;
+      const [key, other, sealed] = this.#isNextInForce ? [next, present, following] : [present, next, former];
       other?.bytes.fill(0);
-      if (key === undefined || keys === undefined) throw new TypeError("the key store of a running CAS opens its database");
+      if (key === undefined || sealed === undefined) throw new TypeError("the key store of a running CAS opens its database");
       const forget = () => {
         key.bytes.fill(0);
         provider.forget();
       };
-      return { key: key.bytes, keys, isSettled: content.next === undefined, provider, [Symbol.dispose]: forget };
+      return { key: key.bytes, sealed, isSettled: following === undefined, provider, [Symbol.dispose]: forget };
     } catch (error) {
       provider.forget();
       throw error;

@@ -39,7 +39,7 @@ test("C-1 a key store of the first format is read for ever, and is the same key 
   assert.equal(present(store, machine("p", 1))?.bytes.toHex(), databaseKey);
 });
 
-test("C-79 newer software opens what older software sealed, on the same and on a registered machine; older never what newer sealed", (t) => {
+test("hazard E14, C-79 newer software opens what older software sealed, on the same and on a registered machine; older never what newer sealed", (t) => {
   const { store, machine } = folder(t);
   for (const [sealed, opening, isOpen] of [
     [1, 1, true],

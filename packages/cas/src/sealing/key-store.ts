@@ -2,16 +2,24 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { z } from "zod";
 import { CasError } from "../cas-error.ts";
+import { RecoveryShares } from "../recovery/recovery-shares.ts";
 import { writeDurably } from "./durable-file.ts";
 import type { SealingProvider } from "./platform-key.ts";
 import { isSealedFor, KeyForPlatform, SealedKey, sealForPlatform, unsealKey } from "./sealed-key.ts";
 
-/** The key store as it lies beside the database (C-1): the database key, sealed for each who may open it. */
-const KeyStore = z.strictObject({
-  format: z.literal(2),
+/** One database key, sealed for each who may open it. */
+const SealedKeys = z.strictObject({
   keys: z.array(SealedKey).min(1).max(1000),
+  /** Shares for the holders of recovery keys (C-80). */
+  recovery: RecoveryShares.exactOptional(),
+});
+export type SealedKeys = z.infer<typeof SealedKeys>;
+
+/** The key store as it lies beside the database (C-1). */
+const KeyStore = SealedKeys.extend({
+  format: z.literal(2),
   /** While a roll-over of the key is under way: the key that follows (C-79). */
-  next: z.array(SealedKey).min(1).max(1000).optional(),
+  next: SealedKeys.exactOptional(),
 });
 export type KeyStore = Omit<z.infer<typeof KeyStore>, "format">;
 
@@ -71,12 +79,13 @@ export function writeKeyStore(path: string, content: KeyStore): void {
 function unseal(path: string, provider: SealingProvider): OpenedKeyStore {
   const content = readKeyStore(path);
   const present = unsealOne(path, content.keys, provider);
-  const next = unsealOne(path, content.next ?? [], provider);
+  const next = content.next && unsealOne(path, content.next.keys, provider);
   if (present !== undefined || next !== undefined) return { content, present, next };
-  throw notForUs(path, [...content.keys, ...(content.next ?? [])], provider);
+  throw notForUs(path, [...content.keys, ...(content.next?.keys ?? [])], provider);
 }
 
-function readKeyStore(path: string): KeyStore {
+/** Throws KEY_STORE. */
+export function readKeyStore(path: string): KeyStore {
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(path, "utf8"));

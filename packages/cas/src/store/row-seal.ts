@@ -47,6 +47,17 @@ export class RowSeal {
     }
   }
 
+  /** Did this CAS write the row, under this key? */
+  opens(row: SealedRow): boolean {
+    try {
+      this.open(row);
+      return true;
+    } catch (error) {
+      if (error instanceof CasError) return false;
+      throw error;
+    }
+  }
+
   /** The row's share in the digest of the whole database. Its authentication tag stands for its content. */
   rowDigest(row: SealedRow): bigint {
     const mac = createHmac("sha256", this.#digestKey).update(rowName(row, row.version)).update(row.sealed.subarray(-TAG_BYTES));

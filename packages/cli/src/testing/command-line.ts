@@ -40,10 +40,11 @@ export function commandLine(
       signal: new AbortController().signal,
     };
     const all: readonly CommandSpec[] = [...CAS_COMMANDS, ...SESSION_COMMANDS, ...COLLATERAL_COMMANDS];
-    const spec = all.find(({ name }) => name === argv.slice(0, 2).join(" "));
+    const words = [3, 2].find((count) => all.some(({ name }) => name === argv.slice(0, count).join(" "))) ?? 0;
+    const spec = all.find(({ name }) => name === argv.slice(0, words).join(" "));
     assert(spec !== undefined);
     const { minOperands = 0, maxOperands = 0 } = spec;
-    const code = await (await spec.load())(parseOptions(spec.options, argv.slice(2), { minOperands, maxOperands }), shell);
+    const code = await (await spec.load())(parseOptions(spec.options, argv.slice(words), { minOperands, maxOperands }), shell);
     return { code, out: out.join("\n"), notes: notes.join("\n") };
   };
   t.after(async () => {

@@ -32,6 +32,8 @@ const answered = (state: "unprovisioned" | "provisioned" | "rollback-suspected")
       selfProvisioned: false,
       ownerKeyHash: state === "unprovisioned" ? null : "owner",
       databaseKeyInjected: false,
+      recovery: null,
+      recoveryKey: null,
       developmentRoot: false,
       nonce: "",
     },

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdirSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { startCas } from "@vouchsafe/cas";
 import { commandLine } from "../../testing/command-line.ts";
 
@@ -82,6 +83,41 @@ test("C-74, C-78 the owner registers a CAS of another machine, lists and removes
   const upgraded = await run("cas", "start-upgrade", "--yes");
   assert.match(upgraded.out, /^the database of CAS local has a new key, for version \d/, upgraded.notes);
   assert.match(upgraded.notes, new RegExp(`backups of this version keep access: ${address}`));
+});
+
+test("C-80 a holder of a recovery key opens the database of a CAS whose platform key is lost", async (t) => {
+  const { run, home } = commandLine(t);
+  const started = JSON.parse((await run("cas", "start", "--json")).out);
+  const { certificate } = JSON.parse(readFileSync(join(home, ".cas", "config.json"), "utf8"));
+  writeFileSync(join(home, "owner.toml"), `[recovery]\nthreshold = 1\nkeys = ["""\n${certificate}"""]\n`);
+  assert.equal((await run("cas", "update-config", "--config-file", join(home, "owner.toml"))).code, 0);
+  await run("cas", "stop");
+  const state = readdirSync(home, { recursive: true, withFileTypes: true }).find(({ name }) => name === "cas.db")?.parentPath;
+  assert(state !== undefined);
+  const lines: string[] = [];
+  const listen = { host: "127.0.0.1", port: 0 };
+  const files = { databasePath: join(state, "cas.db"), platformKeyPath: join(home, "new-platform.key") };
+  const starting = startCas({ ...files, clientListen: listen, serviceListen: listen, writeLine: (line) => lines.push(line) });
+  t.after(async () => (await starting)[Symbol.asyncDispose]());
+  const find = (pattern: RegExp) => lines.map((line) => pattern.exec(line)?.[1]).find((found) => found !== undefined);
+  while (find(/serving recovery on (\S+)/) === undefined) await Promise.race([sleep(20), starting]);
+  const [address, hash] = [find(/serving recovery on (\S+)/) ?? "", find(/CAS recovery key hash: (\S+)/) ?? ""];
+  await assert.rejects(run("cas", "recovery", "export-key", address), { code: "E-OPTION-MISSING" });
+  const exported = await run("cas", "recovery", "export-key", address, "-c", hash);
+  assert.match(exported.notes, new RegExp(`1 of 1 holders are needed for the CAS ${started.casKeyHash}`));
+  writeFileSync(join(home, "request.json"), exported.out);
+  const misled = await run("cas", "recovery", "sign-share", join(home, "request.json"), "-c", started.casKeyHash);
+  assert.match(misled.notes, /^Error: the share was not signed\nCaused by: CAS key hash is .*, expected/);
+  const signed = await run("cas", "recovery", "sign-share", join(home, "request.json"), "-c", hash);
+  assert.equal(signed.code, 0, signed.notes);
+  writeFileSync(join(home, "share.json"), signed.out);
+  const wrong = await run("cas", "recovery", "submit-share", address, join(home, "request.json"), "-c", hash);
+  assert.match(wrong.notes, /Caused by: .*request\.json is not the file that is needed here/);
+  const submitted = await run("cas", "recovery", "submit-share", address, join(home, "share.json"), "-c", hash, "--json");
+  assert.deepEqual(JSON.parse(submitted.out), { threshold: 1, missing: 0 }, submitted.notes);
+  assert.equal((await starting).casKeyHash, started.casKeyHash);
+  const late = await run("cas", "recovery", "export-key", `127.0.0.1:${(await starting).clientAddress.port}`, "-c", started.casKeyHash);
+  assert.match(late.notes, /Caused by: the CAS is rollback-suspected: nothing is to be recovered/);
 });
 
 test("the owner asks the CAS for exceptions and for the forecast of the platforms that it has seen", async (t) => {

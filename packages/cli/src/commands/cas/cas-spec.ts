@@ -40,6 +40,12 @@ const INSTANCE_OPTIONS: readonly OptionSpec[] = [
 ];
 const REMOVE_OPTIONS: readonly OptionSpec[] = [CAS, IDENTITY, RETRIES, HELP];
 
+const RECOVERY_HASH: OptionSpec = {
+  ...{ long: "cas-key-hash", short: "c", value: "HASH" },
+  summary: "the waiting CAS must have this key; it prints it (CAS recovery key hash)",
+};
+const OUTPUT: OptionSpec = { long: "output", short: "o", value: "FILE", summary: "write the result there" };
+
 /** The sub-commands of `cas`. */
 export const CAS_COMMANDS: readonly CommandSpec[] = [
   {
@@ -214,6 +220,38 @@ export const CAS_COMMANDS: readonly CommandSpec[] = [
     options: REMOVE_OPTIONS,
     examples: ["cas remove-upgrade localhost:8181"],
     load: async () => (await import("./cas-instances.ts")).casRemoveUpgrade,
+  },
+  {
+    name: "cas recovery export-key",
+    summary: "Gets the recovery key of a CAS that waits for the holders of recovery keys, with their encrypted shares.",
+    operands: "ADDRESS",
+    minOperands: 1,
+    maxOperands: 1,
+    options: [RECOVERY_HASH, OUTPUT, HELP],
+    redirectsOutput: true,
+    examples: ["cas recovery export-key cas.example.org -c 3sYv… -o request.json"],
+    load: async () => (await import("./cas-recovery.ts")).casRecoveryExportKey,
+  },
+  {
+    name: "cas recovery sign-share",
+    summary: "As a holder: encrypts the own share to the waiting CAS, and signs it. Needs no network.",
+    operands: "FILE",
+    minOperands: 1,
+    maxOperands: 1,
+    options: [RECOVERY_HASH, IDENTITY, OUTPUT, HELP],
+    redirectsOutput: true,
+    examples: ["cas recovery sign-share request.json -c 3sYv… -o share.json"],
+    load: async () => (await import("./cas-recovery.ts")).casRecoverySignShare,
+  },
+  {
+    name: "cas recovery submit-share",
+    summary: "Hands a signed share in; with the last one that is needed the CAS starts.",
+    operands: "ADDRESS FILE",
+    minOperands: 2,
+    maxOperands: 2,
+    options: [RECOVERY_HASH, JSON_OUTPUT, HELP],
+    examples: ["cas recovery submit-share cas.example.org share.json -c 3sYv…"],
+    load: async () => (await import("./cas-recovery.ts")).casRecoverySubmitShare,
   },
   {
     name: "cas verify-audit-log",
