@@ -327,6 +327,20 @@ test("a TD that outlived a module update is told that a relaunch would bring it 
   assert.equal(verify({ tee: "tdx" }).details["relaunchAdvised"], undefined);
 });
 
+test("a report of TDX 1.5 in its extended form says which guest it is; service TDs bound now count as those at launch", () => {
+  const extended = (at: number, bytes: Uint8Array) => (body: Buffer) => body.set(bytes, at);
+  const mint = (body: (body: Buffer) => void) => verify({ tee: "tdx", version: 5, bodyType: 4, body });
+  const { details, weaknesses, tcb } = mint(extended(648, Uint8Array.from([2, ...new Uint8Array(32).fill(0xa7)])));
+  assert.deepEqual([details["vmId"], details["tdId"], details["currentServiceTdHash"]], [2, "a7".repeat(32), "00".repeat(48)]);
+  assert.deepEqual([tcb.status, weaknesses, details["relaunchAdvised"]], ["UpToDate", [], false]);
+  for (const at of [600, 729, 829, 876])
+    assert.match(mint(extended(at, Uint8Array.of(1))).weaknesses?.join() ?? "", /a service TD is bound/);
+  assert.match(mint((body) => body.set([0x02], 122)).weaknesses?.join() ?? "", /SERVTD_EXT is on/);
+  const other = mintIntel({ tee: "tdx", version: 5, bodyType: 4 }).quote;
+  new DataView(other.buffer, other.byteOffset).setUint32(50, 884, true);
+  assert.throws(() => parseQuote(other), { reason: "parse-error", message: /body of 884 bytes, type 4 has 885/ });
+});
+
 test("hazard A12: the module that runs now must be known to Intel too, not only the one at launch", () => {
   const now = (svn: number, version: number, tcbInfo: (document: JsonDocument) => void = () => undefined) =>
     verify({ tee: "tdx", version: 5, bodyType: 3, body: (body) => Buffer.from([svn, version, 5]).copy(body, 584), tcbInfo });

@@ -35,7 +35,7 @@ const refused: readonly { rule: string; quote: Buffer; reason: string; says?: Re
     reason: "unsupported-tee",
     says: /not supported in version 3$/,
   },
-  { rule: "an unknown body type", quote: edited(5, (q) => void q.writeUInt16LE(4, V5_BODY_TYPE)), reason: "unsupported-tee" },
+  { rule: "an unknown body type", quote: edited(5, (q) => void q.writeUInt16LE(5, V5_BODY_TYPE)), reason: "unsupported-tee" },
   {
     rule: "hazard A16: a TD body under an SGX header",
     quote: edited(5, (q) => void q.writeUInt16LE(2, V5_BODY_TYPE)),

@@ -1,6 +1,6 @@
 import { ByteCursor } from "../core/byte-cursor.ts";
 import { EvidenceError, type Mismatch } from "../core/errors.ts";
-import { parseTdReport, TD_REPORT_10_BYTES, TD_REPORT_15_BYTES, type TdReport } from "../tdx/td-report.ts";
+import { parseTdReport, TD_REPORT_10_BYTES, TD_REPORT_15_BYTES, TD_REPORT_15_EX_BYTES, type TdReport } from "../tdx/td-report.ts";
 import { parseSgxReport, SGX_REPORT_BYTES, type SgxReport } from "./sgx-report.ts";
 
 /** A quote of Intel DCAP, version 3, 4 or 5, taken apart: nothing is verified. Byte fields are views into the quote. */
@@ -27,7 +27,7 @@ export interface Quote {
 
 export type QuoteBody =
   | { readonly kind: "SgxEnclave"; readonly report: SgxReport }
-  | { readonly kind: "TD10" | "TD15"; readonly report: TdReport };
+  | { readonly kind: "TD10" | "TD15" | "TD15Ex"; readonly report: TdReport };
 
 export interface CertificationData {
   /** 5: the PCK certificate chain in PEM. 1 to 3 name the platform only. */
@@ -46,6 +46,7 @@ const BODY_TYPES = new Map<number, { readonly kind: QuoteBody["kind"]; readonly 
   [1, { kind: "SgxEnclave", tee: "sgx", bytes: SGX_REPORT_BYTES }],
   [2, { kind: "TD10", tee: "tdx", bytes: TD_REPORT_10_BYTES }],
   [3, { kind: "TD15", tee: "tdx", bytes: TD_REPORT_15_BYTES }],
+  [4, { kind: "TD15Ex", tee: "tdx", bytes: TD_REPORT_15_EX_BYTES }],
 ]);
 const INTEL_QE_VENDOR = "939a7233f79c4ca9940a0db3957f0607";
 const QE_REPORT_CERTIFICATION = 6;
@@ -105,7 +106,7 @@ function readBody(cursor: ByteCursor, { version, tee }: { readonly version: numb
   const type = version === 5 ? cursor.uint(2, "body type") : tee === "sgx" ? 1 : 2;
   const body = BODY_TYPES.get(type);
   if (body === undefined) {
-    const compared = { field: "body type", expected: "1 (SGX), 2 (TDX 1.0) or 3 (TDX 1.5)", found: String(type) };
+    const compared = { field: "body type", expected: "1 (SGX), 2 (TDX 1.0), 3 or 4 (TDX 1.5)", found: String(type) };
     throw refuse("unsupported-tee", `body type ${type} is not supported`, compared);
   }
   if (body.tee !== tee) throw malformed(`body type ${type} does not belong to the TEE type in the header`);

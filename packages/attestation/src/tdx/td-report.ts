@@ -21,10 +21,31 @@ export interface TdReport {
   readonly teeTcbSvn2: Uint8Array | undefined;
   /** Measurement of the service TDs bound to this one; zero without any. */
   readonly mrServiceTd: Uint8Array | undefined;
+  /** Only where the guest's module gives the extended report. */
+  readonly extension: TdExtension | undefined;
+}
+
+/** What a report of TDX 1.5 in its extended form adds (`sgx_report2_body_v1_5_ex_t`, sgx_quote_5.h). */
+export interface TdExtension {
+  /** 0 for a guest that is not partitioned, or for its own monitor. */
+  readonly vmId: number;
+  /** New with every launch; stays over updates of the module and over migration. Zero where the host does not give it. */
+  readonly tdId: Uint8Array;
+  /** SHA-384 of what the guest knows about its devices. */
+  readonly deviceInfo: Uint8Array;
+  readonly initServiceTdHash: Uint8Array;
+  readonly initServiceTdAttributes: Uint8Array;
+  readonly initCpuSvn: Uint8Array;
+  readonly initTeeTcbSvn: Uint8Array;
+  readonly initTeeFmspc: Uint8Array;
+  /** Service TDs bound now, where `mrServiceTd` is those at launch. */
+  readonly currentServiceTdHash: Uint8Array;
+  readonly currentServiceTdAttributes: Uint8Array;
 }
 
 export const TD_REPORT_10_BYTES = 584;
 export const TD_REPORT_15_BYTES = 648;
+export const TD_REPORT_15_EX_BYTES = 885;
 const RTMRS = 4;
 
 /** Bits of ATTRIBUTES (Intel TDX Module ABI, TD attributes). */
@@ -39,12 +60,11 @@ const PERFMON = 1n << 63n;
 /** Bits that say nothing against a TD, or something that is judged on its own. */
 const JUDGED = DEBUG | SERVTD_EXT | LASS | SEPT_VE_DISABLE | MIGRATABLE | PKS | KEY_LOCKER | PERFMON;
 
-/** Reads exactly one of the two lengths. A `TypeError` for another length: the format around it has checked that. */
+/** Reads exactly one of the three lengths. A `TypeError` for another length: the format around it has checked that. */
 export function parseTdReport(bytes: Uint8Array): TdReport {
-  if (bytes.length !== TD_REPORT_10_BYTES && bytes.length !== TD_REPORT_15_BYTES) {
-    throw new TypeError(`a TD report body has ${TD_REPORT_10_BYTES} or ${TD_REPORT_15_BYTES} bytes`);
-  }
-  const isVersion15 = bytes.length === TD_REPORT_15_BYTES;
+  const lengths = [TD_REPORT_10_BYTES, TD_REPORT_15_BYTES, TD_REPORT_15_EX_BYTES];
+  if (!lengths.includes(bytes.length)) throw new TypeError(`a TD report body has ${lengths.join(", ")} bytes`);
+  const isVersion15 = bytes.length >= TD_REPORT_15_BYTES;
   return {
     teeTcbSvn: bytes.subarray(0, 16),
     mrSeam: bytes.subarray(16, 64),
@@ -60,8 +80,22 @@ export function parseTdReport(bytes: Uint8Array): TdReport {
     reportData: bytes.subarray(520, 584),
     teeTcbSvn2: isVersion15 ? bytes.subarray(584, 600) : undefined,
     mrServiceTd: isVersion15 ? bytes.subarray(600, 648) : undefined,
+    extension: bytes.length === TD_REPORT_15_EX_BYTES ? parseExtension(bytes) : undefined,
   };
 }
+
+const parseExtension = (bytes: Uint8Array): TdExtension => ({
+  vmId: bytes[648] ?? 0,
+  tdId: bytes.subarray(649, 681),
+  deviceInfo: bytes.subarray(681, 729),
+  initServiceTdHash: bytes.subarray(729, 777),
+  initServiceTdAttributes: bytes.subarray(777, 785),
+  initCpuSvn: bytes.subarray(785, 801),
+  initTeeTcbSvn: bytes.subarray(801, 817),
+  initTeeFmspc: bytes.subarray(817, 829),
+  currentServiceTdHash: bytes.subarray(829, 877),
+  currentServiceTdAttributes: bytes.subarray(877, 885),
+});
 
 const attributesOf = ({ tdAttributes }: TdReport): bigint =>
   new DataView(tdAttributes.buffer, tdAttributes.byteOffset, 8).getBigUint64(0, true);
@@ -79,6 +113,11 @@ export function findTdWeaknesses(report: TdReport): readonly string[] {
     ...(hasSeptVeDisabled(report) ? [] : ["SEPT_VE_DISABLE is off: the host can inject exceptions"]),
     ...((attributes & MIGRATABLE) === 0n ? [] : ["MIGRATABLE is on: a service TD can move it to another machine"]),
     ...(unknown === 0n ? [] : [`attribute bits 0x${unknown.toString(16)} have no known meaning here`]),
-    ...(report.mrServiceTd?.some((octet) => octet !== 0) === true ? ["a service TD is bound to it"] : []),
+    ...((attributes & SERVTD_EXT) === 0n ? [] : ["SERVTD_EXT is on: service TDs can be bound to it after its launch"]),
+    ...(serviceTds(report).some((hash) => hash.some((octet) => octet !== 0)) ? ["a service TD is bound to it"] : []),
   ];
 }
+
+/** Hashes over the service TDs at launch and now; zero without any. */
+const serviceTds = ({ mrServiceTd, extension }: TdReport): readonly Uint8Array[] =>
+  [mrServiceTd, extension?.initServiceTdHash, extension?.currentServiceTdHash].filter((hash) => hash !== undefined);

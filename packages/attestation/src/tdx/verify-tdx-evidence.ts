@@ -10,7 +10,7 @@ import { intelPlatform } from "../platform/describe-platform.ts";
 import { assertUsable, converge } from "../sgx/platform-tcb.ts";
 import { type VerifiedQuote, verifyQuoteCollateral, verifyQuoteSignatures } from "../sgx/verify-quote.ts";
 import { findCollateral, PCK_CHAIN } from "../sgx/verify-sgx-evidence.ts";
-import { findTdWeaknesses, hasSeptVeDisabled, isDebugTd, type TdReport } from "./td-report.ts";
+import { findTdWeaknesses, hasSeptVeDisabled, isDebugTd, type TdExtension, type TdReport } from "./td-report.ts";
 import { findTdxModuleLevel, findTdxPlatformLevel } from "./tdx-tcb.ts";
 
 /**
@@ -65,7 +65,12 @@ function detailsOf(report: TdReport): Claims["details"] {
     septVeDisabled: hasSeptVeDisabled(report),
     ...(report.teeTcbSvn2 === undefined ? {} : { teeTcbSvn2: hex(report.teeTcbSvn2) }),
     ...(report.mrServiceTd === undefined ? {} : { mrServiceTd: hex(report.mrServiceTd) }),
+    ...(report.extension === undefined ? {} : extensionOf(report.extension)),
   };
+}
+
+function extensionOf({ vmId, ...values }: TdExtension): Claims["details"] {
+  return { vmId, ...Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value.toHex()])) };
 }
 
 /**

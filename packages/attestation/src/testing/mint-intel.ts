@@ -9,9 +9,9 @@ import { certificatePem, issueCertificate, issueRevocationList } from "../x509/i
 /** Everything about minted SGX and TDX evidence that a test may want to be wrong. Left out: a platform that is up to date. */
 export interface IntelMint {
   readonly tee?: "sgx" | "tdx";
-  /** 3 to 5; body type TD15 only in 5. */
+  /** 3 to 5; body types TD15 and TD15Ex only in 5. */
   readonly version?: number;
-  readonly bodyType?: 1 | 2 | 3;
+  readonly bodyType?: 1 | 2 | 3 | 4;
   /** Changes header, body or QE report before they are signed. */
   readonly header?: (header: Buffer) => void;
   readonly body?: (body: Buffer) => void;
@@ -255,10 +255,10 @@ function sgxReport(mrSigner: Buffer, flags: number, isvProdId: number, isvSvn: n
   return report;
 }
 
-function tdReport(type: 2 | 3): Buffer {
-  const report = Buffer.alloc(type === 2 ? 584 : 648);
+function tdReport(type: 2 | 3 | 4): Buffer {
+  const report = Buffer.alloc({ 2: 584, 3: 648, 4: 885 }[type]);
   Buffer.from([5, 1, 5]).copy(report, 0);
-  if (type === 3) Buffer.from([5, 1, 5]).copy(report, 584);
+  if (type > 2) Buffer.from([5, 1, 5]).copy(report, 584);
   report[123] = 0x10; // SEPT_VE_DISABLE
   report.fill(0x3d, 136, 184);
   report.fill(0x44, 520, 584);

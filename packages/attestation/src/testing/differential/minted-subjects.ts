@@ -64,7 +64,7 @@ const TWISTS: readonly Twist[] = [
   (random, tee) => (tee === "sgx" ? {} : { body: (body) => body.set([1], random.pick([64, 112])) }),
   (random, tee) => (tee === "sgx" ? {} : { body: (body) => body.set([1 << random.below(8)], 120 + random.below(8)) }),
   (random, tee) => ({ version: tee === "sgx" ? 3 + random.below(3) : 4 + random.below(2) }),
-  (_, tee) => (tee === "sgx" ? {} : { version: 5, bodyType: 3 }),
+  (random, tee) => (tee === "sgx" ? {} : { version: 5, bodyType: random.pick([3, 4] as const) }),
   () => ({ pckCrl: { revoked: [SERIALS.pck] } }),
   () => ({ rootCrl: { revoked: [SERIALS.pckCa] } }),
   () => ({ rootCrl: { revoked: [SERIALS.tcbSigning] } }),

@@ -75,6 +75,11 @@ export class Peer implements Disposable {
     this.#process.stdin.on("error", () => this.#end()); // it ended before it was asked
   }
 
+  /** Of its process, for measurements. */
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
   async judge(subject: Subject): Promise<Verdict> {
     if (!this.#recipe.judges(subject)) return { verdict: "not judged" };
     if (this.#hasEnded) throw this.#endedError();

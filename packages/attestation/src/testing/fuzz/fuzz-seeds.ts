@@ -30,7 +30,7 @@ export const quotes = (): readonly Uint8Array[] =>
     ({ quote }) => quote,
   );
 
-export const tdReports = (): readonly Uint8Array[] => [new Uint8Array(584), new Uint8Array(648).fill(1)];
+export const tdReports = (): readonly Uint8Array[] => [new Uint8Array(584), new Uint8Array(648).fill(1), new Uint8Array(885).fill(2)];
 
 export const snpReports = (): readonly Uint8Array[] =>
   [2, 3, 5]

@@ -24,7 +24,7 @@ import { parseSnpCertificateTable } from "../../snp/certificate-table.ts";
 import { readSnpEndorsementKey } from "../../snp/endorsement-key.ts";
 import { parseSnpReport, snpProduct, snpSigningKey, splitSnpPolicy, splitSnpTcb } from "../../snp/snp-report.ts";
 import { parseQgsAnswer } from "../../tdx/qgs-message.ts";
-import { findTdWeaknesses, parseTdReport, TD_REPORT_10_BYTES, TD_REPORT_15_BYTES } from "../../tdx/td-report.ts";
+import { findTdWeaknesses, parseTdReport, TD_REPORT_10_BYTES, TD_REPORT_15_BYTES, TD_REPORT_15_EX_BYTES } from "../../tdx/td-report.ts";
 import { formatCheckpoint, parseCheckpoint } from "../../tlog/checkpoint.ts";
 import { openNote, parseVerifierKey } from "../../tlog/signed-note.ts";
 import { parsePcrBanks } from "../../tpm/pcr-banks.ts";
@@ -110,9 +110,10 @@ function parseBundleAgain(input: Uint8Array): void {
   assert.deepEqual(parseBundle(encodeBundle(bundle), "b"), bundle, "parse and encode are not the identity");
 }
 
-/** The quote around it has checked the length; only reports of the two lengths come here. */
+/** The quote around it has checked the length; only reports of the three lengths come here. */
 function parseTd(input: Uint8Array): void {
-  const bytes = input.length > TD_REPORT_10_BYTES ? TD_REPORT_15_BYTES : TD_REPORT_10_BYTES;
+  const lengths = [TD_REPORT_10_BYTES, TD_REPORT_15_BYTES, TD_REPORT_15_EX_BYTES];
+  const bytes = lengths.find((length) => input.length <= length) ?? TD_REPORT_15_EX_BYTES;
   const exact = new Uint8Array(bytes);
   exact.set(input.subarray(0, bytes));
   findTdWeaknesses(parseTdReport(exact));

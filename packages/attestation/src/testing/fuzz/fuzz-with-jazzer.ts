@@ -70,7 +70,9 @@ function fuzzTarget(target: FuzzTarget, jazzer: Jazzer, module: string, folder: 
     maxBuffer: 256 * 1024 * 1024,
     env: { ...process.env, FUZZ_TARGET: target.name },
   });
-  const [, inputs = "0", seconds = "0"] = /Done (\d+) runs in (\d+) second/.exec(stderr) ?? [];
+  // Its last line does not always arrive; then the last of its reports counts.
+  const reported = [...stderr.matchAll(/^#(\d+)\t/gm)].at(-1)?.[1];
+  const [, inputs = reported ?? "0", seconds = options.seconds] = /Done (\d+) runs in (\d+) second/.exec(stderr) ?? [];
   const last = [...stderr.matchAll(/cov: (\d+) ft: (\d+) corp: (\d+)\//g)].at(-1) ?? [];
   const [, coverage = "0", features = "0", kept = "0"] = last;
   const columns = [inputs.padStart(9), seconds.padStart(8), coverage.padStart(6), features.padStart(9), kept.padStart(7)];
