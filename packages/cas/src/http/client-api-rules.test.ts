@@ -103,6 +103,7 @@ test("C-25 a body of more than 1 MiB is refused, and a client that uploads or fa
   for (let count = 0; count < 2; count += 1) assert.equal((await configure()).status, 403);
   assertWaits(await configure(), /more than 60 failed authentications in a minute/);
   assertWaits(await rawRequest(cas, "/v1/version", { identity: mallory }), /failed/);
+  assert.equal((await rawRequest(cas, "/v1/health/live", { identity: mallory })).status, 200, "a CAS never looks dead for it");
   assert.equal((await rawRequest(cas, "/v1/version", { identity: ann })).status, 200);
   assert.equal((await rawRequest(cas, "/v1/version")).status, 200);
   now = new Date(now.getTime() + 1000);

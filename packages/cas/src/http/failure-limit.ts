@@ -7,10 +7,18 @@ import { type RateLimit, RateLimiter } from "./rate-limit.ts";
 /** Who keeps asking for what he may not have is guessing, or broken. */
 const FAILURES: ReadonlySet<ProblemCode> = new Set(["unauthenticated", "forbidden", "bad_signature", "quorum"]);
 
-/** C-25: a client whose authentication failed too often waits, whatever it asks next. A client is a key, or an address where it shows none. */
+/** Whoever shares an address with the supervisor of this process shall not be able to make it look dead. */
+const HEALTH = /^\/v1\/health\//;
+
+/**
+ * C-25: a client whose authentication failed too often waits, whatever it asks next but for the health of the CAS. A client is a key, or an
+ * address where it shows none.
+ */
 export function limitFailures(app: FastifyInstance, limit: RateLimit, now: () => Date): void {
   const limiter = new RateLimiter("failed authentications", limit);
-  app.addHook("onRequest", async (request) => limiter.assertLeft(clientOf(request), now().getTime()));
+  app.addHook("onRequest", async (request) => {
+    if (!HEALTH.test(request.url)) limiter.assertLeft(clientOf(request), now().getTime());
+  });
   app.addHook("onError", async (request, _reply, error: unknown) => {
     if (error instanceof ApiError && FAILURES.has(error.code)) limiter.count(clientOf(request), now().getTime());
   });
