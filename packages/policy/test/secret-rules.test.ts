@@ -137,8 +137,29 @@ test("SL-113 an access token has ids and one credential", () => {
     `${ids}, certificate_thumbprint: ${"ab".repeat(20)}`,
     "application_secret: s",
     `${ids}, application_secret: s, private_key: k`,
+    `${ids}, application_secret: ""`,
   ]) {
     refusedBy("SL-113", `secrets: [{name: t, kind: aad-token, ${rest}}]`);
+  }
+});
+
+test("SL-113 the key of an application's certificate is an RSA key in PKCS#8, and neither it nor its line is shown", () => {
+  const withKey = (text: string) =>
+    `secrets: [{name: t, kind: aad-token, tenant_id: 6b5e0c1a-0f3e-4d4c-9a63-0d8f1b2c3d4e, client_id: 6b5e0c1a-0f3e-4d4c-9a63-0d8f1b2c3d4f, certificate_thumbprint: ${"AB".repeat(20)}, private_key: ${JSON.stringify(text)}}]`;
+  const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
+  const ec = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+  const [token] = clean(withKey(rsa.export({ type: "pkcs8", format: "pem" }).toString().replaceAll("\n", "\r\n"))).secrets;
+  assert(token?.kind === "aad-token" && token.origin === "generated" && token.credential.kind === "certificate");
+  assert.equal(token.credential.privateKey, rsa.export({ type: "pkcs8", format: "pem" }));
+  for (const [text, says] of [
+    [ec.export({ type: "pkcs8", format: "pem" }).toString(), /a P-256 key/],
+    [rsa.export({ type: "pkcs1", format: "pem" }).toString(), /PKCS#1 key/],
+    ["canary-name", /not one PEM block/],
+  ] as const) {
+    const found = refusedBy("SL-113", withKey(text));
+    assert.match(found.message, says);
+    assert.deepEqual([found.path, found.hidden], ["secrets[0].private_key", true]);
+    assert.equal(JSON.stringify(found).includes("canary"), false);
   }
 });
 
@@ -404,7 +425,8 @@ test("SL-151, SL-154 a vault opens with the token that is named, or with the onl
   );
   const store = "secret_config:\n  store_in: !akv {vault: v.example}\n";
   clean(`${store}secrets: [${aad("t")}]`);
-  refusedBy("SL-154", store);
+  assert.equal(refusedBy("SL-154", store).path, "secret_config.store_in");
+  refusedBy("SL-151", `secrets: [${aad("t")}, {name: a, import_akv: {vault: v.example, decryption_key: "$$SCONE::a$$"}}]`);
   refusedBy("SL-154", `${store}secrets: [${aad("t")}, ${aad("u")}]`);
 });
 

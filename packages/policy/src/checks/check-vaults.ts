@@ -25,13 +25,17 @@ export function checkVaults(session: Session, context: Context): void {
         expected,
       });
     }
+    if (secret.decryptionKey?.secret === secret.name) {
+      const message = `\`${secret.name}\` is to be decrypted with itself`;
+      context.error(child(child(place, "import_akv"), "decryption_key"), { rule: "SL-151", message, expected: "another `binary` secret" });
+    }
     if (secret.kind !== undefined && ["jwt", "aad-token", "pgp-key"].includes(secret.kind)) {
       const expected = "`ascii`, `binary`, `config-fragment`, `private-key`, `public-key`, `x509` or `x509-ca`";
       context.error(child(place, "kind"), { rule: "SL-99", message: `a \`${secret.kind}\` does not come from a vault`, expected });
     }
   }
   if (session.secretStore.kind === "akv" && session.secretStore.token === undefined && vaultToken(session, undefined) === undefined)
-    context.error(context.placeOf(session.secretStore), { rule: "SL-154", ...missing });
+    context.error(child(context.placeOf(session.secretStore), "store_in"), { rule: "SL-154", ...missing });
 }
 
 /** Where the name stands: `secret_name`, or the secret's own name, which counts without it. */

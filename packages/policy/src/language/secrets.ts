@@ -1,4 +1,5 @@
 import { mapping } from "../mapping.ts";
+import { readPrivateKey } from "../private-key.ts";
 import { type Context, child, type Issue, type Place, type Reader } from "../reader.ts";
 import type { Secret, SecretKind, SubjectAltName } from "../session.ts";
 import { type RawSecret, type SecretField, secretFields } from "./secret-fields.ts";
@@ -318,6 +319,16 @@ function jwt(raw: RawSecret, name: string, place: Place, context: Context): Secr
   return { origin: "generated", kind: "jwt", name, signer, algorithm: alg, validForSeconds: validity, payload: raw.payload ?? [] };
 }
 
+/** SL-113: the key of the application's certificate; neither it nor its line is ever shown. */
+function rsaKey(text: string, place: Place, context: Context): string | undefined {
+  context.reporter.hide(place.node);
+  const reading = readPrivateKey(text);
+  if (reading.kind === "ok" && reading.name.startsWith("RSA-")) return reading.pem;
+  const message = reading.kind === "ok" ? `a ${reading.name} key` : reading.message;
+  const expected = "an unencrypted RSA key in PKCS#8: `openssl pkcs8 -topk8 -nocrypt -in k.pem`";
+  return context.error(place, { rule: "SL-113", message, expected });
+}
+
 function aadToken(raw: RawSecret, name: string, place: Place, context: Context): Secret | undefined {
   const {
     tenant_id: tenantId,
@@ -330,11 +341,20 @@ function aadToken(raw: RawSecret, name: string, place: Place, context: Context):
   if (tenantId === undefined || clientId === undefined) {
     return context.errorMissing(place, { rule: "SL-113", message: `\`${missing}\` is missing`, expected: "`tenant_id` and `client_id`" });
   }
+  if (applicationSecret === "")
+    return context.error(child(place, "application_secret"), {
+      rule: "SL-113",
+      message: "empty",
+      expected: "the secret of the application",
+    });
   const base = { origin: "generated", kind: "aad-token", name, tenantId, clientId } as const;
   const hasCertificate = privateKey !== undefined && thumbprint !== undefined;
   const partly = privateKey !== undefined || thumbprint !== undefined;
   if (applicationSecret !== undefined && !partly) return { ...base, credential: { kind: "secret", applicationSecret } };
-  if (applicationSecret === undefined && hasCertificate) return { ...base, credential: { kind: "certificate", privateKey, thumbprint } };
+  if (applicationSecret === undefined && hasCertificate) {
+    const key = rsaKey(privateKey, child(place, "private_key"), context);
+    return key === undefined ? undefined : { ...base, credential: { kind: "certificate", privateKey: key, thumbprint } };
+  }
   const message = applicationSecret === undefined ? "no complete credential" : "two credentials";
   return context.errorMissing(place, {
     rule: "SL-113",
