@@ -92,4 +92,47 @@ for (const { name, start } of DATABASES) {
     assert.equal(database.ids("thing").size, 1200);
     assert.deepEqual(await database.get({ kind: "thing", id: "r777" }), { n: 777 });
   });
+
+  test(`C-78 ${name}: all rows get another key in one commit, with what is written in it; readings and changes meanwhile go on`, async (t) => {
+    const open = await start(t);
+    let store = await open();
+    t.after(() => store[Symbol.asyncDispose]());
+    const [former, following] = [1, 2].map((byte) => new RowSeal(new Uint8Array(32).fill(byte)));
+    if (former === undefined || following === undefined) assert.fail();
+    const write = (database: Database, id: string, n: number) => database.transact((tx) => tx.put({ kind: "thing", id }, { n }));
+    const first = await Database.open(store, former);
+    await Promise.all(Array.from({ length: 300 }, (_, n) => write(first, `r${n}`, n)));
+    await first.settle();
+    await store[Symbol.asyncDispose]();
+
+    store = await open();
+    const database = await Database.open(store, former); // nothing is in memory yet: every reading goes to the store
+    await assert.rejects(
+      database.reseal(following, () => {
+        throw new Error("no");
+      }),
+      /^Error: no$/,
+    );
+    const [, , ...read] = await Promise.all([
+      database.reseal(following, (tx) => {
+        tx.put({ kind: "thing", id: "r0" }, { n: -1 });
+        tx.delete({ kind: "thing", id: "r1" });
+        tx.append({ time: "2026-01-01T00:00:00Z", cas: "c", event: "upgrade_started", data: {} });
+      }),
+      write(database, "later", 1),
+      ...Array.from({ length: 298 }, (_, n) => database.get<{ n: number }>({ kind: "thing", id: `r${n + 2}` })),
+    ]);
+    assert.deepEqual(
+      read.map((value) => value?.n),
+      Array.from({ length: 298 }, (_, n) => n + 2),
+    );
+    await database.settle();
+    await store[Symbol.asyncDispose]();
+
+    store = await open();
+    await assert.rejects(Database.open(store, former), { code: "STORE_TAMPERED" }, "the former key opens nothing of it");
+    const again = await Database.open(store, following);
+    assert.deepEqual([await again.get({ kind: "thing", id: "r0" }), await again.get({ kind: "thing", id: "r1" })], [{ n: -1 }, undefined]);
+    assert.deepEqual([await again.get({ kind: "thing", id: "later" }), again.ids("thing").size, again.state.logSize], [{ n: 1 }, 300, 1]);
+  });
 }
