@@ -1,4 +1,4 @@
-/** What the benchmarks of certificates share: load on a server, its CPU time for each certificate, and the CAS as one of the servers. */
+/** What the benchmark of certificates measures with: load on a server, its CPU time for each certificate, and the CAS as one of the servers. */
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { CasClient } from "@vouchsafe/protocol";
