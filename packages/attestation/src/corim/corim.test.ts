@@ -127,6 +127,12 @@ const says: readonly { readonly rule: string; readonly bytes: Uint8Array; readon
   { rule: "an id that is neither text, number nor bytes", bytes: keyed(true), message: /an id is neither/ },
   { rule: "another tag", bytes: encode(new Tagged(505, new Map())), message: /has not the tag 501/ },
   { rule: "no tag", bytes: encode(new Map()), message: /has not the tag 501/ },
+  { rule: "nothing in it", bytes: encode(null), message: /has not the tag 501/ },
+  {
+    rule: "measurement values that are no map",
+    bytes: withTags([comidWith(new Map(), [new Map([[1, 5]])])]),
+    message: /measurement values is not a map/,
+  },
   { rule: "a tag that is not tagged", bytes: withTags([7]), message: /not tagged/ },
   { rule: "a CoMID that is not wrapped", bytes: withTags([new Tagged(506, 7)]), message: /not wrapped/ },
   {

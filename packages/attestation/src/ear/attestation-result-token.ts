@@ -100,8 +100,7 @@ export function readResultPayload(payload: Readonly<Record<string, unknown>>, au
 
 function readTime(payload: Readonly<Record<string, unknown>>, claim: "iat" | "exp"): Date {
   const seconds = payload[claim];
-  if (typeof seconds === "number" && Number.isInteger(seconds) && seconds >= 0 && seconds <= TIME_MAX_SECONDS)
-    return new Date(seconds * 1000);
+  if (isIntegerWithin(seconds, 0, TIME_MAX_SECONDS)) return new Date(seconds * 1000);
   throw malformed(`${claim} is not a count of seconds`);
 }
 
