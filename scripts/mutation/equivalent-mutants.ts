@@ -33,6 +33,10 @@ export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
     ...(["sgx/verify-quote.ts", "inverted", "pckChain === undefined"] as const),
     "two labels of cache entries change places: each still names one kind of entry",
   ),
+  inAttestation(
+    ...(["tdx/qgs-message.ts", "statement removed", "view.setUint32(4, GET_QUOTE_REQUEST, true)"] as const),
+    "the number of that request is zero, and zero stands there",
+  ),
   inAttestation("crypto/node-provider.ts", "check removed", "first !== undefined && parts.length === 1", FASTER),
   inAttestation("crypto/node-provider.ts", "operand removed", "first !== undefined", FASTER),
   inAttestation("crypto/node-provider.ts", "inverted", "first !== undefined", FASTER),

@@ -61,6 +61,12 @@ for (const { rule, quote, reason, says = /./ } of refused) {
   });
 }
 
+test("a TEE that is not supported is told with those that are, by version", () => {
+  const otherTee = (version: number) => edited(version, (q) => void q.writeUInt32LE(0x82, 4));
+  assert.throws(() => parseQuote(otherTee(3)), { reason: "unsupported-tee", expected: "0x0 (SGX)", found: "0x82" });
+  assert.throws(() => parseQuote(otherTee(4)), { reason: "unsupported-tee", expected: "0x0 (SGX) or 0x81 (TDX)", found: "0x82" });
+});
+
 test("a signature length that cuts its data off is told as that, not as bytes behind the quote", () => {
   for (const version of [3, 4, 5]) {
     for (const shorter of [0, 127, 700]) {

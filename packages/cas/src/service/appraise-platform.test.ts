@@ -156,3 +156,8 @@ test("SL-90 advisories that are not ignored are named beside those that are", ()
   assert.deepEqual([expected([])?.expected, expected([])?.found], ["none", "INTEL-SA-1, INTEL-SA-2"]);
   assert.deepEqual([expected(["INTEL-SA-1"])?.expected, expected(["INTEL-SA-1"])?.found], ["none but INTEL-SA-1", "INTEL-SA-2"]);
 });
+
+test("SL-90 the wildcard ignores every advisory and hides none: those that only it covers are told", () => {
+  const { problems, hiddenAdvisories } = appraisePlatform(state("UpToDate", ["INTEL-SA-1"]), rules({ ignoreAdvisories: "*" }), now);
+  assert.deepEqual([problems, hiddenAdvisories], [[], ["INTEL-SA-1"]]);
+});

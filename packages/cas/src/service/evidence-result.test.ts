@@ -75,6 +75,8 @@ test("C-48 each weakness of the platform is a check of its own: refused, tolerat
   assert.deepEqual(outcomes({}), ["passed", "passed", "passed", undefined], "nothing is known of the configuration");
   assert.deepEqual(outcomes({ weaknesses: [] }), ["passed", "passed", "passed", "passed"]);
   assert.deepEqual(outcomes(weak), ["failed", "failed", "failed", "failed"]);
+  assert.deepEqual(outcomes({ debug: true }), ["failed", "passed", "passed", undefined]);
+  assert.deepEqual(told({ debug: true }).names, told({}).names, "each check once");
   const tolerate = ["debug-mode", "outdated-tcb", "insecure-configuration"];
   const tolerant = rulesWith({}, { tolerate, ignoreAdvisories: ["INTEL-SA-1"] });
   assert.deepEqual(outcomes(weak, tolerant), ["tolerated", "tolerated", "tolerated", "tolerated"]);
