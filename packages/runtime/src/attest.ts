@@ -3,10 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type AttestedService, attestService, ProtocolError, type RefusalCode, RefusedError } from "@vouchsafe/protocol";
 import type { GatherEvidence } from "./evidence/choose-source.ts";
 import { log } from "./report.ts";
+import { RuntimeError } from "./runtime-error.ts";
 import type { RuntimeSettings } from "./settings.ts";
 import { tellAgent } from "./tell-agent.ts";
 
-/** Answers that time may change: the policy or an exporter is not there yet, or the CAS is busy (MF-125). Everything else is final. */
+/** Answers that time may change: the policy or an exporter is not there yet, or the CAS or the node agent is busy (MF-125). All else is final. */
 const MAY_PASS: ReadonlySet<RefusalCode> = new Set([
   "service_unknown",
   "values_unresolved",
@@ -17,8 +18,10 @@ const MAY_PASS: ReadonlySet<RefusalCode> = new Set([
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 5_000;
 
-const mayPass = (error: unknown): boolean => {
+/** Whether the same question may have another answer later. */
+export const mayPass = (error: unknown): boolean => {
   if (error instanceof RefusedError) return MAY_PASS.has(error.refusal.code);
+  if (error instanceof RuntimeError) return error.code === "R-AGENT-BUSY";
   return error instanceof ProtocolError && (error.code === "CAS_UNREACHABLE" || error.code === "CONNECTION_LOST");
 };
 

@@ -3,6 +3,8 @@ export type RuntimeErrorCode =
   | "R-SETTINGS"
   /** No evidence could be had. */
   | "R-EVIDENCE"
+  /** The node agent has not answered yet: many services start at once. */
+  | "R-AGENT-BUSY"
   /** The image is not what its own description says. */
   | "R-IMAGE"
   /** The private view of the file system could not be made. */

@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { decodeEvidence, type Evidence } from "@vouchsafe/attestation";
 import { AgentReply, encodeFrame, FrameDecoder } from "@vouchsafe/protocol";
-import { RuntimeError } from "../runtime-error.ts";
+import { RuntimeError, type RuntimeErrorCode } from "../runtime-error.ts";
 import type { AgentAddress } from "../settings.ts";
 import type { EvidenceSource } from "./evidence-source.ts";
 
@@ -15,13 +15,13 @@ export function nodeAgentSource(agent: AgentAddress): EvidenceSource {
 
 function askAgent(agent: AgentAddress, userData: Uint8Array, name: string): Promise<Evidence> {
   const { promise, resolve, reject } = Promise.withResolvers<Evidence>();
-  const refuse = (message: string, cause?: unknown) =>
-    reject(new RuntimeError("R-EVIDENCE", message, { cause, remedy: "See the log of the node agent; `vouchsafe doctor` checks it." }));
+  const refuse = (message: string, cause?: unknown, code: RuntimeErrorCode = "R-EVIDENCE") =>
+    reject(new RuntimeError(code, message, { cause, remedy: "See the log of the node agent; `vouchsafe doctor` checks it." }));
   const decoder = new FrameDecoder(AgentReply);
   const socket = connect(agent);
   socket.setTimeout(ANSWER_TIMEOUT_MS, () => {
     socket.destroy();
-    refuse(`the node agent did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`);
+    refuse(`the node agent did not answer within ${ANSWER_TIMEOUT_MS / 1000} s`, undefined, "R-AGENT-BUSY");
   });
   socket.on("connect", () => socket.write(encodeFrame({ type: "evidence", userData: userData.toBase64() })));
   socket.on("error", (cause) => refuse(`the node agent cannot be reached at ${name}`, cause));
