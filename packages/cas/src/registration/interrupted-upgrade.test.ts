@@ -30,7 +30,7 @@ async function isCompleted(job: KilledUpgrade, file: string): Promise<boolean> {
 }
 
 test("C-79 a roll-over of the key that is killed before any of its operations is finished or undone at the next start", {
-  timeout: 900_000,
+  timeout: 3_600_000,
 }, async (t) => {
   const { cas, owner } = await startOwnedCas(t);
   const backup = await startWaitingCas(t);
