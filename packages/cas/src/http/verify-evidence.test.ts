@@ -61,7 +61,6 @@ test("evidence is verified for others and the result signed as EAR, which jose v
     "instance-identity": 2,
     hardware: 2,
     "runtime-opaque": 2,
-    configuration: 2,
     executables: 2,
   });
   assert.match(String(submods["sgx"]?.["ear.appraisal-policy-id"]), /^sha256:[0-9a-f]{64}$/);
