@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { mkdir, open, readFile } from "node:fs/promises";
+import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { keyHashOf } from "@vouchsafe/policy";
 import { z } from "zod";
@@ -46,15 +46,18 @@ async function createKeys(file: string): Promise<string> {
   };
   const text = `${JSON.stringify(keys, null, 2)}\n`;
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  // Under a name of its own first: whoever reads the file at this moment finds it whole or not at all.
+  const unfinished = `${file}.${process.pid}`;
   try {
-    const handle = await open(file, "wx", 0o600);
-    await handle.writeFile(text);
-    await handle.close();
+    await writeFile(unfinished, text, { mode: 0o600, flush: true });
+    await link(unfinished, file);
     return text;
   } catch (cause) {
     // Another run may have been first: its keys count.
     const other = await readFile(file, "utf8").catch(() => undefined);
-    if (other !== undefined && other !== "") return other;
+    if (other !== undefined) return other;
     throw new CliError("E-CAS-CONFIG", `${file} cannot be written`, { cause, remedy: "Name another directory with --cas-config." });
+  } finally {
+    await rm(unfinished, { force: true });
   }
 }

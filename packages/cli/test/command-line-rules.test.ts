@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { CliWorkplace } from "../src/testing/run-cli.ts";
@@ -91,6 +91,17 @@ describe("cli.md, rule by rule", { concurrency: 3 }, () => {
     assert.equal(nested.code, 1, "one level is made, not two");
   });
 
+  test("CL-8: of several commands at a first use one makes the client's keys, and all use them", async () => {
+    const environment = { SCONECTL_CAS_CONFIG: place.path("first-use") };
+    const runs = await Promise.all(Array.from({ length: 6 }, () => place.run("vouchsafe", ["self", "show-key-hash"], { environment })));
+    assert.deepEqual(
+      runs.map(({ code, err }) => [code, err]).filter(([code]) => code !== 0),
+      [],
+    );
+    assert.equal(new Set(runs.map(({ out }) => out)).size, 1);
+    assert.deepEqual(readdirSync(place.path("first-use")), ["config.json"]);
+  });
+
   test("CL-10, CL-36: colours are plain sequences, on demand only", async () => {
     const shown = async (environment: Record<string, string>, ...argv: string[]) =>
       (await place.run("sconectl", [...argv, "apply", "-f", "none"], { environment })).err;
@@ -129,6 +140,7 @@ describe("cli.md, rule by rule", { concurrency: 3 }, () => {
   test("CL-22, CL-33: results on standard output, steps on standard error and only as asked for", async () => {
     const quiet = await apply("-f", "mesh.yaml", "--no-pull", "--evidence", "node", "-d", "-q");
     const loud = await apply("-f", "mesh.yaml", "--no-pull", "--evidence", "node", "-d", "-vvvvvvvv");
+    assert.deepEqual([quiet.code, loud.code], [0, 0], `${quiet.err}${loud.err}`);
     assert.equal(quiet.out, loud.out);
     assert.match(quiet.out, /^helm install /);
     assert(loud.err.length > quiet.err.length);
