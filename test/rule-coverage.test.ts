@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** Rules of the CAS, of the command line up to the cluster's commands, and why a rule has no test. */
+/** Rules of the CAS, of the patient service, of the command line up to the cluster's commands, and why a rule has no test. */
 const RULES: readonly {
   readonly of: string;
   readonly prefix: string;
@@ -21,6 +21,18 @@ const RULES: readonly {
       [93, "the release has no command las show-tcb-state: vouchsafe collateral forecast and evidence inspect show a platform's state"],
       [95, "chunk and key lengths are options of the fspf commands, which this release does not have: trees of code have one of each"],
       [97, "a program's main file system is read-only, and volumes are refused at its start (R-VIEW)"],
+    ]),
+  },
+  {
+    of: "the patient service",
+    prefix: "PS",
+    last: 54,
+    withoutTest: new Map([
+      [3, "programs of published tutorials are not ours to ship; their scripts run on the cluster with programs written anew (AC-11)"],
+      [35, "says what the tutorial's program answers"],
+      [36, "says what the tutorial's program answers"],
+      [37, "says what the tutorial's program answers"],
+      [47, "a refused start is shown on the cluster (AC-9) and by the launcher's own tests (C-44)"],
     ]),
   },
   {

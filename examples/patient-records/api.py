@@ -13,7 +13,7 @@ import sys
 
 from flask import Flask, make_response, request
 from flask_restful import Api, Resource
-from redis import Redis
+from redis import Redis, ResponseError
 
 PORT = 4996
 PATIENT_FIELDS = (
@@ -72,8 +72,13 @@ class Record(Resource):
         record = {field: request.form[field] for field in self.fields}
         record["score"] = random.random()
         # One conditional write: of two simultaneous requests for one id, one creates the record and the other is refused.
-        if not store.set(record_id, json.dumps(record), nx=True):
-            return refusal(403, "already exists") if store.exists(record_id) else refusal(500, "internal server error")
+        try:
+            created = store.set(record_id, json.dumps(record), nx=True)
+        except ResponseError as error:
+            print(f"The store refuses a record: {type(error).__name__}", file=sys.stderr, flush=True)
+            return refusal(500, "internal server error")
+        if not created:
+            return refusal(403, "already exists")
         return {**record, "id": record_id}
 
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Answer, inNetworkOf, processesOf } from "./services.ts";
+import { type Answer, inNetworkOf, processesOf, serviceOf } from "./services.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** A running patient service, and how to speak to it. */
@@ -238,21 +238,97 @@ export function testPatientContract(service: () => PatientService): void {
     ]);
   });
 
-  test("PS-39, PS-31: without the store a request ends with 500; the service works again when the store is back", async () => {
+  test("PS-30: a write that the store refuses is a 500 of its own; reads go on", async () => {
+    await withClientCertificate(service(), async (redis) => {
+      await redis("config", "set", "min-replicas-to-write", "1");
+      const refused = await create("c-30");
+      await redis("config", "set", "min-replicas-to-write", "0");
+      assert.deepEqual([refused.status, body(refused)], [500, { error: "internal server error" }]);
+      assert.equal((await api("/patient/c-1")).status, 200);
+      assert.equal((await api("/patient/c-30")).status, 404, "nothing was written");
+      assert.equal((await create("c-30")).status, 200);
+    });
+  });
+
+  test("PS-16, PS-42: the store's host and port come from two variables with defaults; a store that is not there ends the program with a traceback and status 1", async () => {
+    for (const [variables, target] of [
+      [[], "redis:6379"],
+      [["REDIS_HOST=127.0.0.1", "REDIS_PORT=1"], "127.0.0.1:1"],
+    ] as const) {
+      const { status, stdout, stderr } = await asProgram(service(), variables, "/app/api.py");
+      assert.match(stdout, new RegExp(`^Connecting to the store at ${target}\n`));
+      assert.match(stderr, /Traceback \(most recent call last\)/);
+      assert.doesNotMatch(stdout, /Starting to serve/);
+      assert.equal(status, 1);
+    }
+  });
+
+  test("PS-52, PS-53: /memory, where it is offered, reveals nothing: the program cannot open its own memory", async () => {
+    const ask = "import api; answer = api.app.test_client().get('/memory'); print(answer.status_code)";
+    const { stdout, stderr } = await asProgram(service(), ["DEMO_MEMORY=1", "PYTHONPATH=/app"], "-c", ask);
+    assert.match(`${stdout}${stderr}`, /PermissionError|cannot read/);
+    assert.match(stdout, /^(?:END\n)?(?:200|500)\n$/);
+    for (const secret of ["PRIVATE KEY", "900-55-0001", "REDIS_HOST"]) assert.equal(`${stdout}${stderr}`.includes(secret), false, secret);
+  });
+
+  test("PS-43: until the program serves its port is closed; no answer says that it is not ready", async () => {
     const { workspace, release } = service();
+    const [program = 0] = processesOf(workspace, release, "/app/api.py");
+    process.kill(program, "SIGKILL");
+    const seen = new Set<number>();
+    for (let answer = await api("/patient/c-1"); ; answer = await api("/patient/c-1")) {
+      seen.add(answer.status);
+      const [present = program] = processesOf(workspace, release, "/app/api.py");
+      if (answer.status === 200 && present !== program) break;
+      await sleep(100);
+    }
+    assert.deepEqual(
+      [...seen].filter((status) => status !== 0 && status !== 200),
+      [],
+    );
+  });
+
+  test("PS-39, PS-31: while the store cannot be reached a request ends with 500; the service works again when it can", async () => {
+    const { workspace, release } = service();
+    const [program = 0] = processesOf(workspace, release, "/app/api.py");
     const [store = 0] = processesOf(workspace, release, "redis-server");
-    process.kill(store, "SIGKILL");
-    const down = await api("/keys");
-    assert(down.status === 500 || down.status === 200, `${down.status} ${down.body}`);
+    const { address } = await serviceOf(workspace, release, "redis");
+    const route = async (action: "add" | "del") => {
+      const { status, output } = await inNetworkOf(program, "ip", "route", action, "unreachable", `${address}/32`);
+      assert.equal(status, 0, output);
+    };
+    await route("add"); // whether or not it is started again meanwhile
+    try {
+      process.kill(store, "SIGKILL");
+      for (const answer of [await api("/keys"), await api("/patient/c-1")]) {
+        assert.deepEqual([answer.status, body(answer)], [500, { message: "Internal Server Error" }]);
+      }
+      assert.deepEqual(processesOf(workspace, release, "/app/api.py"), [program], "the service stays up");
+    } finally {
+      await route("del");
+    }
     let back = await api("/keys");
-    for (let attempt = 0; back.status !== 200 && attempt < 60; attempt++) {
-      assert.deepEqual(body(back), { message: "Internal Server Error" });
-      await sleep(1000);
+    while (back.status !== 200) {
+      assert.equal(back.status, 500);
+      await sleep(500);
       back = await api("/keys");
     }
-    assert.deepEqual([back.status, body(back)], [200, { keys: [] }], "the store keeps nothing on disk");
+    assert.deepEqual(body(back), { keys: [] }, "the store keeps nothing on disk");
     assert.equal((await create("c-39")).status, 200);
   });
+}
+
+/** Runs the image's Python in the program's own view, as its user, with these variables: what the service's container would do. */
+function asProgram({ workspace, release }: PatientService, variables: readonly string[], ...words: string[]) {
+  const [program = 0] = processesOf(workspace, release, "/app/api.py");
+  const status = readFileSync(`/proc/${program}/status`, "utf8");
+  const idOf = (field: "Uid" | "Gid") => new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? "";
+  const [python = ""] = readFileSync(`/proc/${program}/cmdline`, "utf8").split("\0");
+  const path = (name: string) =>
+    ["/usr/local/bin", "/usr/bin"].map((directory) => join(directory, name)).find((each) => existsSync(`/proc/${program}/root${each}`)) ??
+    name;
+  const enter = ["--target", String(program), "--mount", "--net", "--pid", "--setuid", idOf("Uid"), "--setgid", idOf("Gid"), "--"];
+  return workspace.run("env", ["-i", ...variables, "/usr/bin/nsenter", ...enter, python.startsWith("/") ? python : path(python), ...words]);
 }
 
 /** Runs `redis-cli` with the service's own certificate, which only root of this machine can get at, and only from the program's view. */

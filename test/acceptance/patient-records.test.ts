@@ -63,7 +63,7 @@ describe("the example application, from ./run.sh to ./vouchsafe down", () => {
     assert.equal((await request(flask.published[0]?.address ?? "", "api", "/keys")).curl, 60);
   });
 
-  test("AC-3 plain HTTP gets no response", async () => {
+  test("PS-13, AC-3 plain HTTP gets no response", async () => {
     const { status } = await workspace.run("curl", ["-sS", `http://${flask.published[0]?.address}/keys`]);
     assert.ok(status === 52 || status === 56, `curl ended with ${status}`);
   });
@@ -72,7 +72,7 @@ describe("the example application, from ./run.sh to ./vouchsafe down", () => {
     assert.notEqual((await api("/keys", "--tls-max", "1.1")).curl, 0);
   });
 
-  test("AC-13 of 50 parallel POSTs of one id exactly one succeeds", async () => {
+  test("PS-38, AC-13 of 50 parallel POSTs of one id exactly one succeeds", async () => {
     const answers = await Promise.all(Array.from({ length: 50 }, () => api("/patient/ward-50", "-X", "POST", ...patient("Ada"))));
     const count = (status: number) => answers.filter((answer) => answer.status === status).length;
     assert.deepEqual({ ok: count(200), refused: count(403) }, { ok: 1, refused: 49 });
