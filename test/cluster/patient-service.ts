@@ -59,9 +59,14 @@ export async function installPatientService(cluster: TestCluster, canaries: Cana
     await run("kubectl", "-n", namespace, "rollout", "status", `deployment/clinic-${service}`, "--timeout=180s");
   };
   const pod = async (service: string) => {
-    const select = ["-l", `app.kubernetes.io/name=${service}`, "--field-selector=status.phase=Running", "-o"];
-    const names = await run("kubectl", "-n", namespace, "get", "pods", ...select, "jsonpath={.items[*].metadata.name}");
-    return names.trim().split(" ")[0] ?? "";
+    // Not one that is on its way out: it lingers for the requests that still reach it.
+    const newest =
+      '[.items[] | select(.metadata.deletionTimestamp == null and .status.phase == "Running")] | sort_by(.metadata.creationTimestamp) | last';
+    return (
+      await shell(
+        `kubectl -n ${namespace} get pods -l app.kubernetes.io/name=${service} -o json | jq -r '${newest} | .metadata.name // ""'`,
+      )
+    ).trim();
   };
   const clone = async (service: string, name: string, patch: readonly object[]) => {
     const file = join(directory, `${name}.json`);

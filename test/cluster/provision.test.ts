@@ -182,17 +182,10 @@ spec:
         assert.equal(await read(".spec.image"), unchanged);
         for (let round = 0; round < 2; round++) await provision("--verify-image-signatures", "cosign.pub");
         assert.equal(await read(".spec.image"), `${image}@${digest}`);
-        const running = await run(
-          "kubectl",
-          "-n",
-          namespace,
-          "get",
-          "pod",
-          "vault-0",
-          "-o",
-          "jsonpath={.status.containerStatuses[0].imageID}",
+        const imageId = ["get", "pod", "vault-0", "-o", "jsonpath={.status.containerStatuses[0].imageID}"];
+        await eventually("the pod runs the image that is signed", async () =>
+          (await run("kubectl", "-n", namespace, ...imageId)).endsWith(digest) ? true : undefined,
         );
-        assert(running.endsWith(digest), running);
       },
     );
   }

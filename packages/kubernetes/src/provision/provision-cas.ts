@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Cluster } from "../cluster/cluster.ts";
 import { KubernetesError } from "../kubernetes-error.ts";
 import type { PlatformObject } from "../objects/platform-object.ts";
+import { untilPodRuns } from "./cas-pod.ts";
 import { type Attested, attestCas, type CasName, type ClientCredentials, casHeader, findCas, withCasClient } from "./inspect-cas.ts";
 import { enrolNodes } from "./node-enrolment.ts";
 
@@ -48,6 +49,8 @@ export async function createCas(cluster: Cluster, options: CasWish): Promise<Att
   } else if (options.image !== undefined && options.image !== present.spec.image) {
     await cluster.merge(casHeader(cas), { spec: { image: options.image } });
     log(`the CAS ${cas.name} in ${cas.namespace} gets the image ${options.image}`);
+    // The former pod would still answer, and be gone in the middle of what follows.
+    await untilPodRuns(cluster, cas, options.image, options.timeoutMs, options.signal);
   }
   const attested = await untilAttested(cluster, options);
   const evidence = attested.evidenceKind ?? "none";

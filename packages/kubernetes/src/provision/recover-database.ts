@@ -9,6 +9,7 @@ import { KubernetesError } from "../kubernetes-error.ts";
 import type { PlatformObject } from "../objects/platform-object.ts";
 import { isRecoveryId, RECOVERY_ANNOTATION, RECOVERY_CONTAINER, recoveryDirectory } from "../objects/recovery-container.ts";
 import { judgePod, Pod } from "../operator/pod-health.ts";
+import { podHeader } from "./cas-pod.ts";
 import { type Attested, attestCas, type CasName, type ClientCredentials, casHeader, findCas, withCasClient } from "./inspect-cas.ts";
 import type { CasWait } from "./provision-cas.ts";
 import { PLATFORM_KEY_FILE, type Snapshot } from "./snapshot-files.ts";
@@ -88,7 +89,6 @@ function assertKeyStays({ metadata, spec }: CasResource, { files }: Snapshot): v
   );
 }
 
-const podHeader = ({ name, namespace }: CasName) => ({ apiVersion: "v1", kind: "Pod", metadata: { name: `${name}-0`, namespace } });
 const mentions = (containers: readonly { readonly name: string; readonly command: readonly string[] }[], id: string): boolean =>
   containers.some(({ name, command }) => name === RECOVERY_CONTAINER && command.includes(id));
 

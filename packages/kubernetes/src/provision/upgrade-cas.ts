@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import type { Cluster } from "../cluster/cluster.ts";
 import { KubernetesError } from "../kubernetes-error.ts";
-import { judgePod, Pod } from "../operator/pod-health.ts";
 import { isOlder } from "../version-order.ts";
+import { podHeader, podImage, untilPodRuns } from "./cas-pod.ts";
 import { type Attested, attestCas, type CasName, casHeader, findCas } from "./inspect-cas.ts";
 import { type CasWait, untilAttested, untilHealthy } from "./provision-cas.ts";
 
@@ -21,7 +21,6 @@ const LOOK_INTERVAL_MS = 1_000;
 const Template = z.object({
   spec: z.object({ template: z.object({ spec: z.object({ containers: z.array(z.object({ image: z.string() })).min(1) }) }) }),
 });
-const RunningPod = z.object({ spec: z.object({ containers: z.array(z.object({ image: z.string() })).min(1) }) });
 
 /**
  * Replaces the software of a CAS: its pod starts with the new image on the same database, and must answer with the same CAS key. When it does not
@@ -113,24 +112,4 @@ async function untilWrittenDown(cluster: Cluster, cas: CasName, image: string, t
 
 async function setImage(cluster: Cluster, cas: CasName, image: string): Promise<void> {
   await cluster.merge(casHeader(cas), { spec: { image } });
-}
-
-const podHeader = ({ name, namespace }: CasName) => ({ apiVersion: "v1", kind: "Pod", metadata: { name: `${name}-0`, namespace } });
-
-async function podImage(cluster: Cluster, cas: CasName): Promise<string | undefined> {
-  return RunningPod.safeParse(await cluster.find(podHeader(cas))).data?.spec.containers[0]?.image;
-}
-
-async function untilPodRuns(cluster: Cluster, cas: CasName, image: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const pod = Pod.safeParse(await cluster.find(podHeader(cas))).data;
-    const health = judgePod(pod);
-    const isNew = pod?.metadata.deletionTimestamp === undefined && (await podImage(cluster, cas)) === image;
-    if (isNew && health.state === "HEALTHY") return;
-    if (Date.now() > end || (isNew && health.state === "UNHEALTHY" && health.reason === "ImagePullBackOff")) {
-      throw new KubernetesError("E-CAS-UNHEALTHY", health.message);
-    }
-    await sleep(LOOK_INTERVAL_MS, undefined, { signal });
-  }
 }
