@@ -54,7 +54,7 @@ function newerLibraries(): string {
   for (const folder of ["lists/partial", "archives/partial"]) mkdirSync(join(root, folder), { recursive: true });
   const sources = join(root, "sources.list");
   const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
-  writeFileSync(sources, `deb [signed-by=${keyring}] ${process.env["DEBIAN_MIRROR"]} ${SUITE} main\n`);
+  writeFileSync(sources, `deb [signed-by=${keyring}] ${debianMirror()} ${SUITE} main\n`);
   const settings = {
     "Dir::Etc::sourcelist": sources,
     "Dir::Etc::sourceparts": "-",
@@ -71,4 +71,12 @@ function newerLibraries(): string {
   apt("download", "libc6", "libstdc++6", "libgcc-s1");
   for (const name of globSync("*.deb", { cwd: root })) execFileSync("dpkg", ["-x", join(root, name), root]);
   return libraries;
+}
+
+/** The archive that this machine takes its packages from. */
+function debianMirror(): string {
+  const places = execFileSync("apt-get", ["indextargets", "--format", "$(REPO_URI)"], { encoding: "utf8" }).split("\n");
+  const archive = places.find((place) => /\/debian\/?$/.test(place));
+  if (archive === undefined) throw new Error("apt knows no Debian archive: see /etc/apt/sources.list");
+  return archive;
 }
