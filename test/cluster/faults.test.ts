@@ -176,8 +176,11 @@ test("faults during load on a real Kubernetes: nothing acknowledged is lost, wha
     await step("the cluster's name service is away: the doctor says so, and is content when it is back", async () => {
       const doctor = ["doctor", "--cluster", "-n", namespace, "--cas-namespace", namespace];
       await killProgram("coredns");
-      await assert.rejects(run("vouchsafe", ...doctor), /DNS in the cluster[^\n]*kubernetes\.default\.svc/);
-      await startPrograms(cluster);
+      try {
+        await assert.rejects(run("vouchsafe", ...doctor), /DNS in the cluster[^\n]*kubernetes\.default\.svc/);
+      } finally {
+        await startPrograms(cluster); // whatever the doctor said, what follows needs names
+      }
       await eventually("names resolve again", async () => /DNS in the cluster/.test(await run("vouchsafe", ...doctor)) || undefined);
     });
   }

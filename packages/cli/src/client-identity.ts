@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { constants, copyFile, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { keyHashOf } from "@vouchsafe/policy";
 import { z } from "zod";
@@ -50,7 +50,10 @@ async function createKeys(file: string): Promise<string> {
   const unfinished = `${file}.${process.pid}`;
   try {
     await writeFile(unfinished, text, { mode: 0o600, flush: true });
-    await link(unfinished, file);
+    await link(unfinished, file).catch((error: unknown) => {
+      if (!lacksHardLinks(error)) throw error;
+      return copyFile(unfinished, file, constants.COPYFILE_EXCL);
+    });
     return text;
   } catch (cause) {
     // Another run may have been first: its keys count.
@@ -61,3 +64,7 @@ async function createKeys(file: string): Promise<string> {
     await rm(unfinished, { force: true });
   }
 }
+
+/** Some file systems, of other systems and over networks, have no second name for a file. */
+const lacksHardLinks = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(String(error.code));
