@@ -199,6 +199,7 @@ spec:
       assert.equal(await read(".spec.image"), `${repository}/cas:0.1.1`);
       await refused(provision("--upgrade", "0.0.9"), /E-CAS-UPGRADE[\s\S]*0\.0\.9 is older/);
       await refused(provision("--upgrade", "9.9.9"), /E-CAS-UPGRADE[\s\S]*runs as before/);
+      assert.equal(await read(".status.state"), "HEALTHY");
       await refused(asStranger(`kubectl provision cas vault -n ${namespace} --upgrade 0.1.1`), /E-CAS-OWNER/);
       assert.deepEqual([await read(".status.state"), await read(".spec.image")], ["HEALTHY", `${repository}/cas:0.1.1`]);
       assert.equal(await isThere("before"), true);

@@ -49,8 +49,11 @@ export async function createCas(cluster: Cluster, options: CasWish): Promise<Att
   } else if (options.image !== undefined && options.image !== present.spec.image) {
     await cluster.merge(casHeader(cas), { spec: { image: options.image } });
     log(`the CAS ${cas.name} in ${cas.namespace} gets the image ${options.image}`);
+  }
+  const image = (await findCas(cluster, cas))?.spec.image;
+  if (present !== undefined && image !== undefined && image !== present.spec.image) {
     // The former pod would still answer, and be gone in the middle of what follows.
-    await untilPodRuns(cluster, cas, options.image, options.timeoutMs, options.signal);
+    await untilPodRuns(cluster, cas, image, options.timeoutMs, options.signal);
   }
   const attested = await untilAttested(cluster, options);
   const evidence = attested.evidenceKind ?? "none";

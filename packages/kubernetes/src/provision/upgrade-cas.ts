@@ -24,7 +24,8 @@ const Template = z.object({
 
 /**
  * Replaces the software of a CAS: its pod starts with the new image on the same database, and must answer with the same CAS key. When it does not
- * within the time, the former image is put back. An older version is never put in (C-79). Throws E-CAS-UPGRADE, E-CAS-OWNER, E-CAS-UNHEALTHY.
+ * within the time, the former image is put back. A CAS that is PENDING is waited for first. An older version is never put in (C-79).
+ * Throws E-CAS-UPGRADE, E-CAS-OWNER, E-CAS-UNHEALTHY.
  */
 export async function upgradeCas(cluster: Cluster, options: UpgradeOptions): Promise<Attested> {
   const { cas, version, image, log, signal } = options;
@@ -61,6 +62,7 @@ export async function upgradeCas(cluster: Cluster, options: UpgradeOptions): Pro
     await cluster.remove(podHeader(cas));
     await untilPodRuns(cluster, cas, former, options.timeoutMs, signal);
     await untilAttested(cluster, { ...options, pin: before?.keyHash ?? options.pin });
+    await untilHealthy(cluster, cas, options.timeoutMs, signal);
     throw new KubernetesError("E-CAS-UPGRADE", `the CAS did not start as ${version}, and runs as before: ${reason}`, {
       cause: error,
       remedy: "Publish the images of that version to the repository the CAS uses, or name another version.",
@@ -70,7 +72,10 @@ export async function upgradeCas(cluster: Cluster, options: UpgradeOptions): Pro
 
 async function lookBefore(cluster: Cluster, options: UpgradeOptions, state: string | undefined): Promise<Attested | undefined> {
   const { cas, version, isForced, log, ownerKeyHash } = options;
-  if (state !== "HEALTHY" && !isForced) {
+  if (state === "PENDING" && !isForced) {
+    log(`the CAS ${cas.name} is PENDING: waiting until it is HEALTHY`);
+    await untilHealthy(cluster, cas, options.timeoutMs, options.signal);
+  } else if (state !== "HEALTHY" && !isForced) {
     throw new KubernetesError("E-CAS-UNHEALTHY", `the CAS ${cas.name} is ${state ?? "unknown"}, and is not upgraded in this state`, {
       remedy: `See kubectl describe cas ${cas.name} -n ${cas.namespace}; --force goes on nevertheless.`,
     });
