@@ -33,3 +33,9 @@ export function u16(value: number): Uint8Array {
 export function u32(value: number): Uint8Array {
   return Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
 }
+
+/** Base64 in its one spelling: padded, no unused bits, and no white space, which the language's own reader skips. Throws a SyntaxError. */
+export function decodeBase64(text: string): Uint8Array {
+  if (/\s/.test(text)) throw new SyntaxError("white space in base64");
+  return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
+}

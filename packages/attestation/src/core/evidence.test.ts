@@ -34,6 +34,8 @@ const refused: readonly { readonly rule: string; readonly json: unknown; readonl
   { rule: "no evidence", json: { kind: "snp" }, says: /evidence is not a string/ },
   { rule: "evidence that is not base64", json: { kind: "snp", evidence: "*" }, says: /not base64/ },
   { rule: "base64 of another spelling", json: { kind: "snp", evidence: "AB==" }, says: /not base64/ },
+  { rule: "white space in base64", json: { kind: "snp", evidence: "AA\n==" }, says: /not base64/ },
+  { rule: "an endorsement of nothing but white space", json: { kind: "snp", evidence: "", endorsements: { a: " " } }, says: /not base64/ },
   { rule: "more than a megabyte", json: { kind: "snp", evidence: "A".repeat(1_500_000) }, says: /longer than/ },
   { rule: "endorsements in a list", json: { kind: "snp", evidence: "", endorsements: [] }, says: /endorsements is not an object/ },
   { rule: "endorsements that are text", json: { kind: "snp", evidence: "", endorsements: "AAAA" }, says: /endorsements is not an object/ },

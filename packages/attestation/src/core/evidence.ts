@@ -1,3 +1,4 @@
+import { decodeBase64 } from "./bytes.ts";
 import { EvidenceError } from "./errors.ts";
 
 export type EvidenceKind = "sgx" | "tdx" | "snp" | "nitro" | "tpm" | "node" | "simulated";
@@ -43,23 +44,23 @@ export function decodeEvidence(json: unknown): Evidence {
   const [stranger] = Object.keys(unknown);
   if (stranger !== undefined) throw malformed(`unknown member ${JSON.stringify(stranger.slice(0, 40))}`);
   if (!isKind(kind)) throw malformed("kind is not one of sgx, tdx, snp, nitro, tpm, node, simulated");
-  const bytes = decodeBase64(evidence, "evidence");
+  const bytes = readBase64(evidence, "evidence");
   if (endorsements === undefined) return { kind, bytes };
   if (typeof endorsements !== "object" || endorsements === null || Array.isArray(endorsements))
     throw malformed("endorsements is not an object");
   const entries = Object.entries(endorsements);
   if (entries.length > ENDORSEMENTS_MAX) throw malformed(`${entries.length} endorsements, at most ${ENDORSEMENTS_MAX} allowed`);
-  return { kind, bytes, endorsements: new Map(entries.map(([name, value]) => [name, decodeBase64(value, "an endorsement")])) };
+  return { kind, bytes, endorsements: new Map(entries.map(([name, value]) => [name, readBase64(value, "an endorsement")])) };
 }
 
 const isKind = (kind: unknown): kind is EvidenceKind => KINDS.has(kind);
 const base64 = (bytes: Uint8Array): string => bytes.toBase64();
 
-function decodeBase64(text: unknown, field: string): Uint8Array {
+function readBase64(text: unknown, field: string): Uint8Array {
   if (typeof text !== "string") throw malformed(`${field} is not a string`);
   if (text.length > (EVIDENCE_MAX_BYTES * 4) / 3 + 4) throw malformed(`${field} is longer than ${EVIDENCE_MAX_BYTES} bytes`);
   try {
-    return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
+    return decodeBase64(text);
   } catch (cause) {
     throw new EvidenceError("EVIDENCE_MALFORMED", `evidence: ${field} is not base64`, { cause });
   }

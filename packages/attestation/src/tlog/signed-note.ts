@@ -1,4 +1,4 @@
-import { concat, encodeUtf8 } from "../core/bytes.ts";
+import { concat, decodeBase64, encodeUtf8 } from "../core/bytes.ts";
 import type { PublicKey } from "../crypto/crypto-provider.ts";
 import { hash } from "../crypto/current-provider.ts";
 import { isSignedBy } from "../crypto/signature.ts";
@@ -45,7 +45,7 @@ export function parseVerifierKey(text: string): NoteVerifier {
   if (name === undefined || keyHash === undefined || encoded === undefined || !isNoteName(name)) {
     throw malformed("a verifier key is NAME+8 hex digits+base64");
   }
-  const bytes = decodeBase64(encoded, "verifier key");
+  const bytes = readBase64(encoded, "verifier key");
   const kind = KINDS.get(bytes[0] ?? 0);
   if (kind === undefined || bytes.length !== 33)
     throw malformed(`verifier key of ${name}: algorithm ${bytes[0]} with ${bytes.length} bytes is not supported`);
@@ -99,7 +99,7 @@ function parseSignatureLine(line: string): SignatureLine {
   const [name, encoded, ...rest] = line.startsWith(DASH) ? line.slice(DASH.length).split(" ") : [];
   if (name === undefined || encoded === undefined || rest.length > 0 || !isNoteName(name))
     throw malformed("a signature line is an em dash, a name and base64");
-  const bytes = decodeBase64(encoded, `signature of ${JSON.stringify(name)}`);
+  const bytes = readBase64(encoded, `signature of ${JSON.stringify(name)}`);
   if (bytes.length < 5) throw malformed("a signature has a key id of 4 bytes and at least one byte behind it");
   return { name, keyId: readU32(bytes), signature: bytes.subarray(4) };
 }
@@ -143,9 +143,9 @@ function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-function decodeBase64(text: string, field: string): Uint8Array {
+function readBase64(text: string, field: string): Uint8Array {
   try {
-    return Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
+    return decodeBase64(text);
   } catch (cause) {
     throw new LogError("LOG_MALFORMED", `note: ${field} is not base64`, { cause });
   }

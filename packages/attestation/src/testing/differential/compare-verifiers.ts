@@ -115,6 +115,7 @@ if (peers.length === 0) {
 /** The recorded cases, mutants of each kind in turn, minted evidence, and mutants of that. */
 function* subjects(): Generator<Subject> {
   const recorded = readRecordedSubjects(vectors);
+  if (recorded.length === 0) console.log(`no recorded evidence at ${vectors}: minted evidence alone is compared (see VOUCHSAFE_VECTORS)`);
   yield* recorded;
   for (const kind of ["sgx", "tdx", "snp"] as const) yield* mutants(recorded.filter(({ setting }) => setting.kind === kind));
   const minted = Array.from({ length: Number(values.minted) }, (_, index) => mintSubject(index, random));
