@@ -22,7 +22,7 @@ export function check(text: string | undefined, seen: string[], isShort = (lengt
 const places = (file: string, source: string) =>
   findMutants(file, source, 0).mutants.map(({ line, change, text }) => `${line} ${change}: ${text}`);
 
-test("a mutation run finds checks, calls that stand alone, operands, conditions and answers of predicates", () => {
+test("hazard A20: a mutation run finds checks, calls that stand alone, operands, conditions and answers of predicates", () => {
   assert.deepEqual(places("check.ts", CHECKED), [
     "2 inverted: length < 3",
     "3 check removed: text === undefined",

@@ -45,17 +45,22 @@ const RULES: readonly {
   },
 ];
 
-/** Numbers of the rules that strings of test files name: `C-5`, `C-64 to C-66`. Comments do not count. */
-function rulesNamedByTests(prefix: string): Set<number> {
+/** Every string of the test files; comments do not count. */
+function* textsOfTests(): Generator<string> {
   const files = globSync("{packages,test}/**/{*.test,*-contract}.ts", { cwd: ROOT, exclude: ["**/node_modules"] });
-  const named = new Set<number>();
   for (const file of files) {
     if (file === "test/rule-coverage.test.ts") continue;
     const code = readFileSync(join(ROOT, file), "utf8").replace(/^\s*(?:\/\/|\*|\/\*).*$/gm, "");
-    for (const [text] of code.matchAll(/["`](?:[^"`\n]|\\.)*["`]/g)) {
-      for (const [, from = "", to = from] of text.matchAll(new RegExp(`\\b${prefix}-(\\d+)(?: to ${prefix}-(\\d+))?`, "g"))) {
-        for (let rule = Number(from); rule <= Number(to); rule += 1) named.add(rule);
-      }
+    for (const [text] of code.matchAll(/["`](?:[^"`\n]|\\.)*["`]/g)) yield text;
+  }
+}
+
+/** Numbers of the rules that tests name: `C-5`, `C-64 to C-66`. */
+function rulesNamedByTests(prefix: string): Set<number> {
+  const named = new Set<number>();
+  for (const text of textsOfTests()) {
+    for (const [, from = "", to = from] of text.matchAll(new RegExp(`\\b${prefix}-(\\d+)(?: to ${prefix}-(\\d+))?`, "g"))) {
+      for (let rule = Number(from); rule <= Number(to); rule += 1) named.add(rule);
     }
   }
   return named;
@@ -70,3 +75,27 @@ for (const { of, prefix, last, withoutTest } of RULES) {
     assert.deepEqual(superfluous, [], "a rule that has a test is no exception");
   });
 }
+
+/** Letter and last number of the failure scenarios of docs/security.md that each have a test. */
+const SCENARIOS = { A: 24, B: 12 } as const;
+
+test("every failure scenario of evidence and channel is named by a test", () => {
+  const named = new Set<string>();
+  for (const text of textsOfTests()) {
+    const [list = ""] = /\bhazards? (?:[A-Z]\d+(?:, |, and | and )?)+/.exec(text) ?? [];
+    for (const [scenario] of list.matchAll(/[A-Z]\d+/g)) named.add(scenario);
+  }
+  const all = Object.entries(SCENARIOS).flatMap(([letter, last]) => Array.from({ length: last }, (_, index) => `${letter}${index + 1}`));
+  assert.deepEqual(
+    all.filter((scenario) => !named.has(scenario)),
+    [],
+  );
+});
+
+test("docs/verification.md lists the lessons of the field that tests name, and no others", () => {
+  const listed = [...readFileSync(join(ROOT, "docs/verification.md"), "utf8").matchAll(/^\| `(field\/[\w-]+)` \|/gm)].map(
+    ([, name]) => name,
+  );
+  const named = [...textsOfTests()].flatMap((text) => [...text.matchAll(/\bfield\/[\w-]+/g)].map(([name]) => name));
+  assert.deepEqual(listed.toSorted(), [...new Set(named)].sort());
+});

@@ -195,7 +195,7 @@ describe("the example application, from ./run.sh to ./vouchsafe down", () => {
     assert.equal((await workspace.vouchsafe("down", "--release", RELEASE)).status, 0);
   });
 
-  test("hazard G10: one changed byte in a stored layer stops the start, and the message says so", async () => {
+  test("hazard G10, field/2026-07-measured-is-run: one changed byte in a stored layer stops the start, and the message says so", async () => {
     const record = JSON.parse(readFileSync(join(workspace.root, "target/mesh.json"), "utf8"));
     const { image } = record.services.find(({ name }: { name: string }) => name === "flask");
     const blob = (digest: string) => join(image.layoutDir, "blobs/sha256", digest.replace("sha256:", ""));

@@ -12,7 +12,7 @@ import { parseQuote } from "./sgx/quote.ts";
 import { simulateEvidence } from "./simulated/simulated-platform.ts";
 import { eventLogBytes } from "./testing/mint-event-log.ts";
 import { type IntelMint, type JsonDocument, mintedNow, mintIntel } from "./testing/mint-intel.ts";
-import { mintNitro, nitroTrust } from "./testing/mint-nitro.ts";
+import { mintNitro, nitroPayload, nitroTrust } from "./testing/mint-nitro.ts";
 import { mintSnp } from "./testing/mint-snp.ts";
 import { newSimulatedPlatform } from "./testing/simulated-keys.ts";
 import { encodeTpmPublic, encodeTpmQuote, encodeTpmSignature } from "./tpm/encode-tpm-quote.ts";
@@ -255,6 +255,27 @@ test("field/2026-typed-claims: values of another type are never equal, and every
   assert.equal(judge({ vmpl: [3] }), true);
   for (const details of [{ vmpl: ["3"] }, { vmpl: ["03"] }, { name: [3] }, { vmpl: [0, 1, 2] }, { other: [3] }])
     assert.equal(judge(details), false);
+});
+
+test("field/2026-other-signer: a chain of one certificate does not speak for another that signed, though both come along", () => {
+  const stranger = generateKeyPairSync("ec", { namedCurve: "P-384" });
+  const names = { subject: "enclave.test", issuer: "enclave.test", publicKey: stranger.publicKey, issuerKey: stranger.privateKey };
+  const dates = { notBefore: new Date("2026-01-01T00:00:00Z"), notAfter: new Date("2027-01-01T00:00:00Z") };
+  const own = issueCertificate({ ...names, ...dates, serial: 7n, isCa: false });
+  const { certificate, cabundle } = nitroPayload;
+  const nitroContext = { now: nitroTrust.now, trustAnchors: { nitro: nitroTrust.anchors.map(({ der }) => der) }, collateral: {} };
+  for (const payload of [
+    {},
+    { cabundle: [...cabundle, own] },
+    { cabundle: [own, ...cabundle] },
+    { certificate: own },
+    { certificate: own, cabundle: [...cabundle, certificate] },
+  ]) {
+    const bytes = mintNitro({ payload, key: stranger.privateKey });
+    assert.equal(refusal(() => verifyEvidence({ kind: "nitro", bytes }, nitroContext)).code, "EVIDENCE_SIGNATURE");
+  }
+  const { quote, context } = mintIntel({ qeReportKey: generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey });
+  assert.equal(refusal(() => verifyEvidence({ kind: "sgx", bytes: quote }, context)).reason, "bad-qe-signature");
 });
 
 test("field/2022-out-of-date-accepted: a platform that is out of date, in debug mode or open to advisories is refused unless each is named", () => {

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { obtainSigningKey, signMetadata, verifyMetadata } from "./signing.ts";
 import { temporaryDirectory } from "./testing/small-image.ts";
 
-test("MF-66: the signing key is made once, RSA 3072 with e = 3, readable by its owner only", async (context) => {
+test("MF-66, field/2026-08-readable-key: the signing key is made once, RSA 3072 with e = 3, readable by its owner only", async (context) => {
   const file = join(temporaryDirectory(context, "signing"), "target/identity.pem");
   const key = await obtainSigningKey(file);
   assert.equal(statSync(file).mode & 0o777, 0o600);

@@ -34,7 +34,7 @@ async function ask(socketPath: string, bytes: Uint8Array): Promise<AgentReply[]>
   return replies;
 }
 
-test("the agent's key is made once, for its owner's eyes only", () => {
+test("field/2026-08-readable-key: the agent's key is made once, for its owner's eyes only", () => {
   assert.equal(statSync(keyFile).mode & 0o777, 0o600);
   assert.deepEqual(agentPublicKey(readAgentKey(keyFile)), agentPublicKey(key));
 });

@@ -243,7 +243,7 @@ test("hazard I6: a program that ends is started again with a growing pause, unle
   await stopApplication("exits", stateDir);
 });
 
-test("hazard I1: a root that was touched after it was unpacked is not started again", async () => {
+test("hazard I1, field/2023-checked-then-changed: a root that was touched after it was unpacked is not started again", async () => {
   const record = makeRecord([{ name: "again", image: image("exits") }]);
   await start("touched", record, ({ instances }) => instances.some(({ restarts }) => restarts >= 1));
   const paths = applicationPaths(stateDir, "touched");
@@ -258,7 +258,7 @@ test("hazard I1: a root that was touched after it was unpacked is not started ag
   await stopApplication("touched", stateDir);
 });
 
-test("hazard G3: a flipped byte in a layer stops the start before anything runs", async () => {
+test("hazard G3, field/2026-08-layer-digest: a flipped byte in a layer stops the start before anything runs", async () => {
   const { layoutDir, digest } = image("looks");
   const copy = join(scratch, "tampered");
   spawnSync("cp", ["-a", layoutDir, copy]);

@@ -203,7 +203,7 @@ test("a program that the image does not have is named, with the places that were
   assert.match(logs("missing"), /no program "no-such-program"[\s\S]*\/usr\/bin/);
 });
 
-test("hazard I7, I3: outside of the program's view there is no injected file, and no secret in anybody's arguments, environment or on disk", () => {
+test("hazards I7, I3, field/2026-08-key-in-arguments: outside of the program's view there is no injected file, and no secret in anybody's arguments, environment or on disk", () => {
   const { launcher } = processesOfLook();
   if (process.getuid?.() === 0) {
     assert.equal(existsSync(`/proc/${launcher}/root/tls`), false, "what a shell in the container would see");

@@ -175,7 +175,7 @@ test("SL-127 with an imported CA the certificate waits, and is issued when the i
   assert.deepEqual(keyless.pending, ["c"]);
 });
 
-test("SL-126, SL-127 explicit certificates are adopted with their key and chain; foreign keys and issuers are refused", () => {
+test("SL-126, SL-127, field/2026-08-other-key: explicit certificates are adopted with their key and chain; foreign keys and issuers are refused", () => {
   const made = valuesOf(chainSecrets("P-256"));
   const [server, middle] = [certificateOf(made, "server"), certificateOf(made, "middle")];
   const quoted = (text: string | undefined) => JSON.stringify(text);

@@ -101,8 +101,15 @@ test("hazard A12: a payload or name beside a digest that is not its own", () => 
   }
 });
 
-test("another app-compose document than the measured one is refused, and so is a log without one", () => {
-  assert.throws(() => verify(entries, Buffer.from("{}")), refusedFor("runtime-data-mismatch"));
+test("field/2026-app-compose: another app-compose document than the measured one is refused, also by a member that nobody knows, and so is a log without one", () => {
+  for (const other of [
+    "{}",
+    '{"runner":"docker-compose","init_script":"curl x | sh"}',
+    '{"runner":"docker-compose","unknown":1}',
+    '{"runner": "docker-compose"}',
+  ]) {
+    assert.throws(() => verify(entries, Buffer.from(other)), refusedFor("runtime-data-mismatch"), other);
+  }
   assert.throws(
     () =>
       verifyDstackEventLog(

@@ -125,7 +125,7 @@ test("hazard A14: what is no array of four parts is malformed", () => {
   assert.throws(() => parseNitroDocument(encode([header, unprotected, payload, new Uint8Array(95)])), { message: /signature of 95 bytes/ });
 });
 
-test("hazard A14: a genuine document with anything in the header that nobody signed is refused", () => {
+test("hazard A14, field/2026-unsigned-field: a genuine document with anything in the header that nobody signed is refused", () => {
   for (const header of [new Map([[1, -35]]), new Map([[4, Uint8Array.of(1)]])]) {
     assert.throws(() => verifyNitroDocument(mintNitro({ header }), nitroTrust), { message: /the unprotected header is not empty/ });
   }
@@ -167,7 +167,7 @@ test("a cache keeps the chain, never its dates", () => {
   assert.throws(() => verifyNitroDocument(mintNitro({ key: "stranger" }), trust), refusedFor("bad-signature"));
 });
 
-test("a nonce is compared whole, and its absence is no match", () => {
+test("field/unchecked-nonce: a nonce is compared whole, and its absence is no match", () => {
   for (const nonce of [Uint8Array.of(1, 2), Uint8Array.of(1, 2, 3, 4), new Uint8Array(0)]) {
     assert.throws(() => verifyNitroDocument(mintNitro(), { ...nitroTrust, nonce }), refusedFor("nonce-mismatch"));
   }

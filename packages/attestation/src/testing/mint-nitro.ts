@@ -48,7 +48,7 @@ export interface NitroMint {
   readonly payloadBytes?: Uint8Array;
   readonly protectedHeader?: Uint8Array;
   readonly header?: ReadonlyMap<unknown, unknown>;
-  readonly key?: "leaf" | "stranger";
+  readonly key?: "leaf" | "stranger" | KeyObject;
 }
 
 /** An attestation document under an own root; every part can be made wrong. */
@@ -57,7 +57,7 @@ export function mintNitro(mint: NitroMint = {}): Uint8Array {
   const payload = mint.payloadBytes ?? encode(new Map(members));
   const protectedHeader = mint.protectedHeader ?? encode(new Map([[1, -35]]));
   const signature = sign("sha384", signatureStructure(protectedHeader, payload), {
-    key: keys[mint.key ?? "leaf"],
+    key: typeof mint.key === "object" ? mint.key : keys[mint.key ?? "leaf"],
     dsaEncoding: "ieee-p1363",
   });
   return encode([protectedHeader, mint.header ?? new Map(), payload, Uint8Array.from(signature)]);

@@ -99,7 +99,7 @@ test("hazard A13: nonce wrong, a prefix, or empty", () => {
   }
 });
 
-test("hazard A13: a PCR value that was not quoted, or none", () => {
+test("hazard A13, field/2022-unquoted-pcrs: a PCR value that was not quoted, or none", () => {
   const bank = new Map(input.pcrs.get("sha256"));
   bank.set(8, new Uint8Array(32));
   assert.throws(() => verifyTpmQuote({ ...input, pcrs: new Map([["sha256", bank]]) }), refusedFor("pcr-mismatch"));

@@ -14,7 +14,7 @@ const FAULTY_EXPECTATIONS = new Map([
 ]);
 
 for (const family of vectorFamilies) {
-  test(`recorded evidence of ${family} is judged as independent verifiers judged it`, async (context) => {
+  test(`field/2026-07-own-fixtures: recorded evidence of ${family} is judged as independent verifiers judged it`, async (context) => {
     const cases = globSync(join(directory, family, "*/expected.json"));
     if (cases.length === 0) context.diagnostic(`no vectors of ${family} at ${directory}: nothing was compared`);
     const wrong: unknown[] = [];

@@ -24,7 +24,7 @@ test("a development root is made once, for its owner's eyes only, and certified 
   assert.match(new X509Certificate(first.root).subject, /Vouchsafe development: proves nothing/);
 });
 
-test("SL-86, hazard A21: a production CAS cannot hold a development root, and one that holds it says so to everybody", async (t) => {
+test("SL-86, hazard A21, field/2026-07-mock-in-production: a production CAS cannot hold a development root, and one that holds it says so to everybody", async (t) => {
   const directory = mkdtempSync(join(tmpdir(), "vouchsafe-development-"));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const { root } = openDevelopmentPlatform(directory, new Date());

@@ -81,7 +81,7 @@ test("hazard J1: heads without end and bodies that say they are packed cost no m
   assert.equal(packed.status >= 400 && packed.status < 500, true, "taken as it is, never unpacked");
 });
 
-test("hazard J2: client keys that cost too much, and curves spelt out, are refused; the CAS goes on", async (t) => {
+test("hazard J2, field/2026-03-giant-rsa: client keys that cost too much, and curves spelt out, are refused; the CAS goes on", async (t) => {
   const cas = await startTestCas(t);
   const directory = testDirectory(t);
   const make = (name: string, ...words: string[]): TestClient => {

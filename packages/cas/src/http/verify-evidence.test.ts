@@ -141,7 +141,7 @@ test("it is off unless the owner switches it on, needs a certificate, and judges
   );
 });
 
-test("hazard B10: a result serves nobody but its audience, ends, and cannot be forged by headers or key confusion", async (t) => {
+test("hazard B10, field/2026-04-endorsed-key: a result serves nobody but its audience, ends, and cannot be forged by headers or key confusion", async (t) => {
   const { client, json } = await startVerifier(t);
   const { token, chain } = await client.verifyEvidence({ evidence: json, audience });
   const publicKey = new X509Certificate(chain[0] ?? "").publicKey;

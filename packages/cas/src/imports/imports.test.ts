@@ -299,7 +299,7 @@ async function silentServer(t: TestContext): Promise<{ readonly port: number; re
   return { port: (server.address() as AddressInfo).port, connections: () => connections };
 }
 
-test("hazard J6: nothing is connected to inside the machine or its link unless the owner admits the network", async (t) => {
+test("hazard J6, field/2026-03-request-forgery: nothing is connected to inside the machine or its link unless the owner admits the network", async (t) => {
   const { port, connections } = await silentServer(t);
   const cas = await startTestCas(t); // default configuration
   const client = cas.client(createTestClient());

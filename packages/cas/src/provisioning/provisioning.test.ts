@@ -41,7 +41,7 @@ test("C-7 CAS and software key are P-256 CAs with a subject key identifier that 
   await assert.rejects(cas.client(owner).updateConfig(CONFIG), problem("forbidden"));
 });
 
-test("C-12, C-14 the token makes an owner, together with configuration and certificate; a second time is an error with the owner's key hash", async (t) => {
+test("C-12, C-14, field/2026-07-repeatable-bootstrap: the token makes an owner, together with configuration and certificate; a second time is an error with the owner's key hash", async (t) => {
   const cas = await startTestCas(t, { selfProvision: undefined });
   const [owner, other] = [createTestClient(), createTestClient()];
   const before = await statementOf(cas);

@@ -141,7 +141,7 @@ test("C-80 afterwards the machine opens the database by itself, and who recovere
   assert.equal(entries.filter((entry) => entry.includes(`"database_recovered","data":{"holders":["${holder.keyHash}"]}`)).length, 1);
 });
 
-test("C-80 a changed share is noticed by its holder's name, and shares of another database do not open this one", async (t) => {
+test("C-80, field/2025-02-recovery-by-any-key: a changed share is noticed by its holder's name, and shares of another database do not open this one", async (t) => {
   const [holder, other] = [createTestClient(), createTestClient()];
   const { cas, owner } = await startOwnedCas(t);
   await cas.client(owner).updateConfig(config([holder, other], 2));

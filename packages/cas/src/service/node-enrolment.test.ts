@@ -106,7 +106,7 @@ const refused = [
   { what: "that has expired", change: { audience, expires: "-10m" } },
   { what: "that names no node", change: { audience, claims: { "kubernetes.io": { pod: { name: "p", uid: "u" } } } } },
 ];
-test("C-91: a statement that a cluster did not make about this very key enrols nothing", async (t) => {
+test("C-91, field/2026-evidence-subject: a statement that a cluster did not make about this very key enrols nothing", async (t) => {
   const cas = await startTestCas(t, { selfProvision: undefined });
   const owner = createTestClient();
   await cas.client(owner).provision(cas.running.provisioningToken ?? "", "");

@@ -163,7 +163,7 @@ test("SL-135, §15: an update keeps values that the language keeps, and destroys
 });
 
 const NAMES = ["..", ".", "a//b", "a%2fb", "a%00b", "a/", "%2e%2e", "a\u00e4", "x".repeat(10_000)];
-test("hazard C3: names that are none are refused at the edge, never normalised", async (t) => {
+test("hazard C3, field/2026-08-unchecked-names: names that are none are refused at the edge, never normalised", async (t) => {
   const cas = await startTestCas(t);
   const client = cas.client(createTestClient());
   for (const name of NAMES) await assert.rejects(client.readSession(name), /not_found|no session|does not fit|status/, name.slice(0, 20));
