@@ -31,6 +31,23 @@ test("C-16 `cas provision --owner-config` provisions once, says what that costs,
   );
 });
 
+test("C-75: a CAS that only waits to be registered ends by itself, as if it had been told to", async (t) => {
+  const directory = testDirectory(t);
+  const platformKey = join(directory, "platform.key");
+  const { code, said } = await runCas([
+    "--state",
+    join(directory, "waiting"),
+    "--platform-key",
+    platformKey,
+    ...LOOPBACK,
+    "--stop-after",
+    "1",
+  ]);
+  assert.equal(code, 0, said);
+  assert.match(said, /CAS key hash: \S+/);
+  assert.equal(existsSync(platformKey), true);
+});
+
 test("hazard L3: a CAS with a mistake in its options or files does not start, names the mistake, and makes nothing", async (t) => {
   const directory = testDirectory(t);
   const config = join(directory, "cas.toml");
@@ -43,6 +60,7 @@ test("hazard L3: a CAS with a mistake in its options or files does not start, na
     [["--config", join(directory, "none.toml")], /none\.toml cannot be read/],
     [[...state, "--self-provisoin"], /Unknown option '--self-provisoin'/],
     [[...state, "--client-listen", "8081"], /"8081" is not address:port/],
+    [[...state, "--stop-after", "0"], /--stop-after does not take "0"/],
     [[...state, "provision"], /provision needs --owner-config FILE/],
     [[...state, "start"], /"start" is not expected/],
     [[...state, "--enrol-node-key", config], /cas\.toml holds no PEM public key/],

@@ -20,6 +20,7 @@ async function main(): Promise<void> {
     );
   };
   process.on("SIGUSR1", () => cas.takeSnapshot().catch(fail));
+  if (options.stopAfterMs !== undefined) setTimeout(stop, options.stopAfterMs);
   process.on("SIGTERM", stop).on("SIGINT", stop);
 }
 

@@ -50,9 +50,9 @@ import { Activations } from "./service/activations.ts";
 import { AttestationKeyAuthority } from "./service/attestation-key-authority.ts";
 import type { AttestedInstance } from "./service/attested-instance.ts";
 import { CertificateRenewal } from "./service/certificate-renewal.ts";
+import { ClusterIssuers } from "./service/cluster-issuers.ts";
 import type { EvidenceTrust } from "./service/evidence-verifier.ts";
 import { instanceHandlers } from "./service/instance-handlers.ts";
-import { NodeIssuers } from "./service/node-issuers.ts";
 import { NodeKeys } from "./service/node-keys.ts";
 import { startServiceServer } from "./service/service-server.ts";
 import type { PostgresOptions } from "./store/postgres-row-store.ts";
@@ -164,12 +164,16 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   }
   const provisioningToken = provisioning.state === "unprovisioned" ? provisioning.issueToken() : undefined;
   const nodeKeys = await NodeKeys.open(context);
-  const nodeIssuers = await NodeIssuers.open(context);
+  const [nodeIssuers, backupIssuers] = [await ClusterIssuers.open(context, "node"), await ClusterIssuers.open(context, "backup")];
   for (const key of isTrusted ? (options.nodeKeys ?? []) : []) {
     const hash = await nodeKeys.enrol(key.export({ type: "spki", format: "der" }));
     log.warn(`node agent ${hash} is trusted to measure programs: this proves nothing about hardware`);
   }
-  return serve(options, { context, provisioning, freshness, nodeKeys, nodeIssuers, keyRing, instanceKey, started }, provisioningToken);
+  return serve(
+    options,
+    { context, provisioning, freshness, nodeKeys, nodeIssuers, backupIssuers, keyRing, instanceKey, started },
+    provisioningToken,
+  );
 }
 
 /** Holders gave their shares for one CAS: another one's database does not pass as its own. */
@@ -215,7 +219,8 @@ interface CasParts {
   readonly provisioning: Provisioning;
   readonly freshness: Freshness;
   readonly nodeKeys: NodeKeys;
-  readonly nodeIssuers: NodeIssuers;
+  readonly nodeIssuers: ClusterIssuers;
+  readonly backupIssuers: ClusterIssuers;
   readonly keyRing: KeyRing;
   readonly instanceKey: string;
   readonly started: AsyncDisposableStack;
@@ -223,7 +228,7 @@ interface CasParts {
 
 async function serve(
   options: CasOptions,
-  { context, provisioning, freshness, nodeKeys, nodeIssuers, keyRing, instanceKey, started }: CasParts,
+  { context, provisioning, freshness, nodeKeys, nodeIssuers, backupIssuers, keyRing, instanceKey, started }: CasParts,
   provisioningToken: string | undefined,
 ): Promise<RunningCas> {
   const { log } = context;
@@ -318,7 +323,7 @@ async function serve(
     verifyEvidenceRoute(guarded, context, { trust, uploads, signer: tlsIdentity(identity, "attestation-results", [], now()) });
     secretRoutes(guarded, context, uploads, (name) => renewal.valuesChanged(name));
     instanceRoutes(guarded, otherInstances, provisioning, freshness);
-    enrolmentRoutes(guarded, context, nodeIssuers, nodeKeys);
+    enrolmentRoutes(guarded, context, { nodeIssuers, nodeKeys, backupIssuers, instances: otherInstances });
   });
   app.get("/v1/attest", async (request) => {
     const nonce = splitTarget(request.url).query.get("nonce") ?? "";
@@ -334,12 +339,14 @@ async function serve(
       nonce: nonce.slice(0, 256),
       developmentRoot,
       newestSnapshot: snapshots?.newest,
+      backups: await otherInstances.backupKeys(),
     });
   });
   ownerRoutes(app, {
     provisioning,
     nodeKeys,
     nodeIssuers,
+    backupIssuers,
     chain: () => context.tls.chain,
     checkConfig: (config) => auditService.apply(config),
     applyConfig: async (config) => {

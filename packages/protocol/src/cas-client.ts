@@ -10,11 +10,11 @@ import {
   AuditCheckpoints,
   CasAttestation,
   CasVersion,
+  type ClusterIssuer,
   CollateralForecast,
   CollateralStatus,
   HealthReport,
   NodeEnrolled,
-  type NodeIssuer,
   ProposalDetail,
   ProposalList,
   ProposalOutcome,
@@ -265,7 +265,7 @@ export class CasClient implements Disposable {
   }
 
   /** Owner only: from now on this cluster may vouch for its node agents, with these keys. */
-  async putNodeIssuer(issuer: NodeIssuer): Promise<void> {
+  async putNodeIssuer(issuer: ClusterIssuer): Promise<void> {
     await this.#call({ method: "PUT", path: "/v1/node-issuers", body: JSON.stringify(issuer), contentType: "application/json" });
   }
 
@@ -278,6 +278,22 @@ export class CasClient implements Disposable {
   enrolNode(spki: Uint8Array, statement: string): Promise<NodeEnrolled> {
     const body = JSON.stringify({ key: spki.toBase64(), statement });
     return this.#json(NodeEnrolled, { method: "POST", path: "/v1/node-enrolments", body, contentType: "application/json" });
+  }
+
+  /** Owner only: from now on the named account of this cluster may register nodes as backups, and nothing else (C-75). */
+  async putBackupIssuer(issuer: ClusterIssuer): Promise<void> {
+    await this.#call({ method: "PUT", path: "/v1/backup-issuers", body: JSON.stringify(issuer), contentType: "application/json" });
+  }
+
+  /** Owner only: it may not any more. What it registered stays registered. Harmless when it never might. */
+  async removeBackupIssuer(issuer: string): Promise<void> {
+    await this.#call({ method: "DELETE", path: `/v1/backup-issuers?${new URLSearchParams({ issuer })}` });
+  }
+
+  /** Registers a backup on the word of its cluster: `statement` is a token whose only audience is {@link backupAudience} of the request. */
+  enrolBackup(request: RegisterInstance, statement: string): Promise<RegisteredInstance> {
+    const body = JSON.stringify({ ...request, statement });
+    return this.#json(RegisteredInstance, { method: "POST", path: "/v1/backup-enrolments", body, contentType: "application/json" });
   }
 
   /** Owner only: confirms that the database lost its newest changes (C-5). Returns old and new position. */

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { z } from "zod";
 import { EvidenceJson } from "./messages.ts";
 
@@ -151,6 +152,8 @@ export const CasStatement = z.object({
   nonce: z.string(),
   /** When the newest snapshot of the database was taken, null while there is none; absent where none are taken (C-77). */
   newestSnapshot: z.iso.datetime().nullable().optional(),
+  /** Instance keys of the registered backups: who else can open the database (C-73). A CAS of an older version does not say. */
+  backups: z.array(Hex64).max(1000).optional(),
 });
 export type CasStatement = z.infer<typeof CasStatement>;
 
@@ -224,6 +227,15 @@ export type UpgradeStarted = z.infer<typeof UpgradeStarted>;
 export const Provisioned = z.object({ ownerKeyHash: z.string(), chain: z.array(z.string()) });
 export type Provisioned = z.infer<typeof Provisioned>;
 
+/**
+ * The only audience of a cluster's statement that a CAS of its own shall be a backup (C-75): a hash over the whole request and the CAS that is asked, so
+ * that the statement is good for exactly this registration.
+ */
+export function backupAudience(casKeyHash: string, { address, name, casKeyHash: backup }: RegisterInstance): string {
+  return `${BACKUP_AUDIENCE_PREFIX}${hash("sha256", JSON.stringify([casKeyHash, name ?? address, address, backup ?? ""]))}`;
+}
+export const BACKUP_AUDIENCE_PREFIX = "vouchsafe-backup:";
+
 /** What a node agent's statement names as its only audience, before the hash of the agent's key. */
 export const NODE_AUDIENCE_PREFIX = "vouchsafe-node:";
 
@@ -240,14 +252,14 @@ const PublicJwk = z.object({
   y: z.string().max(128).exactOptional(),
 });
 
-/** A cluster that may vouch for its node agents: who signs its service-account tokens, and which account the agents have. */
-export const NodeIssuer = z.strictObject({
+/** A cluster that may vouch for its node agents, or for its nodes as backups: who signs its service-account tokens, and which account asks for them. */
+export const ClusterIssuer = z.strictObject({
   issuer: z.string().min(1).max(512),
   subject: z.string().min(1).max(512),
   /** Present keys of the issuer; private members are dropped, never stored. */
   keys: z.array(PublicJwk).min(1).max(32),
 });
-export type NodeIssuer = z.infer<typeof NodeIssuer>;
+export type ClusterIssuer = z.infer<typeof ClusterIssuer>;
 
 export const NodeEnrolled = z.object({ keyHash: z.string(), node: z.string() });
 export type NodeEnrolled = z.infer<typeof NodeEnrolled>;

@@ -20,6 +20,7 @@ export type AuditEvent =
   | "provisioned"
   | "node_key_enrolled"
   | "node_issuer_changed"
+  | "backup_issuer_changed"
   | "evidence_verified"
   | "rollback_accepted"
   | "backup_registered"
@@ -49,6 +50,7 @@ const ALWAYS: ReadonlySet<AuditEvent> = new Set<AuditEvent>([
   "provisioned",
   "node_key_enrolled",
   "node_issuer_changed",
+  "backup_issuer_changed",
   "rollback_accepted",
   "backup_registered",
   "backup_removed",

@@ -1,10 +1,10 @@
-import { NodeIssuer } from "@vouchsafe/protocol";
+import { ClusterIssuer } from "@vouchsafe/protocol";
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
 import { ApiError } from "../cas-error.ts";
 import { type OwnerConfig, parseOwnerConfig } from "../config/owner-config.ts";
 import type { Provisioning } from "../provisioning/provisioning.ts";
-import type { NodeIssuers } from "../service/node-issuers.ts";
+import type { ClusterIssuers } from "../service/cluster-issuers.ts";
 import type { NodeKeys } from "../service/node-keys.ts";
 import { requireClientCertificate } from "./client-certificate.ts";
 import { jsonBody } from "./json-body.ts";
@@ -17,7 +17,8 @@ const NodeKeyBody = z.strictObject({ key: z.base64().max(1024) });
 export interface OwnerOperations {
   readonly provisioning: Provisioning;
   readonly nodeKeys: NodeKeys;
-  readonly nodeIssuers: NodeIssuers;
+  readonly nodeIssuers: ClusterIssuers;
+  readonly backupIssuers: ClusterIssuers;
   readonly chain: () => readonly string[];
   /** Tries what a new configuration needs before it is stored (C-11), and applies it afterwards. */
   readonly checkConfig: (config: OwnerConfig) => Promise<void>;
@@ -29,7 +30,7 @@ export interface OwnerOperations {
 
 /** What only the owner may do, and becoming it (cas.md §5). */
 export function ownerRoutes(app: FastifyInstance, operations: OwnerOperations): void {
-  const { provisioning, nodeKeys, nodeIssuers, chain, checkConfig, applyConfig, healthReport, acceptRollback } = operations;
+  const { provisioning, nodeKeys, nodeIssuers, backupIssuers, chain, checkConfig, applyConfig, healthReport, acceptRollback } = operations;
   app.post("/v1/provision", async (request) => {
     const owner = requireClientCertificate(request.socket, "provisioning");
     const { token, config, databaseKey } = jsonBody(ProvisionBody, bodyText(request));
@@ -52,18 +53,23 @@ export function ownerRoutes(app: FastifyInstance, operations: OwnerOperations): 
     const { key } = jsonBody(NodeKeyBody, bodyText(request));
     return reply.code(201).send({ keyHash: await nodeKeys.enrol(Uint8Array.fromBase64(key)) });
   });
-  app.put("/v1/node-issuers", async (request, reply) => {
-    const { keyHash } = requireClientCertificate(request.socket, "allowing a cluster to enrol its nodes");
-    provisioning.assertOwner(keyHash, "allowing a cluster to enrol its nodes");
-    await nodeIssuers.put(jsonBody(NodeIssuer, bodyText(request)));
-    return reply.code(204).send();
-  });
-  app.delete("/v1/node-issuers", async (request, reply) => {
-    const { keyHash } = requireClientCertificate(request.socket, "forbidding a cluster to enrol its nodes");
-    provisioning.assertOwner(keyHash, "forbidding a cluster to enrol its nodes");
-    await nodeIssuers.remove(splitTarget(request.url).query.get("issuer") ?? "");
-    return reply.code(204).send();
-  });
+  for (const [path, issuers, what] of [
+    ["/v1/node-issuers", nodeIssuers, "a cluster to enrol its nodes"],
+    ["/v1/backup-issuers", backupIssuers, "a cluster to register its nodes as backups"],
+  ] as const) {
+    app.put(path, async (request, reply) => {
+      const { keyHash } = requireClientCertificate(request.socket, `allowing ${what}`);
+      provisioning.assertOwner(keyHash, `allowing ${what}`);
+      await issuers.put(jsonBody(ClusterIssuer, bodyText(request)));
+      return reply.code(204).send();
+    });
+    app.delete(path, async (request, reply) => {
+      const { keyHash } = requireClientCertificate(request.socket, `forbidding ${what}`);
+      provisioning.assertOwner(keyHash, `forbidding ${what}`);
+      await issuers.remove(splitTarget(request.url).query.get("issuer") ?? "");
+      return reply.code(204).send();
+    });
+  }
   app.post("/v1/accept-rollback", async (request, reply) => {
     const { keyHash } = requireClientCertificate(request.socket, "accepting a roll-back");
     provisioning.assertOwner(keyHash, "accepting a roll-back");

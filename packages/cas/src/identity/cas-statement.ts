@@ -18,12 +18,14 @@ export interface StatementFacts {
   readonly developmentRoot: boolean;
   /** Null while there is none; undefined where none are taken. */
   readonly newestSnapshot: string | null | undefined;
+  /** Instance keys of those who may open the database besides this one. */
+  readonly backups: readonly string[];
 }
 
 /** What this CAS says about itself (C-64), signed by its TLS key. There is no platform here that could make Evidence: it says so with null. */
 export function casStatement(facts: StatementFacts): CasAttestation {
   const { tls, sessionEncryptionKey, software, instanceKey, state, provisioning, nonce, developmentRoot } = facts;
-  const { recovery, recoveryKey, newestSnapshot } = facts;
+  const { recovery, recoveryKey, newestSnapshot, backups } = facts;
   const statement: CasStatement = {
     format: "vouchsafe/cas-statement/1",
     chain: [...tls.chain],
@@ -40,6 +42,7 @@ export function casStatement(facts: StatementFacts): CasAttestation {
     developmentRoot,
     nonce,
     ...(newestSnapshot === undefined ? {} : { newestSnapshot }),
+    backups: [...backups],
   };
   const text = JSON.stringify(statement);
   return {

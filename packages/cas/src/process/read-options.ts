@@ -9,7 +9,10 @@ import { CasError } from "../cas-error.ts";
 import type { CollateralOptions } from "../collateral/cas-collateral.ts";
 import { parseAvailabilityConfig, parseListenAddress } from "../config/availability-config.ts";
 import { openDevelopmentPlatform } from "../development/development-platform.ts";
+import { choosePlatformKey } from "../sealing/choose-platform-key.ts";
+import { keyStorePath } from "../sealing/key-store.ts";
 import type { CasOptions } from "../start-cas.ts";
+import { CAS_SOFTWARE } from "../version.ts";
 
 export const HELP = `Usage: cas [provision] [options]
 
@@ -19,7 +22,8 @@ Runs the configuration and attestation service. With the word "provision" it pro
   --state DIR                         database and platform key here; instead of --config
   --client-listen ADDRESS:PORT        client API (default 0.0.0.0:8081)
   --service-listen ADDRESS:PORT       service interface (default 0.0.0.0:18765)
-  --platform-key FILE                 seals the database key; made on first start
+  --platform-key FILE                 seals the database key; made on first start. Repeatable: the first one that opens the key store counts, or the
+                                      first where there is no key store yet
   --anchor FILE                       remembers how far the database has come (default: beside the platform key). Let it follow the database where
                                       another machine takes over, or the owner has to accept a roll-back there
   --owner-config FILE                 provision yourself at start with this owner configuration. Its price: whoever starts the CAS can
@@ -31,6 +35,7 @@ Runs the configuration and attestation service. With the word "provision" it pro
   --enrol-node-key FILE               trust node statements signed by this public key (PEM); repeatable
   --collateral-bundle FILE            collateral of SGX, TDX and SEV-SNP platforms, made by "vouchsafe collateral bundle"; repeatable,
                                       asked before the sources of --config
+  --stop-after SECONDS                end after this time: for a CAS that only waits to be registered as a backup
   --status-file FILE                  write addresses, key hash and process number here once it serves (JSON)
   --only_for_testing-simulated-root FILE
                                       believe simulated evidence under this root certificate (PEM); it proves nothing
@@ -45,12 +50,13 @@ const OPTIONS = {
   state: { type: "string" },
   "client-listen": { type: "string" },
   "service-listen": { type: "string" },
-  "platform-key": { type: "string" },
+  "platform-key": { type: "string", multiple: true },
   anchor: { type: "string" },
   "owner-config": { type: "string" },
   "owner-identity": { type: "string" },
   "self-provision": { type: "boolean" },
   "status-file": { type: "string" },
+  "stop-after": { type: "string" },
   "accept-rollback": { type: "boolean" },
   "only_for_testing-simulated-root": { type: "string" },
   "only_for_testing-simulated-platform": { type: "string" },
@@ -71,8 +77,13 @@ function parseArguments(argv: readonly string[]) {
 
 const wrongUse = (message: string): CasError => new CasError("CONFIGURATION", message, { remedy: "Run with --help." });
 
+export interface ProcessOptions extends CasOptions {
+  readonly statusFile: string | undefined;
+  readonly stopAfterMs: number | undefined;
+}
+
 /** Reads the options of the process and the files that they name. Throws CasError CONFIGURATION. */
-export function readOptions(argv: readonly string[]): (CasOptions & { readonly statusFile: string | undefined }) | "help" {
+export function readOptions(argv: readonly string[]): ProcessOptions | "help" {
   const { values, positionals } = parseArguments(argv);
   const isProvisioning = positionals.length === 1 && positionals[0] === "provision";
   if (positionals.length > 0 && !isProvisioning) throw wrongUse(`${JSON.stringify(positionals[0])} is not expected`);
@@ -82,15 +93,17 @@ export function readOptions(argv: readonly string[]): (CasOptions & { readonly s
   const databasePath = file?.databasePath ?? (values.state === undefined ? undefined : join(values.state, "cas.db"));
   if (databasePath === undefined) throw wrongUse("neither --config nor --state was given");
   const listen = (text: string | undefined, fallback: string) => parseListenAddress(text ?? fallback);
+  const platformKeys = values["platform-key"] ?? [join(values.state ?? "/var/lib/vouchsafe", "platform.key")];
   const owner = values["owner-identity"] === undefined ? undefined : readCertificate(values["owner-identity"]);
   const ownerConfig = values["owner-config"] === undefined ? undefined : readText(values["owner-config"]);
   const config = ownerConfig ?? (values["self-provision"] === true ? "" : undefined);
   return {
     statusFile: values["status-file"],
+    stopAfterMs: readSeconds(values["stop-after"]),
     trustAnchors: trustAnchors(values["only_for_testing-simulated-root"], values["only_for_testing-simulated-platform"]),
     acceptRollback: values["accept-rollback"] === true,
     databasePath,
-    platformKeyPath: values["platform-key"] ?? join(values.state ?? "/var/lib/vouchsafe", "platform.key"),
+    platformKeyPath: choosePlatformKey(keyStorePath(databasePath), platformKeys, CAS_SOFTWARE.securityVersion),
     anchorPath: values.anchor,
     clientListen:
       values["client-listen"] === undefined && file !== undefined ? file.clientListen : listen(values["client-listen"], "0.0.0.0:8081"),
@@ -118,6 +131,15 @@ function trustAnchors(simulatedRootFile: string | undefined, simulatedPlatform: 
     ...(simulatedPlatform === undefined ? [] : [openDevelopmentPlatform(simulatedPlatform, new Date()).root]),
   ];
   return simulated.length === 0 ? VENDOR_TRUST_ANCHORS : { ...VENDOR_TRUST_ANCHORS, simulated };
+}
+
+const STOP_AFTER_MAX_SECONDS = 86_400;
+
+function readSeconds(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = /^[1-9][0-9]{0,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (seconds <= STOP_AFTER_MAX_SECONDS) return seconds * 1000;
+  throw wrongUse(`--stop-after does not take ${JSON.stringify(text)}: expected seconds, at most ${STOP_AFTER_MAX_SECONDS}`);
 }
 
 function readText(path: string): string {

@@ -83,6 +83,7 @@ async function serveHolders(options: RecoveryOptions, { path, sets, provider }: 
       developmentRoot: false,
       provisioning: undefined,
       newestSnapshot: undefined,
+      backups: [],
       recoveryKey: recovery.key,
     },
     sessionEncryptionKey: sessionEncryptionKeyText(encryptionKey),

@@ -34,6 +34,12 @@ export class Instances {
     );
   }
 
+  /** Instance keys of all who may open the database besides the platform that it was made on, sorted; one that the owner registered twice counts once. */
+  async backupKeys(): Promise<string[]> {
+    const backups = (await this.list()).filter(({ purpose }) => purpose === "backup");
+    return [...new Set(backups.map(({ instanceKey }) => instanceKey))].toSorted();
+  }
+
   list(): Promise<Registration[]> {
     return readRegistrations(this.#context.database);
   }

@@ -2,42 +2,11 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { test } from "node:test";
 import { keyHashOf } from "@vouchsafe/policy";
-import type { NodeIssuer } from "@vouchsafe/protocol";
-import { SignJWT } from "jose";
 import { problem, testPolicy } from "../testing/policies.ts";
 import { createTestClient, startTestCas, TestAgent } from "../testing/test-cas.ts";
+import { ISSUER, TestIssuer } from "../testing/test-issuer.ts";
 
-const ISSUER = "https://kubernetes.default.svc.cluster.local";
-const SUBJECT = "system:serviceaccount:scone-system:vouchsafe-las";
 const spkiOf = (key: KeyObject): Uint8Array => key.export({ type: "spki", format: "der" });
-
-/** Plays a cluster: signs tokens as its API server does. */
-class TestIssuer {
-  readonly #pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  readonly #kid: string;
-
-  constructor(kid = "one") {
-    this.#kid = kid;
-  }
-
-  get issuer(): NodeIssuer {
-    const { kty, crv, x, y } = this.#pair.publicKey.export({ format: "jwk" });
-    assert(kty === "EC" && crv === "P-256" && x !== undefined && y !== undefined);
-    return { issuer: ISSUER, subject: SUBJECT, keys: [{ kty, crv, x, y, kid: this.#kid, alg: "ES256", use: "sig" }] };
-  }
-
-  statement(change: { audience?: string | string[]; subject?: string; issuer?: string; expires?: string; claims?: object } = {}) {
-    const claims = { "kubernetes.io": { namespace: "scone-system", node: { name: "node-2" }, pod: { name: "las-1", uid: "u" } } };
-    return new SignJWT({ ...(change.claims ?? claims) })
-      .setProtectedHeader({ alg: "ES256", kid: this.#kid })
-      .setIssuer(change.issuer ?? ISSUER)
-      .setSubject(change.subject ?? SUBJECT)
-      .setAudience(change.audience ?? "")
-      .setIssuedAt()
-      .setExpirationTime(change.expires ?? "10m")
-      .sign(this.#pair.privateKey);
-  }
-}
 
 test("C-91: a node agent whose cluster vouches for its key is believed without the owner, and until the owner allows it nobody is", async (t) => {
   const cas = await startTestCas(t, { selfProvision: undefined, nodeKeys: [] });

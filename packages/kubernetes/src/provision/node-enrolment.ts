@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { NodeIssuer } from "@vouchsafe/protocol";
+import { ClusterIssuer } from "@vouchsafe/protocol";
 import { z } from "zod";
 import { type Cluster, ClusterError } from "../cluster/cluster.ts";
 import { LasResource } from "../custom-resources/resources.ts";
@@ -77,11 +77,11 @@ async function isToldByOperator(cluster: Cluster, { cas, log, signal }: Enrolmen
 }
 
 /** Who signs the cluster's service-account tokens; undefined where that may not be read. */
-async function readIssuer(cluster: Cluster, namespace: string): Promise<NodeIssuer | undefined> {
+async function readIssuer(cluster: Cluster, namespace: string): Promise<ClusterIssuer | undefined> {
   try {
     const { issuer } = Discovery.parse(await cluster.read("/.well-known/openid-configuration"));
     const { keys } = KeySet.parse(await cluster.read("/openid/v1/jwks"));
-    return NodeIssuer.parse({ issuer, subject: `system:serviceaccount:${namespace}:${AGENT_ACCOUNT}`, keys });
+    return ClusterIssuer.parse({ issuer, subject: `system:serviceaccount:${namespace}:${AGENT_ACCOUNT}`, keys });
   } catch (error) {
     if (error instanceof ClusterError && (error.status === 403 || error.status === 404)) return undefined;
     throw error;
