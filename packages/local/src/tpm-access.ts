@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { existsSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { extendPcr, readPcrs } from "@vouchsafe/attestation";
-import { openTpm, parseTpmAddress, type TpmAddress, type TpmConnection } from "@vouchsafe/runtime";
+import { openTpm, parseTpmAddress, type TpmAddress, type TpmConnection } from "@vouchsafe/attester";
 import { LocalError } from "./local-error.ts";
 
 const DEVICE = "/dev/tpmrm0";

@@ -119,7 +119,7 @@ test("PCR 15 is the image that the engine measured before the container started"
 
 test("a container reaches the TPM through a socket that extends no register", async () => {
   const { serveTpm } = await import("../src/tpm-access.ts");
-  const { openTpm } = await import("@vouchsafe/runtime");
+  const { openTpm } = await import("@vouchsafe/attester");
   const { extendPcr, readPcrs } = await import("@vouchsafe/attestation");
   const server = await serveTpm(join(scratch, "relay.sock"), tpm.address);
   try {

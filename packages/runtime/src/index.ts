@@ -1,4 +1,3 @@
-export { openTpm, parseTpmAddress, type TpmAddress, type TpmConnection } from "./evidence/tpm-connection.ts";
 export { type ImageDescription, parseImageDescription } from "./image-description.ts";
 export { READY_FILE } from "./ready-file.ts";
 export { RuntimeError, type RuntimeErrorCode } from "./runtime-error.ts";

@@ -1,6 +1,6 @@
 import type { EvidenceKind } from "@vouchsafe/attestation";
+import { parseTpmAddress, type TpmAddress } from "@vouchsafe/attester";
 import { CAS_SERVICE_PORT, type CasAddress, parseCasAddress, parseServiceId } from "@vouchsafe/protocol";
-import { parseTpmAddress, type TpmAddress } from "./evidence/tpm-connection.ts";
 import { READY_FILE } from "./ready-file.ts";
 import { RuntimeError } from "./runtime-error.ts";
 

@@ -1,17 +1,11 @@
 import { readFileSync } from "node:fs";
 import type { Evidence } from "@vouchsafe/attestation";
+import { type EvidenceSource, hardwareSources } from "@vouchsafe/attester";
 import type { CertifyKey } from "@vouchsafe/protocol";
 import { log } from "../report.ts";
 import { RuntimeError } from "../runtime-error.ts";
 import type { RuntimeSettings } from "../settings.ts";
-import { configfsTsmSource } from "./configfs-tsm.ts";
-import type { EvidenceSource } from "./evidence-source.ts";
-import { gramineSource } from "./gramine.ts";
-import { nitroModuleSource } from "./nitro-module.ts";
 import { nodeAgentSource } from "./node-agent-source.ts";
-import { sevGuestSource } from "./sev-guest.ts";
-import { tdxGuestSource } from "./tdx-guest.ts";
-import { tpmSource } from "./tpm-source.ts";
 
 export type GatherEvidence = (userData: Uint8Array, certifyKey: CertifyKey) => Promise<Evidence>;
 
@@ -19,8 +13,7 @@ const WORKLOAD_MAX_BYTES = 8192;
 
 /** Everything that may give evidence, in the order of what it proves. */
 function sources({ tpm, agent }: RuntimeSettings): EvidenceSource[] {
-  const hardware = [gramineSource(), nitroModuleSource(), configfsTsmSource(), tdxGuestSource(), sevGuestSource()];
-  return [...hardware, tpmSource(tpm), ...(agent === undefined ? [] : [nodeAgentSource(agent)])];
+  return [...hardwareSources(tpm), ...(agent === undefined ? [] : [nodeAgentSource(agent)])];
 }
 
 /**

@@ -1,9 +1,9 @@
 import { connect } from "node:net";
 import { decodeEvidence, type Evidence } from "@vouchsafe/attestation";
+import type { EvidenceSource } from "@vouchsafe/attester";
 import { AgentReply, encodeFrame, FrameDecoder } from "@vouchsafe/protocol";
 import { RuntimeError, type RuntimeErrorCode } from "../runtime-error.ts";
 import type { AgentAddress } from "../settings.ts";
-import type { EvidenceSource } from "./evidence-source.ts";
 
 const ANSWER_TIMEOUT_MS = 20_000;
 

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Device, openDevice, SystemCallError } from "@vouchsafe/linux";
-import { RuntimeError } from "../runtime-error.ts";
+import { AttesterError } from "./attester-error.ts";
 import type { EvidenceSource } from "./evidence-source.ts";
 import { snpEvidence } from "./snp-evidence.ts";
 
@@ -39,14 +39,14 @@ export function sevGuestSource(path = SEV_GUEST, open: (path: string) => Device 
         const { report, certificates } = readSnpReport(device, userData);
         return snpEvidence(report, certificates, workload);
       } catch (cause) {
-        if (cause instanceof RuntimeError) throw cause;
-        throw new RuntimeError("R-EVIDENCE", `${path} gives no report`, { cause });
+        if (cause instanceof AttesterError) throw cause;
+        throw new AttesterError(`${path} gives no report`, { cause });
       }
     },
   };
 }
 
-/** A report over 64 bytes at VMPL 0, with the host's certificates where it has any. Throws what the device throws, and R-EVIDENCE for a refusal. */
+/** A report over 64 bytes at VMPL 0, with the host's certificates where it has any. Throws what the device throws, and AttesterError for a refusal. */
 export function readSnpReport(
   device: Device,
   userData: Uint8Array,
@@ -91,7 +91,7 @@ function ask(
   const view = new DataView(response.buffer);
   const [status, size] = [view.getUint32(OFFSET.status, true), view.getUint32(OFFSET.reportSize, true)];
   if (status !== 0 || size > RESPONSE_BYTES - OFFSET.report) {
-    throw new RuntimeError("R-EVIDENCE", `the firmware refuses a report with status 0x${status.toString(16)}`);
+    throw new AttesterError(`the firmware refuses a report with status 0x${status.toString(16)}`);
   }
   return { report: response.slice(OFFSET.report, OFFSET.report + size), vmmError, error };
 }

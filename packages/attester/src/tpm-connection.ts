@@ -2,13 +2,13 @@ import { type FileHandle, open } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type TpmCommand, TpmError } from "@vouchsafe/attestation";
-import { RuntimeError } from "../runtime-error.ts";
+import { AttesterError } from "./attester-error.ts";
 
 /** A TPM: a character device of the kernel, or the socket of a TPM in software (raw commands, as swtpm serves them). */
 export type TpmAddress = { readonly device: string } | { readonly path: string } | { readonly host: string; readonly port: number };
 
 export interface TpmConnection extends AsyncDisposable {
-  /** One command at a time. Throws TpmError for what the TPM refuses, RuntimeError R-EVIDENCE when it does not answer. */
+  /** One command at a time. Throws TpmError for what the TPM refuses, AttesterError when it does not answer. */
   run<T>(command: TpmCommand<T>): Promise<T>;
 }
 
@@ -22,12 +22,12 @@ const AGAIN: ReadonlySet<number | undefined> = new Set([0x908, 0x90a, 0x922]);
 const AGAIN_FIRST_MS = 10;
 const AGAIN_TIMES = 10;
 
-/** Throws R-EVIDENCE where it cannot be opened. */
+/** Throws AttesterError where it cannot be opened. */
 export async function openTpm(address: TpmAddress): Promise<TpmConnection> {
   try {
     return patient("device" in address ? deviceConnection(await open(address.device, "r+")) : socketConnection(await connected(address)));
   } catch (cause) {
-    throw new RuntimeError("R-EVIDENCE", `the TPM ${describeTpm(address)} cannot be opened`, {
+    throw new AttesterError(`the TPM ${describeTpm(address)} cannot be opened`, {
       cause,
       remedy: "Process 1 of the container must be allowed to read and write it.",
     });
@@ -82,7 +82,7 @@ function socketConnection(socket: Socket): TpmConnection {
   let waiting: PromiseWithResolvers<Uint8Array> | undefined;
   let failure: Error | undefined;
   const fail = (message: string, cause?: unknown) => {
-    failure ??= new RuntimeError("R-EVIDENCE", message, { cause });
+    failure ??= new AttesterError(message, { cause });
     waiting?.reject(failure);
     socket.destroy();
   };

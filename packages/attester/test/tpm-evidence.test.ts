@@ -5,7 +5,7 @@ import { encodeWorkload, endorsementKeyId, parseTpmPublic, TpmError } from "@vou
 import { type SoftwareTpm, startSoftwareTpm } from "../../attestation/src/testing/software-tpm.ts";
 import { refusal } from "../../cas/src/testing/policies.ts";
 import { createTestClient, startTestCas, type TestCas } from "../../cas/src/testing/test-cas.ts";
-import { tpmSource } from "../src/evidence/tpm-source.ts";
+import { tpmSource } from "../src/tpm-source.ts";
 
 /*
  * A real TPM in software with the certificates of its maker, the runtime's gatherer, and a real CAS whose owner trusts that maker.

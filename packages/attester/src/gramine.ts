@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { RuntimeError } from "../runtime-error.ts";
+import { AttesterError } from "./attester-error.ts";
 import type { EvidenceSource } from "./evidence-source.ts";
 
 /** Pseudo-files of the Gramine library OS inside an SGX enclave. */
@@ -21,7 +21,7 @@ export function gramineSource(root = GRAMINE): EvidenceSource {
         writeFileSync(userReportData, userData);
         return { kind: "sgx", bytes: Uint8Array.from(readFileSync(quote)) };
       } catch (cause) {
-        throw new RuntimeError("R-EVIDENCE", `${root} gives no quote`, {
+        throw new AttesterError(`${root} gives no quote`, {
           cause,
           remedy: 'Set sgx.remote_attestation = "dcap" in the enclave\'s manifest.',
         });

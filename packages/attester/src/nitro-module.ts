@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { encodeNsmAttestation, NSM_RESPONSE_MAX_BYTES, parseNsmAttestation } from "@vouchsafe/attestation";
 import { type Device, openDevice } from "@vouchsafe/linux";
-import { RuntimeError } from "../runtime-error.ts";
+import { AttesterError } from "./attester-error.ts";
 import type { EvidenceSource } from "./evidence-source.ts";
 
 export const NITRO_MODULE = "/dev/nsm";
@@ -22,7 +22,7 @@ export function nitroModuleSource(path = NITRO_MODULE, open: (path: string) => D
         const bytes = readNitroDocument(device, userData);
         return { kind: "nitro", bytes, endorsements: new Map(workload === undefined ? [] : [["workload", workload]]) };
       } catch (cause) {
-        throw new RuntimeError("R-EVIDENCE", `${path} gives no document`, { cause });
+        throw new AttesterError(`${path} gives no document`, { cause });
       }
     },
   };

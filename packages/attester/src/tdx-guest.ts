@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { encodeQgsRequest, parseQgsAnswer, QGS_LENGTH_BYTES, readQgsLength, TD_LOCAL_REPORT_BYTES } from "@vouchsafe/attestation";
 import { connectHost, type Device, type HostConnection, openDevice } from "@vouchsafe/linux";
-import { RuntimeError } from "../runtime-error.ts";
+import { AttesterError } from "./attester-error.ts";
 import type { EvidenceSource } from "./evidence-source.ts";
 
 export const TDX_GUEST = "/dev/tdx_guest";
@@ -34,7 +34,7 @@ export function tdxGuestSource(path = TDX_GUEST, parts: TdxGuestParts = KERNEL):
         const bytes = readTdxQuote(path, userData, parts);
         return { kind: "tdx", bytes, endorsements: new Map(workload === undefined ? [] : [["workload", workload]]) };
       } catch (cause) {
-        throw new RuntimeError("R-EVIDENCE", `${path} gives no quote`, {
+        throw new AttesterError(`${path} gives no quote`, {
           cause,
           remedy: "Use a kernel with configfs-tsm (6.7), or have the host run Intel's Quote Generation Service with vsock.",
         });

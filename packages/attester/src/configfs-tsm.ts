@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Evidence, EvidenceKind } from "@vouchsafe/attestation";
-import { RuntimeError } from "../runtime-error.ts";
+import { AttesterError } from "./attester-error.ts";
 import type { EvidenceRequest, EvidenceSource } from "./evidence-source.ts";
 import { snpEvidence } from "./snp-evidence.ts";
 
@@ -46,7 +46,7 @@ export function configfsTsmSource(root = CONFIGFS_TSM, directory: ReportDirector
 
 /**
  * One report. Every write of an option counts `generation` up by one: when it is not where this request put it, somebody else wrote to the entry, and
- * what was read may be an answer to them. Throws R-EVIDENCE.
+ * what was read may be an answer to them. Throws AttesterError.
  */
 export function readTsmReport(root: string, userData: Uint8Array, directory: ReportDirectory = KERNEL): TsmReport {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
@@ -61,7 +61,7 @@ export function readTsmReport(root: string, userData: Uint8Array, directory: Rep
       const auxblob = directory.exists(join(entry, "auxblob")) ? Uint8Array.from(directory.read(join(entry, "auxblob"))) : undefined;
       if (Number(text("generation")) === before + 1) return { provider, outblob, auxblob };
     } catch (cause) {
-      throw new RuntimeError("R-EVIDENCE", `${root} gives no report`, {
+      throw new AttesterError(`${root} gives no report`, {
         cause,
         remedy: "Process 1 of the container must be allowed to make directories there.",
       });
@@ -69,7 +69,7 @@ export function readTsmReport(root: string, userData: Uint8Array, directory: Rep
       removeQuietly(entry, directory);
     }
   }
-  throw new RuntimeError("R-EVIDENCE", `${root}: somebody else wrote to the report at each of ${ATTEMPTS} attempts`);
+  throw new AttesterError(`${root}: somebody else wrote to the report at each of ${ATTEMPTS} attempts`);
 }
 
 function removeQuietly(entry: string, directory: ReportDirectory): void {
@@ -84,7 +84,7 @@ function evidenceOf({ provider, outblob, auxblob }: TsmReport, { workload }: Evi
   const kind = KINDS.get(provider);
   if (kind === "snp") return snpEvidence(outblob, auxblob, workload);
   if (kind === "tdx") return { kind, bytes: outblob, endorsements: new Map(workload === undefined ? [] : [["workload", workload]]) };
-  throw new RuntimeError("R-EVIDENCE", `${root}: reports of the provider ${JSON.stringify(provider.slice(0, 40))} are not supported`, {
+  throw new AttesterError(`${root}: reports of the provider ${JSON.stringify(provider.slice(0, 40))} are not supported`, {
     remedy: `Supported are ${[...KINDS.keys()].join(" and ")}.`,
   });
 }

@@ -20,9 +20,8 @@ import {
   TPM_HANDLES,
   TpmError,
 } from "@vouchsafe/attestation";
-import type { CertifyKey } from "@vouchsafe/protocol";
-import { RuntimeError } from "../runtime-error.ts";
-import type { EvidenceRequest, EvidenceSource } from "./evidence-source.ts";
+import { AttesterError } from "./attester-error.ts";
+import type { CertifyKey, EvidenceRequest, EvidenceSource } from "./evidence-source.ts";
 import { describeTpm, openTpm, type TpmAddress, type TpmConnection } from "./tpm-connection.ts";
 
 /** Firmware and boot (0 to 9), kernel and system (11 to 14), workload (15). PCR 10 changes with every file that IMA sees. */
@@ -53,7 +52,7 @@ export function tpmSource(address: TpmAddress): EvidenceSource {
         return await gather(tpm, request);
       } catch (cause) {
         if (!(cause instanceof TpmError)) throw cause;
-        throw new RuntimeError("R-EVIDENCE", `the TPM ${name} gives no evidence`, {
+        throw new AttesterError(`the TPM ${name} gives no evidence`, {
           cause,
           ...(cause.remedy === undefined ? {} : { remedy: cause.remedy }),
         });

@@ -14,8 +14,8 @@ import {
 import { type SoftwareTpm, startSoftwareTpm } from "../../attestation/src/testing/software-tpm.ts";
 import { certificatePem, issueCertificate } from "../../attestation/src/x509/issue-certificate.ts";
 import { createTestClient, startTestCas } from "../../cas/src/testing/test-cas.ts";
-import { openTpm } from "../src/evidence/tpm-connection.ts";
-import { tpmSource } from "../src/evidence/tpm-source.ts";
+import { openTpm } from "../src/tpm-connection.ts";
+import { tpmSource } from "../src/tpm-source.ts";
 
 /*
  * Endorsement keys of every kind that makers certify, in a real TPM in software. Runtime and CAS as in tpm-evidence.test.ts.
