@@ -116,6 +116,10 @@ const OTHER_STATUS: readonly Argued[] = [
     why: "a QE that needs another configuration: Rust does not say so in the status, we do, as the worse of two",
   },
   {
+    difference: /Rust.*accepted ConfigurationNeeded, we: accepted OutOfDateConfigurationNeeded/,
+    why: "a QE that is out of date and needs another configuration: Rust does not say so in the status, we do, as the worse of two",
+  },
+  {
     difference: /Rust.*accepted TDRelaunchAdvised\w*, we: accepted OutOfDate/,
     why: "a guest that outlived an update of the TDX module stays out of date here, and the claim relaunchAdvised says that a new start would mend it",
   },
