@@ -19,7 +19,7 @@ import {
   type SessionVersion,
   valuesKey,
 } from "../sessions/session-records.ts";
-import type { Reader } from "../store/row-store.ts";
+import type { Reader, RowKey } from "../store/row-store.ts";
 import { KeptValuesError } from "../vaults/kept-values.ts";
 
 /** Where values come from: rows of this CAS, what other CAS were last heard to export, and what vaults hold. */
@@ -47,7 +47,8 @@ export interface ResolvedSecrets {
 }
 
 /** Values that all services share: own ones, and imports as their exporters have them now (SL-149). Certificates whose issuer or key is imported are issued here. */
-export async function resolveSecrets(from: ValueSource, version: SessionVersion, now: Date): Promise<ResolvedSecrets> {
+export async function resolveSecrets(source: ValueSource, version: SessionVersion, now: Date): Promise<ResolvedSecrets> {
+  const from = { ...source, rows: readOnce(source.rows) };
   const stored = await from.rows.get<SessionValues>(valuesKey(version.name));
   const own = stored === undefined ? new Map<string, StoredSecret>() : secretMap(stored);
   const session = secretsOfScope(version.session, "session");
@@ -82,6 +83,19 @@ export async function resolveSecrets(from: ValueSource, version: SessionVersion,
     );
   }
   return { values: new Map([...completed, ...imports]), empty, problems, toKeep: issued?.toKeep };
+}
+
+/** Each row as it was when it was first asked for: two imports from one session are of the same version of it, whatever is uploaded meanwhile. */
+function readOnce(rows: Reader): Reader {
+  const asked = new Map<string, Promise<unknown>>();
+  return {
+    get: <T>(key: RowKey): Promise<T | undefined> => {
+      const name = `${key.kind} ${key.id}`;
+      const known = asked.get(name) ?? rows.get(key);
+      asked.set(name, known);
+      return known as Promise<T | undefined>; // a kind's values are written by the one module that reads them
+    },
+  };
 }
 
 interface ImportedInputs {
