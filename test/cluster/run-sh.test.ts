@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -121,6 +121,34 @@ test("./run.sh installs the example on a cluster, updates it, goes back, and lea
       await readFile(join(one.root, "target/public/flask/api_ca_cert.pem"), "utf8"),
     );
   });
+
+  await t.test(
+    "started afresh under the same release: nobody meets pods of the policies before, whose certificates come from another CA",
+    async () => {
+      const workspace = clone("cluster-afresh");
+      const afresh = async () => {
+        for (const left of ["release.sh", "target"]) await rm(join(workspace.root, left), { recursive: true, force: true });
+        succeeded(await runScript(workspace, [...images, "-n", second, "-r", "afresh"]));
+        const chosen = JSON.parse(await kubectl(second, "get", "service", "afresh-redis", "-o", "jsonpath={.spec.selector}"));
+        assert.ok(typeof chosen["vouchsafe.dev/policy-id"] === "string");
+        return { namespace: await policyNamespace(workspace), id: chosen["vouchsafe.dev/policy-id"] };
+      };
+      const before = await afresh();
+      const oldPods = (await kubectl(second, "get", "pods", "-l", `vouchsafe.dev/policy-id=${before.id}`, "-o", "name")).trim();
+      assert.notEqual(oldPods, "");
+      const after = await afresh();
+      assert.notEqual(after.namespace, before.namespace);
+      assert.notEqual(after.id, before.id);
+      await assertServes(workspace, second, "afresh", /"fname": "Noor"/);
+      const pods = JSON.parse(await kubectl(second, "get", "pods", "-l", "app.kubernetes.io/instance=afresh", "-o", "json")) as {
+        items: { metadata: { name: string }; spec: object; status: { containerStatuses?: { restartCount: number }[] } }[];
+      };
+      const present = pods.items.filter(({ spec }) => JSON.stringify(spec).includes(`${after.namespace}/`));
+      assert.ok(present.length >= 2);
+      for (const { metadata, status } of present) assert.equal(status.containerStatuses?.[0]?.restartCount, 0, metadata.name);
+      await run("helm", "-n", second, "uninstall", "afresh");
+    },
+  );
 
   await t.test("AC-13: an upgrade to a new image that names the old one as stable, and the way back", async () => {
     const app = join(one.root, "examples/patient-records");

@@ -93,6 +93,29 @@ test("MF-115, MF-116, MF-120: labels, names, ports; the init container waits for
   );
 });
 
+test("a release that is given other policies keeps their pods apart: self-signed certificate in certificate chain", async (context) => {
+  const selectorOf = async (parts: Record<string, string>, ...more: string[]) => {
+    const objects = await render(context, chartOf(parts), "fair", ...more);
+    const selector = named(objects, "Service", "fair-store").spec["selector"] as Record<string, string>;
+    const workload = named(objects, "Deployment", "fair-store").spec as {
+      selector: { matchLabels: Record<string, string> };
+      template: { metadata: { labels: Record<string, string> } };
+    };
+    for (const [label, value] of Object.entries(selector)) assert.equal(workload.template.metadata.labels[label], value, label);
+    assert.equal(workload.selector.matchLabels["vouchsafe.dev/policy-id"], undefined, "a Deployment's selector can never change");
+    assert.match(selector["vouchsafe.dev/policy-id"] ?? "", /^[0-9a-f]{32}$/);
+    return selector;
+  };
+  const first = await selectorOf({});
+  const update = env("{name: APP_SERVICE_PORT, value: 8080}", "{name: replicaCount, value: 3}");
+  assert.deepEqual(await selectorOf({ env: update }), first, "an update of the same policies moves nobody");
+  assert.deepEqual(await selectorOf({}, "--set", "store.scone.api_session=team-1-app/store/store@123456"), {
+    ...(await selectorOf({}, "--set", "store.scone.api_session=team-1-app/store/store")),
+  });
+  for (const other of ["store.scone.api_session=other/store/store", "store.scone.cas_key=another"])
+    assert.notDeepEqual(await selectorOf({}, "--set", other), first, other);
+});
+
 test("MF-116: a release name that contains the service's name is not shortened", async (context) => {
   const objects = await render(context, chartOf(), "my-shop");
   named(objects, "Service", "my-shop-shop");

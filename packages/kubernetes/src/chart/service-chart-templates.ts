@@ -26,6 +26,14 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
 {{- end -}}
 
+{{- /*
+  Which keys a pod has: they come from its policy in its CAS. A Service leads only to pods of the policy that the chart names, or a release that is
+  given other policies would bring its new pods together with the old ones, whose certificates come from other authorities.
+*/}}
+{{- define "vouchsafe.policy" -}}
+vouchsafe.dev/policy-id: {{ printf "%s %s" (default "" .Values.scone.cas_key) (regexReplaceAll "@.*$" .Values.scone.api_session "") | sha256sum | trunc 32 | quote }}
+{{- end -}}
+
 {{- define "vouchsafe.account" -}}
 {{- if .Values.serviceAccount.name -}}
 {{- .Values.serviceAccount.name -}}
@@ -56,6 +64,7 @@ const POD = `{{- define "vouchsafe.pod" -}}
 metadata:
   labels:
     {{- include "vouchsafe.labels" . | nindent 4 }}
+    {{- include "vouchsafe.policy" . | nindent 4 }}
   {{- with .Values.podAnnotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
@@ -240,6 +249,7 @@ spec:
   {{- end }}
   selector:
     {{- include "vouchsafe.selector" . | nindent 4 }}
+    {{- include "vouchsafe.policy" . | nindent 4 }}
   ports:
     - name: api
       port: {{ .Values.service.port }}
