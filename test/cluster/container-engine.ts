@@ -4,10 +4,12 @@ import type { TestCluster } from "./cluster.ts";
 
 /*
  * `docker` for scripts that call it: podman under that name, with its own storage, so that nothing is left on the machine. The limits and the
- * runtime are those that work where the machine itself is a container; elsewhere they do no harm.
+ * runtime are those that work where the machine itself is a container; elsewhere they do no harm. Without a network, which none of the containers
+ * needs: podman's leaves a bridge and chains of firewall rules on the machine.
  */
 const CONTAINERS = `[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+netns = "none"
 [engine]
 runtime = "runc"
 cgroup_manager = "cgroupfs"

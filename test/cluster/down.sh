@@ -4,6 +4,8 @@ set -uo pipefail
 # shellcheck source=settings.env
 . "$(dirname "$0")/settings.env"
 
+# Others change rules at the same time: wait for them instead of failing.
+iptables() { command iptables -w 10 "$@"; }
 stop() { # name: by the process id that up.sh wrote down
   local pid; pid=$(cat "$state/run/$1" 2>/dev/null) || return 0
   kill "$pid" 2>/dev/null
@@ -21,7 +23,7 @@ forget_policies() {
   local chain chains rule set
   for chain in INPUT FORWARD OUTPUT; do
     iptables -S $chain 2>/dev/null | sed -n "s/^-A \(.* -j KUBE-ROUTER-$chain\)$/\1/p" | while read -r rule; do
-      xargs -n 256 iptables -D <<<"$rule" # the rule holds a quoted comment
+      xargs -n 256 iptables -w 10 -D <<<"$rule" # the rule holds a quoted comment
     done
   done
   chains=$(iptables -S 2>/dev/null | sed -n 's/^-N \(KUBE-\(ROUTER\|POD-FW\|NWPLCY\)-[A-Z0-9]*\)$/\1/p')
@@ -36,7 +38,16 @@ forget_network() {
   ip link del vouchsafe-pods 2>/dev/null
   "$bin/kube-proxy" --cleanup >/dev/null 2>&1
   forget_policies
-  for chain in $(iptables -t nat -S POSTROUTING 2>/dev/null | sed -n 's/.*name: \\"test\\" .* -j \(CNI-[0-9a-f]*\)$/\1/p'); do
+  forget_addresses
+  ip rule del iif vouchsafe-pods to $services priority 100 2>/dev/null
+}
+# A chain of the bridge plugin for each pod. One that has no rules belongs to nobody: a plugin was ended between its two steps.
+forget_addresses() {
+  local chain rules number
+  for ((try = 0; try < 40; try++)); do pgrep -f '^/usr/lib/cni/' >/dev/null || break; sleep 0.25; done # plugins outlive containerd by a moment
+  for chain in $(iptables -t nat -S 2>/dev/null | sed -n 's/^-N \(CNI-[0-9a-f]*\)$/\1/p'); do
+    rules=$(iptables -t nat -S "$chain" | grep '^-A')
+    [ -z "$rules" ] || grep -q 'name: \\"test\\" ' <<<"$rules" || continue
     while number=$(iptables -t nat -L POSTROUTING -n --line-numbers | awk -v chain="$chain" '$2 == chain { print $1; exit }') && [ -n "$number" ]; do
       iptables -t nat -D POSTROUTING "$number"
     done

@@ -115,6 +115,9 @@ config_path = "$state/containerd/hosts"
 TOML
 # With an address of its own: a bridge otherwise takes that of a member, and changes it, unknown to the pods, when that pod ends.
 ip link show vouchsafe-pods >/dev/null 2>&1 || ip link add vouchsafe-pods address 02:00:0a:f4:00:01 type bridge
+# What a pod sends to a service that has no pod ready is refused, as kube-proxy means it to be: kube-router accepts such packets before kube-proxy's rule
+# sees them, and they would leave the machine. Whatever answers there would be taken for the service.
+ip rule show | grep -q "to $services iif vouchsafe-pods unreachable" || ip rule add iif vouchsafe-pods to $services priority 100 unreachable
 launch containerd containerd --config "$state/containerd.toml"
 ctr() { command ctr --address "$state/containerd/containerd.sock" --namespace k8s.io "$@"; }
 await containerd ctr version
