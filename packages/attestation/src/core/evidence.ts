@@ -42,7 +42,8 @@ export function decodeEvidence(json: unknown): Evidence {
   if (typeof json !== "object" || json === null || Array.isArray(json)) throw malformed("not an object");
   const { kind, evidence, endorsements, ...unknown } = json as Record<string, unknown>; // an object that is no array has string keys
   const [stranger] = Object.keys(unknown);
-  if (stranger !== undefined) throw malformed(`unknown member ${JSON.stringify(stranger.slice(0, 40))}`);
+  if (stranger !== undefined)
+    throw malformed(`unknown member ${JSON.stringify(stranger.slice(0, 40))}, expected kind, evidence and endorsements`);
   if (!isKind(kind)) throw malformed("kind is not one of sgx, tdx, snp, nitro, tpm, node, simulated");
   const bytes = readBase64(evidence, "evidence");
   if (endorsements === undefined) return { kind, bytes };

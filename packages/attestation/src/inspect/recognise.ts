@@ -16,12 +16,20 @@ export interface Recognised {
 }
 
 const TEXT_MAX_BYTES = 8 * 1024 * 1024;
+/** Of an unknown file so many bytes are shown. */
+const HEAD_BYTES = 8;
 const NODE_LABEL = "vouchsafe/node-statement/";
 const unknown = (detail: string) =>
   new EvidenceError("EVIDENCE_MALFORMED", `evidence: ${detail}`, {
     reason: "parse-error",
-    remedy: "Give a quote, report or document as bytes, hex or base64, or Evidence as JSON.",
+    remedy:
+      "Give an SGX or TDX quote, an SNP report, a TPM quote, a Nitro document, a node statement, an HCL report or an event log, as bytes, hex, base64 or PEM, or Evidence as JSON.",
   });
+
+function notKnown(bytes: Uint8Array, how: string): EvidenceError {
+  const begin = bytes.length === 0 ? "" : ` that begin with ${bytes.subarray(0, HEAD_BYTES).toHex()}`;
+  return unknown(`${bytes.length} bytes${begin}${how} are no format that is known here`);
+}
 
 /**
  * Finds out what a file holds, for people who look at it: raw bytes, hex, base64, a PEM block, or the JSON that goes over the wire. A guess that
@@ -30,12 +38,12 @@ const unknown = (detail: string) =>
 export function recogniseEvidence(file: Uint8Array): Recognised {
   const raw = recogniseBytes(file);
   if (raw !== undefined) return raw;
-  if (file.length > TEXT_MAX_BYTES) throw unknown("not a format that is known here");
+  if (file.length > TEXT_MAX_BYTES) throw notKnown(file, "");
   const text = decodeAscii(file).trim();
   if (text.startsWith("{") || text.startsWith("[")) return recogniseJson(file);
   const decoded = decodeText(text);
   const inner = decoded === undefined ? undefined : recogniseBytes(decoded);
-  if (inner === undefined) throw unknown("not a format that is known here");
+  if (inner === undefined) throw decoded === undefined || text === "" ? notKnown(file, "") : notKnown(decoded, ", decoded from text,");
   return inner;
 }
 

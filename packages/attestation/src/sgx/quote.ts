@@ -67,8 +67,7 @@ export function parseQuote(bytes: Uint8Array): Quote {
   const body = readBody(cursor, header);
   const signedBytes = bytes.subarray(0, bytes.length - cursor.left);
   const signatureData = readSignatureData(cursor.take(cursor.uint(4, "signature length"), "signature data"), header.version);
-  if (cursor.take(cursor.left, "padding").some((octet) => octet !== 0))
-    throw refuse("trailing-data", "bytes that are not zero follow the signature");
+  assertZero(cursor, "signature");
   return { ...header, body, signedBytes, ...signatureData };
 }
 
@@ -158,5 +157,9 @@ function readCertificationData(cursor: ByteCursor): CertificationData {
 
 function assertZero(cursor: ByteCursor, field: string): void {
   const rest = cursor.take(cursor.left, "rest");
-  if (rest.some((octet) => octet !== 0)) throw refuse("trailing-data", `bytes that are not zero follow the ${field}`);
+  const at = rest.findIndex((octet) => octet !== 0);
+  if (at < 0) return;
+  const found = `0x${rest[at]?.toString(16)} at byte ${at} of the ${rest.length} that follow`;
+  const compared = { field: `bytes behind the ${field}`, expected: "none, or zeros alone", found };
+  throw refuse("trailing-data", `bytes that are not zero follow the ${field}: ${found}`, compared);
 }

@@ -18,7 +18,10 @@ export function verifySgxEvidence({ bytes, endorsements }: Evidence, given: Veri
   const signed = verifyQuoteSignatures(bytes, anchors, context, endorsements?.get(PCK_CHAIN));
   const { body, tee } = signed.quote;
   if (body.kind !== "SgxEnclave") {
-    throw new EvidenceError("EVIDENCE_MALFORMED", `quote: of a ${tee} guest, not of an SGX enclave`, { reason: "unsupported-tee" });
+    throw new EvidenceError("EVIDENCE_MALFORMED", `quote: of a ${tee} guest, not of an SGX enclave`, {
+      ...{ reason: "unsupported-tee", field: "TEE type", expected: "sgx", found: tee },
+      remedy: `Verify it as evidence of kind ${tee}.`,
+    });
   }
   const verified = verifyQuoteCollateral(signed, anchors, findCollateral(signed, context), context);
   const { report } = body;

@@ -49,7 +49,10 @@ export function verifySnpReport(input: SnpReportInput): VerifiedSnpReport {
   const key = publicKeyOf(input.endorsementKey);
   if (key.kind !== "ec" || key.curve !== "P-384") throw refused("the endorsement key is not on P-384", "unsupported-algorithm");
   if (!isSignedBy(ES384, key, report.signedBytes, report.signature)) {
-    throw refused(`not signed by the ${endorsementKey.kind}`, "bad-signature");
+    throw new EvidenceError("EVIDENCE_SIGNATURE", `SNP report: not signed by the ${endorsementKey.kind}`, {
+      reason: "bad-signature",
+      remedy: `Give the ${endorsementKey.kind} certificate for the chip and the security versions that the report names; if this is it, attest again, for the report was changed.`,
+    });
   }
   assertSameKey(report, endorsementKey);
   const reportedTcb = splitSnpTcb(report.reportedTcb, endorsementKey.product);

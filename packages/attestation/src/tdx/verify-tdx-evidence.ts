@@ -23,7 +23,10 @@ export function verifyTdxEvidence({ bytes, endorsements }: Evidence, given: Veri
   const signed = verifyQuoteSignatures(bytes, anchors, context, endorsements?.get(PCK_CHAIN));
   const { body } = signed.quote;
   if (body.kind === "SgxEnclave") {
-    throw new EvidenceError("EVIDENCE_MALFORMED", "quote: of an SGX enclave, not of a TDX guest", { reason: "unsupported-tee" });
+    throw new EvidenceError("EVIDENCE_MALFORMED", "quote: of an SGX enclave, not of a TDX guest", {
+      ...{ reason: "unsupported-tee", field: "TEE type", expected: "tdx", found: "sgx" },
+      remedy: "Verify it as evidence of kind sgx.",
+    });
   }
   const verified = verifyQuoteCollateral(signed, anchors, findCollateral(signed, context), context);
   const { report } = body;

@@ -20,6 +20,15 @@ export interface EvidenceInput {
   readonly context: VerificationContext;
 }
 
+const PARTS = { "azure-hcl": "an HCL report of Azure", "event-log": "an event log", "dstack-event-log": "an event log of dstack" } as const;
+
+/** What verifies a part of evidence. */
+const PART_OF = {
+  "azure-hcl": "verifyAzureSnpVtpm and verifyAzureTdxVtpm of the library verify it with the vTPM's quote",
+  "event-log": "with a TPM's quote it is verified as --with event-log=FILE",
+  "dstack-event-log": "verifyDstackEventLog of the library compares it with the registers of a TDX quote",
+} as const;
+
 /** Reads the file named as operand, `-` for standard input. */
 export async function readEvidenceFile(options: ParsedOptions, shell: Shell): Promise<Uint8Array> {
   const [file = "-"] = options.operands;
@@ -31,8 +40,8 @@ export async function readEvidenceInput(options: ParsedOptions, shell: Shell): P
   const recognised = recogniseEvidence(await readEvidenceFile(options, shell));
   const kind = (givenValue(options, "kind") ?? recognised.format) as EvidenceKind | typeof recognised.format; // the words of the option are the kinds
   if (kind === "azure-hcl" || kind === "event-log" || kind === "dstack-event-log") {
-    throw new CliError("E-EVIDENCE", `the file holds ${kind}, which is only a part of evidence`, {
-      remedy: "Look at it with evidence inspect.",
+    throw new CliError("E-EVIDENCE", `the file holds ${PARTS[kind]}, which is only a part of evidence`, {
+      remedy: `Look at it with evidence inspect; ${PART_OF[kind]}.`,
       isUsage: true,
     });
   }
@@ -110,6 +119,11 @@ async function readIntelCollateral(directory: string): Promise<IntelCollateral> 
   };
   const present = new Set(await readdir(directory).catch(notReadable(directory)));
   const read = Object.entries(names).filter(([, file]) => present.has(file));
+  if (read.length === 0) {
+    throw new CliError("E-FILE-MISSING", `${directory} has none of ${Object.values(names).join(", ")}`, {
+      remedy: "Name a directory that has them, or a bundle made by vouchsafe collateral bundle.",
+    });
+  }
   return Object.fromEntries(await Promise.all(read.map(async ([member, file]) => [member, await readNamed(join(directory, file))])));
 }
 

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { codeIdentity, createNodeStatement, encodeEvidence, NODE_AGENT_MEASUREMENT } from "@vouchsafe/attestation";
+import { eventLogBytes } from "../../../../attestation/src/testing/mint-event-log.ts";
+import { mintedNow, mintIntel } from "../../../../attestation/src/testing/mint-intel.ts";
+import { mintedAt, mintSnp } from "../../../../attestation/src/testing/mint-snp.ts";
 import { linesOf } from "./inspect.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "vouchsafe-evidence-"));
@@ -101,6 +104,69 @@ test("the options that evidence explain names are those that make it accept", as
   assert.equal(accepted.status, 0, accepted.out);
   const { checks } = JSON.parse((await run(...file, "--accept", "snp", "--json")).out);
   assert.equal(checks.find(({ name }: { name: string }) => name === "evidence kind").options, "--accept node");
+});
+
+test("what is refused before any policy says with which options it would pass, in text and as JSON", async () => {
+  const { quote, root, collateral } = mintIntel();
+  const { report, endorsementKey, signer, anchors } = mintSnp();
+  const files = { "quote.bin": quote, "root.der": root, "report.bin": report, "vcek.der": endorsementKey.der, "ask.der": signer.der };
+  for (const [name, bytes] of Object.entries(files)) writeFileSync(join(directory, name), bytes);
+  writeFileSync(join(directory, "ark.der"), anchors[0]?.der ?? "");
+  mkdirSync(join(directory, "intel"));
+  const named = { tcbInfo: "tcb-info.json", qeIdentity: "qe-identity.json", tcbSigningChain: "tcb-signing-chain.pem" };
+  for (const [member, name] of Object.entries({ ...named, pckCrl: "pck-crl.der", rootCaCrl: "root-ca-crl.der" }))
+    writeFileSync(join(directory, "intel", name), collateral[member as keyof typeof collateral] ?? "");
+  const options = async (...args: string[]) => {
+    const { status, out } = await run("verify", ...args);
+    const text = /^ {2}options: {2}(.*)$/m.exec(out)?.[1];
+    assert.equal(JSON.parse((await run("verify", ...args, "--json")).out).options, text, "the same as JSON");
+    return status === 0 ? "accepted" : text;
+  };
+  const quoted = ["quote.bin", "--at", mintedNow.toISOString()];
+  assert.match((await options(...quoted)) ?? "", /^--root FILE$/);
+  assert.match((await options(...quoted, "--root", "root.der")) ?? "", /^--collateral FILE/);
+  const whole = ["--root", "root.der", "--collateral", "intel"];
+  assert.equal(await options(...quoted, ...whole), "accepted");
+  assert.match((await options(...quoted, ...whole, "--kind", "tdx")) ?? "", /^--root|^--kind sgx$/);
+  assert.match((await options("quote.bin", "--at", "2026-08-01T00:00:00Z", ...whole)) ?? "", /^--collateral FILE.*, or --at TIME/);
+  const reported = ["report.bin", "--root", "ark.der", "--at", mintedAt.toISOString()];
+  assert.match((await options(...reported)) ?? "", /^--with endorsement-key=FILE, or --collateral FILE$/);
+  assert.match((await options(...reported, "--with", "endorsement-key=vcek.der")) ?? "", /^--with signer=FILE/);
+  assert.equal(await options(...reported, "--with", "endorsement-key=vcek.der", "--with", "signer=ask.der"), "accepted");
+});
+
+test("docs/evidence.md names every member that the commands print as JSON", async () => {
+  const documented = new Set(readFileSync(join(import.meta.dirname, "../../../../../docs/evidence.md"), "utf8").match(/(?<=`)\w+(?=`)/g));
+  const refused = await run("verify", "node.json", "--json");
+  const outputs = [refused, await run(...verified, "--json"), await run("inspect", "node.json", "--json")];
+  outputs.push(await run("explain", ...verified.slice(1), "--accept", "snp", "--json"), await run("explain", "node.json", "--json"));
+  for (const { out } of outputs) {
+    const printed: Record<string, unknown> = JSON.parse(out);
+    const { fields: _, endorsements: __, claims = {}, checks = [], ...rest } = printed;
+    const members = [rest, claims, ...(Array.isArray(checks) ? checks : [])].flatMap((value) => Object.keys(Object(value)));
+    assert.deepEqual(
+      [...new Set(members)].filter((member) => !documented.has(member)),
+      [],
+    );
+  }
+});
+
+test("what is no evidence, or a part of some, is told by what was found and what verifies it", async () => {
+  mkdirSync(join(directory, "nothing"));
+  const none = await run("verify", "node.json", "--collateral", "nothing");
+  assert.match(none.err, /nothing has none of tcb-info\.json, .*root-ca-crl\.der\nhelp: Name a directory that has them/);
+  writeFileSync(join(directory, "log.bin"), eventLogBytes(["sha256"], []));
+  const log = await run("verify", "log.bin");
+  assert.deepEqual([log.status, /holds an event log.*\n.*--with event-log=FILE/.test(log.err)], [2, true], log.err);
+  writeFileSync(join(directory, "empty"), "");
+  assert.match((await run("inspect", "empty")).err, /: 0 bytes are no format/);
+  writeFileSync(join(directory, "other"), Buffer.alloc(300, 0x9a));
+  assert.match(
+    (await run("inspect", "other")).err,
+    /: 300 bytes that begin with 9a9a9a9a9a9a9a9a are no format.*\nhelp: Give an SGX or TDX quote/,
+  );
+  writeFileSync(join(directory, "hex"), "9a".repeat(300));
+  assert.match((await run("inspect", "hex")).err, /: 300 bytes that begin with 9a9a9a9a9a9a9a9a, decoded from text, are no format/);
 });
 
 test("evidence inspect prints numbers of a list side by side", () => {
