@@ -20,8 +20,11 @@ export interface EvidenceRequest {
   readonly userData: Uint8Array;
   /** What the platform measured of the program (`encodeWorkload`), where it measures only a digest; undefined where nobody left it. */
   readonly workload: Uint8Array | undefined;
-  /** Has the verifier certify the attestation key of a TPM. */
-  readonly certifyKey: CertifyKey;
+  /**
+   * Has the verifier certify the attestation key of a TPM. Undefined where no verifier is at the other end: then the endorsement key comes along
+   * instead of a certificate, and `openTpmCredential` shows later that both keys are in one TPM.
+   */
+  readonly certifyKey: CertifyKey | undefined;
 }
 
 /** A way to get Evidence from the platform. */

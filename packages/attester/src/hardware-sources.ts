@@ -8,6 +8,7 @@ import type { TpmAddress } from "./tpm-connection.ts";
 import { tpmSource } from "./tpm-source.ts";
 
 /** Everything of this machine that may give evidence, in the order of what it proves: a confidential guest before the machine that it runs on. */
-export function hardwareSources(tpm: TpmAddress): EvidenceSource[] {
-  return [gramineSource(), nitroModuleSource(), configfsTsmSource(), tdxGuestSource(), sevGuestSource(), tpmSource(tpm)];
+export function hardwareSources(tpm: TpmAddress | undefined): EvidenceSource[] {
+  const guests = [gramineSource(), nitroModuleSource(), configfsTsmSource(), tdxGuestSource(), sevGuestSource()];
+  return [...guests, ...(tpm === undefined ? [] : [tpmSource(tpm)])];
 }

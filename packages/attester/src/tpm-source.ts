@@ -30,6 +30,7 @@ const NV_CHUNK_BYTES = 512;
 const CERTIFICATE_MAX_BYTES = 8192;
 const QUOTE_ATTEMPTS = 3;
 const SESSION_NONCE_BYTES = 16;
+const CERTIFICATE = "attestation-key-certificate";
 /** type, nameAlg and objectAttributes of a TPMT_PUBLIC. */
 const KIND_BYTES = 8;
 
@@ -39,33 +40,36 @@ interface TpmKey {
   readonly publicArea: Uint8Array;
 }
 
-/** Evidence of kind `tpm`: a quote by an attestation key that the CAS certifies on the same connection. */
+/** Evidence of kind `tpm`: a quote by an attestation key that the verifier certifies, on the same connection or afterwards. */
 export function tpmSource(address: TpmAddress): EvidenceSource {
   const name = describeTpm(address);
   return {
     kinds: ["tpm"],
     name,
     absence: () => ("host" in address || existsSync(name) ? undefined : "there is no such file"),
-    gather: async (request) => {
-      await using tpm = await openTpm(address);
-      try {
-        return await gather(tpm, request);
-      } catch (cause) {
-        if (!(cause instanceof TpmError)) throw cause;
-        throw new AttesterError(`the TPM ${name} gives no evidence`, {
-          cause,
-          ...(cause.remedy === undefined ? {} : { remedy: cause.remedy }),
-        });
-      }
-    },
+    gather: (request) => withTpm(address, (tpm) => gather(tpm, request)),
   };
+}
+
+async function withTpm<T>(address: TpmAddress, work: (tpm: TpmConnection) => Promise<T>): Promise<T> {
+  await using tpm = await openTpm(address);
+  try {
+    return await work(tpm);
+  } catch (cause) {
+    if (!(cause instanceof TpmError)) throw cause;
+    throw new AttesterError(`the TPM ${describeTpm(address)} gives no evidence`, {
+      cause,
+      ...(cause.remedy === undefined ? {} : { remedy: cause.remedy }),
+    });
+  }
 }
 
 async function gather(tpm: TpmConnection, { userData, workload, certifyKey }: EvidenceRequest): Promise<Evidence> {
   await using loaded = new AsyncDisposableStack();
   const key = await tpm.run(createPrimary(TPM_HANDLES.endorsement, ATTESTATION_KEY_TEMPLATE));
   loaded.defer(() => tpm.run(flushContext(key.handle)));
-  const certificate = await certify(tpm, key, certifyKey);
+  const proof =
+    certifyKey === undefined ? await describeEndorsementKey(tpm) : [[CERTIFICATE, await certify(tpm, key, certifyKey)] as const];
   const { message, signature, pcrs } = await quotePcrs(tpm, key.handle, userData);
   return {
     kind: "tpm",
@@ -73,7 +77,7 @@ async function gather(tpm: TpmConnection, { userData, workload, certifyKey }: Ev
     endorsements: new Map([
       ["signature", signature],
       ["attestation-key", key.publicArea],
-      ["attestation-key-certificate", certificate],
+      ...proof,
       ["pcrs", encodePcrBank(pcrs)],
       ...(workload === undefined ? [] : [["workload", workload] as const]),
     ]),
@@ -97,7 +101,7 @@ async function quotePcrs(tpm: TpmConnection, key: number, userData: Uint8Array) 
   }
 }
 
-/** Shows the CAS that attestation key and endorsement key live in one TPM, and gets a certificate for it. */
+/** Shows the verifier that attestation key and endorsement key live in one TPM, and gets a certificate for it. */
 async function certify(tpm: TpmConnection, { handle, publicArea }: TpmKey, certifyKey: CertifyKey): Promise<Uint8Array> {
   await using loaded = new AsyncDisposableStack();
   const { kind, certificate } = await chooseEndorsementKey(tpm);
@@ -107,18 +111,53 @@ async function certify(tpm: TpmConnection, { handle, publicArea }: TpmKey, certi
     endorsementKey: endorsementKey.publicArea.toBase64(),
     endorsementCertificates: certificate === undefined ? [] : [certificate.toBase64()],
     attestationKey: publicArea.toBase64(),
-    activate: async (idObject, encryptedSecret) => {
-      const credential = { idObject, encryptedSecret };
-      if (kind.authorisation === "password") return tpm.run(activateCredential(handle, endorsementKey.handle, "password", credential));
-      const session = await tpm.run(startPolicySession(randomBytes(SESSION_NONCE_BYTES)));
-      try {
-        await tpm.run(policySecret(TPM_HANDLES.endorsement, session));
-        return await tpm.run(activateCredential(handle, endorsementKey.handle, { session }, credential));
-      } finally {
-        await tpm.run(flushContext(session));
-      }
-    },
+    activate: (idObject, encryptedSecret) =>
+      activate(tpm, { kind, key: handle, endorsementKey: endorsementKey.handle }, { idObject, encryptedSecret }),
   });
+}
+
+/** What a verifier needs to make a credential for this TPM. */
+async function describeEndorsementKey(tpm: TpmConnection): Promise<readonly (readonly [string, Uint8Array])[]> {
+  await using loaded = new AsyncDisposableStack();
+  const { kind, certificate } = await chooseEndorsementKey(tpm);
+  const { publicArea } = await loadEndorsementKey(tpm, kind, loaded);
+  return [["endorsement-key", publicArea], ...(certificate === undefined ? [] : [["endorsement-certificate", certificate] as const])];
+}
+
+/**
+ * What the TPM at `address` gets out of a credential that was made for the endorsement key and the attestation key of its evidence: both keys are
+ * the same at every call. Throws AttesterError where it is for other keys.
+ */
+export async function openTpmCredential(address: TpmAddress, credential: TpmCredentialBytes): Promise<Uint8Array> {
+  return withTpm(address, async (tpm) => {
+    await using loaded = new AsyncDisposableStack();
+    const { handle } = await tpm.run(createPrimary(TPM_HANDLES.endorsement, ATTESTATION_KEY_TEMPLATE));
+    loaded.defer(() => tpm.run(flushContext(handle)));
+    const { kind } = await chooseEndorsementKey(tpm);
+    const endorsementKey = await loadEndorsementKey(tpm, kind, loaded);
+    return await activate(tpm, { kind, key: handle, endorsementKey: endorsementKey.handle }, credential);
+  });
+}
+
+/** TPM2B_ID_OBJECT and TPM2B_ENCRYPTED_SECRET. */
+interface TpmCredentialBytes {
+  readonly idObject: Uint8Array;
+  readonly encryptedSecret: Uint8Array;
+}
+
+async function activate(
+  tpm: TpmConnection,
+  { kind, key, endorsementKey }: { readonly kind: EndorsementKeyKind; readonly key: number; readonly endorsementKey: number },
+  credential: TpmCredentialBytes,
+): Promise<Uint8Array> {
+  if (kind.authorisation === "password") return tpm.run(activateCredential(key, endorsementKey, "password", credential));
+  const session = await tpm.run(startPolicySession(randomBytes(SESSION_NONCE_BYTES)));
+  try {
+    await tpm.run(policySecret(TPM_HANDLES.endorsement, session));
+    return await tpm.run(activateCredential(key, endorsementKey, { session }, credential));
+  } finally {
+    await tpm.run(flushContext(session));
+  }
 }
 
 /** The first that its maker certified. A TPM without any certificate has at least the key that every TPM can make: an owner may enrol it. */

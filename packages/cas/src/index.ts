@@ -11,6 +11,7 @@ export { refusalReasons } from "./collateral/refusing-services.ts";
 export { type AvailabilityConfig, type ListenAddress, parseAvailabilityConfig, parseListenAddress } from "./config/availability-config.ts";
 export { type OwnerConfig, parseOwnerConfig } from "./config/owner-config.ts";
 export { type DevelopmentPlatform, openDevelopmentPlatform } from "./development/development-platform.ts";
+export { SoftwarePlatform } from "./development/software-platform.ts";
 export {
   type CasProcessOptions,
   CasProcessStatus,
@@ -24,4 +25,4 @@ export { signShare } from "./recovery/signed-share.ts";
 export { evidenceResult } from "./service/evidence-result.ts";
 export type { ServiceRules } from "./service/service-rules.ts";
 export { type CasOptions, type RunningCas, startCas } from "./start-cas.ts";
-export { CAS_VERSION } from "./version.ts";
+export { CAS_SOFTWARE, CAS_VERSION, type Software } from "./version.ts";

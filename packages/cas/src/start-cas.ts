@@ -1,7 +1,9 @@
 import type { KeyObject } from "node:crypto";
 import { dirname, join } from "node:path";
-import { type TrustAnchors, VENDOR_TRUST_ANCHORS } from "@vouchsafe/attestation";
+import { type Collateral, type TrustAnchors, VENDOR_TRUST_ANCHORS } from "@vouchsafe/attestation";
+import { CollateralError } from "@vouchsafe/collateral";
 import { sessionEncryptionKeyText } from "@vouchsafe/policy";
+import { AttestationKeyAuthority, ProtocolError } from "@vouchsafe/protocol";
 import { systemRandomness, testRandomness } from "@vouchsafe/secrets";
 import { AuditLog } from "./audit/audit-log.ts";
 import { AuditService } from "./audit/audit-service.ts";
@@ -16,6 +18,7 @@ import type { ListenAddress } from "./config/availability-config.ts";
 import { DEFAULT_OWNER_CONFIG, type OwnerConfig, parseOwnerConfig } from "./config/owner-config.ts";
 import type { Freshness } from "./freshness/freshness.ts";
 import { activationRoutes } from "./http/activation-routes.ts";
+import { attestRoutes } from "./http/attest-routes.ts";
 import { requireClientCertificate } from "./http/client-certificate.ts";
 import { createClientServer, listenClientServer, replaceClientIdentity } from "./http/client-server.ts";
 import { collateralRoutes } from "./http/collateral-routes.ts";
@@ -34,20 +37,20 @@ import { isStatusRoute, statusRoutes } from "./http/status-routes.ts";
 import { verifyEvidenceRoute } from "./http/verify-evidence-route.ts";
 import { type CasIdentityKeys, tlsIdentity } from "./identity/cas-identity.ts";
 import { casStatement } from "./identity/cas-statement.ts";
+import { OwnEvidence } from "./identity/own-evidence.ts";
+import type { OwnPlatform } from "./identity/own-platform.ts";
 import { RemoteImports } from "./imports/remote-imports.ts";
-import { createLog, type WriteLine } from "./log-line.ts";
+import { createLog, type Log, type WriteLine } from "./log-line.ts";
 import { openDatabase } from "./open-database.ts";
 import { CasMetrics } from "./operation/metrics.ts";
 import { Snapshots } from "./operation/snapshots.ts";
 import { Provisioning } from "./provisioning/provisioning.ts";
 import { type Recovered, recoverDatabaseKey } from "./recovery/recover-database-key.ts";
 import { readAccess } from "./registration/access.ts";
-import type { InstanceFacts } from "./registration/attest-instance.ts";
-import { Instances } from "./registration/instances.ts";
+import { type InstanceEvidence, Instances } from "./registration/instances.ts";
 import type { KeyRing } from "./sealing/key-ring.ts";
 import { keyStorePath } from "./sealing/key-store.ts";
 import { Activations } from "./service/activations.ts";
-import { AttestationKeyAuthority } from "./service/attestation-key-authority.ts";
 import type { AttestedInstance } from "./service/attested-instance.ts";
 import { CertificateRenewal } from "./service/certificate-renewal.ts";
 import { ClusterIssuers } from "./service/cluster-issuers.ts";
@@ -84,6 +87,8 @@ export interface CasOptions {
   readonly failIfProvisioned?: boolean | undefined;
   /** Public keys of node agents to enrol at start. */
   readonly nodeKeys?: readonly KeyObject[] | undefined;
+  /** Gives evidence about this CAS itself (C-64); none unless given. */
+  readonly ownPlatform?: OwnPlatform | undefined;
   /** Roots by kind, the vendors' own unless given; a kind without any is trusted from nobody. */
   readonly trustAnchors?: TrustAnchors | undefined;
   /** Where Endorsements come from that did not come with the Evidence; from nowhere unless given. */
@@ -142,7 +147,8 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   if (recovered !== undefined) assertRecovered(recovered, identity);
   if (database.isReadOnly) log.warn(`the database can only be read (${database.description}): every change is refused`);
   log.info(`CAS key hash: ${identity.casKeyHash}`);
-  log.warn("no TEE protects this CAS: the root user of this machine can read what it keeps");
+  const ownEvidence = new OwnEvidence(options.ownPlatform, log, now);
+  sayWhatProtects(ownEvidence, log);
   if (hasDevelopmentRoot(options)) log.warn("DEVELOPMENT ONLY: a development root is trusted; simulated evidence proves nothing");
   const audit = new AuditLog(database, identity.instance, now);
   const remote = started.use(new RemoteImports({ identity: () => context.tls, now, log }));
@@ -171,7 +177,7 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   }
   return serve(
     options,
-    { context, provisioning, freshness, nodeKeys, nodeIssuers, backupIssuers, keyRing, instanceKey, started },
+    { context, provisioning, freshness, nodeKeys, nodeIssuers, backupIssuers, keyRing, instanceKey, ownEvidence, started },
     provisioningToken,
   );
 }
@@ -193,6 +199,23 @@ function assertDevelopment({ postgres, selfProvision }: CasOptions, { record }: 
   throw new CasError("CONFIGURATION", "a production CAS cannot hold a development root, and this one does not provision itself alone", {
     remedy: "Start a CAS with a state directory of its own for development, or leave the development root out.",
   });
+}
+
+/** Throws EvidenceError; ProtocolError CAS_EVIDENCE where what vendors publish cannot be had. */
+async function findCasCollateral(collateral: CasCollateral, ...asked: Parameters<CasCollateral["find"]>): Promise<Collateral> {
+  try {
+    return await collateral.find(...asked);
+  } catch (cause) {
+    if (cause instanceof CollateralError) throw new ProtocolError("CAS_EVIDENCE", cause.message, { cause });
+    throw cause;
+  }
+}
+
+function sayWhatProtects({ description, isSimulated }: OwnEvidence, log: Log): void {
+  if (description === undefined || isSimulated) log.warn("no TEE protects this CAS: the root user of this machine can read what it keeps");
+  if (description === undefined) return;
+  if (isSimulated) log.warn(`DEVELOPMENT ONLY: evidence about this CAS is ${description}; it proves nothing`);
+  else log.info(`evidence about this CAS is ${description}`);
 }
 
 /** C-5: from here on the database counts as the newest one; the log remembers what was lost. */
@@ -223,12 +246,13 @@ interface CasParts {
   readonly backupIssuers: ClusterIssuers;
   readonly keyRing: KeyRing;
   readonly instanceKey: string;
+  readonly ownEvidence: OwnEvidence;
   readonly started: AsyncDisposableStack;
 }
 
 async function serve(
   options: CasOptions,
-  { context, provisioning, freshness, nodeKeys, nodeIssuers, backupIssuers, keyRing, instanceKey, started }: CasParts,
+  { context, provisioning, freshness, nodeKeys, nodeIssuers, backupIssuers, keyRing, instanceKey, ownEvidence, started }: CasParts,
   provisioningToken: string | undefined,
 ): Promise<RunningCas> {
   const { log } = context;
@@ -277,8 +301,16 @@ async function serve(
   const snapshots = startSnapshots(options, context, started);
   const renewal = new CertificateRenewal(context, instances);
   const developmentRoot = hasDevelopmentRoot(options);
-  const own: InstanceFacts = { ...software, instanceKey, developmentRoot, evidenceKind: undefined };
-  const otherInstances = new Instances(context, keyRing, own, snapshots);
+  const instanceEvidence: InstanceEvidence = {
+    trust: () => ({
+      anchors: options.trustAnchors ?? VENDOR_TRUST_ANCHORS,
+      tpm: context.ownerConfig.tpm,
+      findCollateral: (evidence, verification) => findCasCollateral(collateral, evidence, verification),
+      now: now(),
+    }),
+    ownClaims: () => ownEvidence.claims(instanceEvidence.trust),
+  };
+  const otherInstances = new Instances(context, keyRing, { ...software, instanceKey, developmentRoot }, instanceEvidence, snapshots);
   context.remote.onChanged = (name) => renewal.valuesChanged(name);
   context.vaults.imports.onChanged = (name) => renewal.valuesChanged(name);
   const anchors = options.trustAnchors ?? VENDOR_TRUST_ANCHORS;
@@ -325,9 +357,8 @@ async function serve(
     instanceRoutes(guarded, otherInstances, provisioning, freshness);
     enrolmentRoutes(guarded, context, { nodeIssuers, nodeKeys, backupIssuers, instances: otherInstances });
   });
-  app.get("/v1/attest", async (request) => {
-    const nonce = splitTarget(request.url).query.get("nonce") ?? "";
-    return casStatement({
+  const statement = async (nonce: string) =>
+    casStatement({
       tls: context.tls,
       sessionEncryptionKey,
       software,
@@ -336,12 +367,12 @@ async function serve(
       provisioning: provisioning.record,
       recovery: context.ownerConfig.recovery,
       recoveryKey: undefined,
-      nonce: nonce.slice(0, 256),
+      nonce,
       developmentRoot,
       newestSnapshot: snapshots?.newest,
       backups: await otherInstances.backupKeys(),
     });
-  });
+  attestRoutes(app, ownEvidence, statement, now);
   ownerRoutes(app, {
     provisioning,
     nodeKeys,

@@ -3,11 +3,18 @@ export class CliError extends Error {
   readonly code: string;
   readonly remedy: string | undefined;
   readonly isUsage: boolean;
-  constructor(code: string, message: string, options: { remedy?: string; isUsage?: boolean; cause?: unknown } = {}) {
+  /** Further reasons of the same kind, each as complete as the message. */
+  readonly causes: readonly string[];
+  constructor(
+    code: string,
+    message: string,
+    options: { remedy?: string; isUsage?: boolean; causes?: readonly string[]; cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause });
     this.name = "CliError";
     this.code = code;
     this.remedy = options.remedy;
     this.isUsage = options.isUsage ?? false;
+    this.causes = options.causes ?? [];
   }
 }

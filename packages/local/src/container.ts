@@ -6,6 +6,7 @@ import { connect, type Server } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { encodeWorkload } from "@vouchsafe/attestation";
+import type { SoftwarePlatform } from "@vouchsafe/cas";
 import { LAUNCHER_PATH } from "@vouchsafe/image";
 import { readStatus } from "@vouchsafe/linux";
 import type { ServiceRecord } from "@vouchsafe/mesh";
@@ -19,7 +20,6 @@ import type { Instance, MeshLayout } from "./mesh-layout.ts";
 import { connectContainer } from "./mesh-network.ts";
 import { serveEvidence, vouchAsNode } from "./node-agent.ts";
 import { relay } from "./relay.ts";
-import type { SoftwarePlatform } from "./software-platform.ts";
 import { startProgram } from "./start-program.ts";
 
 const POLL_MS = 100;

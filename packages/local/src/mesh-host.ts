@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { SoftwarePlatform } from "@vouchsafe/cas";
 import { readStatus, reapChild } from "@vouchsafe/linux";
 import { Container } from "./container.ts";
 import { type HostOrder, socketPaths } from "./engine-order.ts";
@@ -10,7 +11,6 @@ import { createBridge } from "./mesh-network.ts";
 import { serveNames } from "./name-server.ts";
 import { readAgentKey } from "./node-agent.ts";
 import { relay } from "./relay.ts";
-import { SoftwarePlatform } from "./software-platform.ts";
 
 const DNS_PORT = 53;
 const REAP_MS = 5_000;

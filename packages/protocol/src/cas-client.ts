@@ -15,6 +15,7 @@ import {
   CollateralStatus,
   HealthReport,
   NodeEnrolled,
+  OpenedCredential,
   ProposalDetail,
   ProposalList,
   ProposalOutcome,
@@ -36,6 +37,7 @@ import {
   SessionUploaded,
   ShareAccepted,
   type SignedShare,
+  type TpmCredential,
   UpgradeStarted,
   VerifiedEvidence,
 } from "./client-api.ts";
@@ -193,6 +195,18 @@ export class CasClient implements Disposable {
   /** What the CAS says and proves about itself. `nonce` is base64url text of the caller's choice. */
   attest(nonce: string): Promise<CasAttestation> {
     return this.#json(CasAttestation, { method: "GET", path: `/v1/attest?${new URLSearchParams({ nonce })}` });
+  }
+
+  /** What the TPM of the CAS got out of a credential for the keys of its evidence. */
+  async openCredential(credential: TpmCredential): Promise<Uint8Array> {
+    const body = JSON.stringify(credential);
+    const { secret } = await this.#json(OpenedCredential, {
+      method: "POST",
+      path: "/v1/attest/credential",
+      body,
+      contentType: "application/json",
+    });
+    return Buffer.from(secret, "base64");
   }
 
   /** For another CAS only, whose chain is the client identity: what sessions of this CAS export to one of its sessions (C-33). */

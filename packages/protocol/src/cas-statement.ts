@@ -13,8 +13,10 @@ export interface VerifiedCasStatement {
   /** Base64. */
   readonly signature: string;
   readonly identity: CasIdentity;
-  /** Not verified. */
+  /** Not verified: see `verifyCasEvidence`. */
   readonly evidence: EvidenceJson | null;
+  /** Why there is none although the platform could give it, as the CAS says. */
+  readonly evidenceProblem: string | undefined;
 }
 
 /** What a CAS signs under its statement: the label keeps any other document from being taken for one. */
@@ -42,7 +44,7 @@ export async function requestCasStatement(
  * an address. Throws CAS_STATEMENT, CAS_IDENTITY.
  */
 export function verifyCasStatement(attestation: CasAttestation, nonce: string, pin: CasPin, time: Date): VerifiedCasStatement {
-  const { statement: text, signature, evidence } = attestation;
+  const { statement: text, signature, evidence, evidenceProblem } = attestation;
   const statement = readStatement(text);
   const identity = verifyCasChainPem(statement.chain, pin, time);
   const [leaf] = statement.chain;
@@ -51,7 +53,7 @@ export function verifyCasStatement(attestation: CasAttestation, nonce: string, p
     verify("sha256", casStatementMessage(text), new X509Certificate(leaf).publicKey, Buffer.from(signature, "base64"));
   if (!isSigned) throw refused("the statement of the CAS is not signed by its TLS key");
   if (statement.nonce !== nonce) throw refused("the statement of the CAS was made for another request");
-  return { statement, signedStatement: text, signature, identity, evidence };
+  return { statement, signedStatement: text, signature, identity, evidence, evidenceProblem };
 }
 
 function readStatement(text: string): CasStatement {

@@ -164,8 +164,19 @@ export const CasAttestation = z.object({
   /** ECDSA P-256, SHA-256, DER, by the TLS key: base64. */
   signature: z.base64(),
   evidence: EvidenceJson.nullable(),
+  /** Why there is none although the platform could give it; not signed. */
+  evidenceProblem: z.string().max(1024).optional(),
 });
 export type CasAttestation = z.infer<typeof CasAttestation>;
+
+/** A credential that only the TPM of this CAS opens, which shows that the keys of its evidence are in one TPM: TPM2B_ID_OBJECT, TPM2B_ENCRYPTED_SECRET. */
+export const TpmCredential = z.strictObject({ idObject: z.base64().max(1024), encryptedSecret: z.base64().max(1024) });
+export type TpmCredential = z.infer<typeof TpmCredential>;
+export const OpenedCredential = z.object({ secret: z.base64().max(128) });
+
+/** What a platform may lack, each accepted only on request (C-67). */
+export const CAS_TOLERANCES = ["configuration-needed", "out-of-date", "hardening-needed"] as const;
+export type CasTolerance = (typeof CAS_TOLERANCES)[number];
 
 /** Another instance that shall be able to open the database (C-74, C-78). */
 export const RegisterInstance = z.strictObject({
@@ -176,6 +187,10 @@ export const RegisterInstance = z.strictObject({
   /** What the instance must have; the first is needed where no hardware proves what it is. */
   casKeyHash: z.string().max(64).optional(),
   softwareKeyHash: z.string().max(64).optional(),
+  /** Code identities, any of which the instance may have besides that of the CAS itself, where its evidence names no signer. */
+  mrenclave: z.array(Hex64).max(16).optional(),
+  /** What its platform may lack although that of the CAS does not (C-74). */
+  tolerate: z.array(z.enum(CAS_TOLERANCES)).max(8).optional(),
 });
 export type RegisterInstance = z.infer<typeof RegisterInstance>;
 
@@ -186,6 +201,8 @@ export const RegisteredInstance = z.object({
   instanceKey: Hex64,
   version: z.string(),
   securityVersion: z.int(),
+  /** Kind of the evidence that it was judged by; absent where the owner vouched by its key. */
+  evidence: z.string().optional(),
   at: z.string(),
 });
 export type RegisteredInstance = z.infer<typeof RegisteredInstance>;

@@ -1,8 +1,17 @@
 export { ANSWER_SIGNER, type SignedAnswer, signAnswer, verifyAnswer } from "./answer-signature.ts";
+export {
+  appraiseCas,
+  type CasExpectations,
+  type CasMismatch,
+  describeMismatch,
+  neededTolerances,
+} from "./appraise-cas.ts";
+export { AttestationKeyAuthority, type PendingCertification, type TpmTrust } from "./attestation-key-authority.ts";
 export { CAS_CLIENT_PORT, CAS_SERVICE_PORT, type CasAddress, formatCasAddress, parseCasAddress } from "./cas-address.ts";
 export { type CasIdentity, type CasPin, verifyCasChain, verifyCasChainPem } from "./cas-chain.ts";
 export { CasClient, type CasClientOptions, CLIENT_ALPN } from "./cas-client.ts";
 export { type CasConnection, type CasConnectionOptions, connectToCas, KEY_EXCHANGE_GROUPS, peerCasIdentity } from "./cas-connection.ts";
+export { type CasEvidenceTrust, casEvidenceUserData, type OpenCredential, verifyCasEvidence } from "./cas-evidence.ts";
 export { casStatementMessage, requestCasStatement, type VerifiedCasStatement, verifyCasStatement } from "./cas-statement.ts";
 export {
   accessTokenProof,
@@ -21,8 +30,10 @@ export {
   BACKUP_AUDIENCE_PREFIX,
   backupAudience,
   CAS_STATES,
+  CAS_TOLERANCES,
   CasAttestation,
   CasStatement,
+  type CasTolerance,
   CasVersion,
   ClusterIssuer,
   CollateralForecast,
@@ -30,6 +41,7 @@ export {
   HealthReport,
   NODE_AUDIENCE_PREFIX,
   NodeEnrolled,
+  OpenedCredential,
   ProposalDetail,
   ProposalList,
   ProposalOutcome,
@@ -51,6 +63,7 @@ export {
   SessionUploaded,
   ShareAccepted,
   SignedShare,
+  TpmCredential,
   UpgradeStarted,
   VerifiedEvidence,
 } from "./client-api.ts";

@@ -5,6 +5,8 @@ export type ProtocolErrorCode =
   | "CAS_IDENTITY"
   /** What the CAS says about itself is not signed by it, or answers another question. */
   | "CAS_STATEMENT"
+  /** Its evidence proves nothing about it, or cannot be judged. */
+  | "CAS_EVIDENCE"
   /** Bytes that are not this protocol, or a frame out of turn. */
   | "PROTOCOL_VIOLATION"
   /** The connection ended before the answer. */

@@ -1,5 +1,5 @@
 import type { EvidenceKind } from "@vouchsafe/attestation";
-import { parseTpmAddress, type TpmAddress } from "@vouchsafe/attester";
+import { parseTpmAddress, type TpmAddress, WORKLOAD_FILE } from "@vouchsafe/attester";
 import { CAS_SERVICE_PORT, type CasAddress, parseCasAddress, parseServiceId } from "@vouchsafe/protocol";
 import { READY_FILE } from "./ready-file.ts";
 import { RuntimeError } from "./runtime-error.ts";
@@ -36,7 +36,6 @@ const WAIT_SECONDS = 120;
 const AGENT_PORT = 18_766;
 const DRAIN_LONGEST_SECONDS = 3600;
 const TPM_DEVICE = "/dev/tpmrm0";
-const WORKLOAD_FILE = "/run/vouchsafe/workload";
 const EVIDENCE_KINDS: readonly EvidenceKind[] = ["sgx", "tdx", "snp", "nitro", "tpm", "node", "simulated"];
 
 /** Reads the container's environment. Throws R-SETTINGS. */

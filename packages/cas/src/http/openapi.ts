@@ -8,6 +8,7 @@ import {
   ExportAnswer,
   HealthReport,
   NodeEnrolled,
+  OpenedCredential,
   Problem,
   ProposalDetail,
   ProposalList,
@@ -171,6 +172,14 @@ const OPERATIONS: readonly Operation[] = [
     summary: "Statement and evidence of this CAS; query nonce",
     needs: "nothing",
     answers: [json(CasAttestation)],
+  },
+  {
+    method: "post",
+    path: "/v1/attest/credential",
+    summary: "Where the evidence is that of a TPM: have it open a credential for its keys",
+    needs: "nothing",
+    body: JSON_TYPE,
+    answers: [json(OpenedCredential)],
   },
   { method: "get", path: "/v1/version", summary: "Version and state", needs: "nothing", answers: [json(CasVersion)] },
   {

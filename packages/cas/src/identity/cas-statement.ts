@@ -22,8 +22,8 @@ export interface StatementFacts {
   readonly backups: readonly string[];
 }
 
-/** What this CAS says about itself (C-64), signed by its TLS key. There is no platform here that could make Evidence: it says so with null. */
-export function casStatement(facts: StatementFacts): CasAttestation {
+/** What this CAS says about itself (C-64), signed by its TLS key. */
+export function casStatement(facts: StatementFacts): Pick<CasAttestation, "statement" | "signature"> {
   const { tls, sessionEncryptionKey, software, instanceKey, state, provisioning, nonce, developmentRoot } = facts;
   const { recovery, recoveryKey, newestSnapshot, backups } = facts;
   const statement: CasStatement = {
@@ -45,9 +45,5 @@ export function casStatement(facts: StatementFacts): CasAttestation {
     backups: [...backups],
   };
   const text = JSON.stringify(statement);
-  return {
-    statement: text,
-    signature: sign("sha256", casStatementMessage(text), tls.privateKey).toString("base64"),
-    evidence: null,
-  };
+  return { statement: text, signature: sign("sha256", casStatementMessage(text), tls.privateKey).toString("base64") };
 }

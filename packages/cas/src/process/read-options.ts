@@ -2,13 +2,15 @@ import { createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
-import { type TrustAnchors, VENDOR_TRUST_ANCHORS } from "@vouchsafe/attestation";
+import { SIMULATED_KINDS, type TrustAnchors, VENDOR_TRUST_ANCHORS } from "@vouchsafe/attestation";
+import { parseTpmAddress, type TpmAddress } from "@vouchsafe/attester";
 import { bundleFileSource } from "@vouchsafe/collateral";
 import { keyHashOf } from "@vouchsafe/policy";
 import { CasError } from "../cas-error.ts";
 import type { CollateralOptions } from "../collateral/cas-collateral.ts";
 import { parseAvailabilityConfig, parseListenAddress } from "../config/availability-config.ts";
 import { openDevelopmentPlatform } from "../development/development-platform.ts";
+import { findOwnPlatform, type OwnPlatformOptions } from "../identity/own-platform.ts";
 import { choosePlatformKey } from "../sealing/choose-platform-key.ts";
 import { keyStorePath } from "../sealing/key-store.ts";
 import type { CasOptions } from "../start-cas.ts";
@@ -42,6 +44,11 @@ Runs the configuration and attestation service. With the word "provision" it pro
   --only_for_testing-simulated-platform DIR
                                       keep a development root and the keys of a software platform in DIR, made when missing, and believe
                                       its evidence where a policy names \`simulated\`
+  --tpm ADDRESS                       give evidence of this TPM about this CAS, unless the machine is a confidential guest, which is preferred:
+                                      device:/dev/tpmrm0, unix:PATH or tcp:HOST:PORT
+  --only_for_testing-simulated-evidence KIND
+                                      give simulated evidence about this CAS, of the platform of --only_for_testing-simulated-platform:
+                                      sgx, tdx, snp or tpm; where there is hardware, its own
   --name NAME                         further name or address for the TLS certificate; repeatable
 `;
 
@@ -60,6 +67,8 @@ const OPTIONS = {
   "accept-rollback": { type: "boolean" },
   "only_for_testing-simulated-root": { type: "string" },
   "only_for_testing-simulated-platform": { type: "string" },
+  tpm: { type: "string" },
+  "only_for_testing-simulated-evidence": { type: "string" },
   "skip-if-already-provisioned": { type: "boolean" },
   "collateral-bundle": { type: "string", multiple: true },
   "enrol-node-key": { type: "string", multiple: true },
@@ -101,6 +110,10 @@ export function readOptions(argv: readonly string[]): ProcessOptions | "help" {
     statusFile: values["status-file"],
     stopAfterMs: readSeconds(values["stop-after"]),
     trustAnchors: trustAnchors(values["only_for_testing-simulated-root"], values["only_for_testing-simulated-platform"]),
+    ownPlatform: findOwnPlatform({
+      tpm: values.tpm === undefined ? undefined : tpmAddress(values.tpm),
+      simulated: simulatedEvidence(values["only_for_testing-simulated-evidence"], values["only_for_testing-simulated-platform"]),
+    }),
     acceptRollback: values["accept-rollback"] === true,
     databasePath,
     platformKeyPath: choosePlatformKey(keyStorePath(databasePath), platformKeys, CAS_SOFTWARE.securityVersion),
@@ -140,6 +153,21 @@ function readSeconds(text: string | undefined): number | undefined {
   const seconds = /^[1-9][0-9]{0,5}$/.test(text) ? Number(text) : Number.NaN;
   if (seconds <= STOP_AFTER_MAX_SECONDS) return seconds * 1000;
   throw wrongUse(`--stop-after does not take ${JSON.stringify(text)}: expected seconds, at most ${STOP_AFTER_MAX_SECONDS}`);
+}
+
+function tpmAddress(text: string): TpmAddress {
+  const address = parseTpmAddress(text);
+  if (address !== undefined) return address;
+  throw wrongUse(`--tpm is ${JSON.stringify(text)}; expected device:PATH, unix:PATH or tcp:HOST:PORT`);
+}
+
+function simulatedEvidence(word: string | undefined, directory: string | undefined): OwnPlatformOptions["simulated"] {
+  if (word === undefined) return undefined;
+  const kind = SIMULATED_KINDS.find((each) => each === word);
+  if (kind === undefined)
+    throw wrongUse(`--only_for_testing-simulated-evidence is ${JSON.stringify(word)}; expected ${SIMULATED_KINDS.join(", ")}`);
+  if (directory === undefined) throw wrongUse("--only_for_testing-simulated-evidence needs --only_for_testing-simulated-platform DIR");
+  return { directory, kind };
 }
 
 function readText(path: string): string {

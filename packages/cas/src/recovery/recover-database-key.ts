@@ -3,13 +3,15 @@ import { sessionEncryptionKeyText } from "@vouchsafe/policy";
 import { SignedShare } from "@vouchsafe/protocol";
 import { ApiError, CasError } from "../cas-error.ts";
 import type { ListenAddress } from "../config/availability-config.ts";
+import { attestRoutes } from "../http/attest-routes.ts";
 import { createClientServer, listenClientServer } from "../http/client-server.ts";
 import { jsonBody } from "../http/json-body.ts";
-import { splitTarget } from "../http/request-names.ts";
 import { bodyText } from "../http/session-routes.ts";
 import { statusRoutes } from "../http/status-routes.ts";
 import { temporaryIdentity, tlsIdentity } from "../identity/cas-identity.ts";
 import { casStatement } from "../identity/cas-statement.ts";
+import { OwnEvidence } from "../identity/own-evidence.ts";
+import type { OwnPlatform } from "../identity/own-platform.ts";
 import type { Log } from "../log-line.ts";
 import { type KeyStore, keyStorePath, readKeyStore, type SealedKeys, writeKeyStore } from "../sealing/key-store.ts";
 import { instanceKeyText, openPlatformKeyFile, type SealingProvider } from "../sealing/platform-key.ts";
@@ -25,6 +27,7 @@ export interface RecoveryOptions extends StoreOptions {
   readonly clientListen: ListenAddress;
   readonly altNames?: readonly string[] | undefined;
   readonly software: Software;
+  readonly ownPlatform?: OwnPlatform | undefined;
   readonly now: () => Date;
   readonly log: Log;
   /** Ends the wait; the database stays as it is. */
@@ -100,7 +103,7 @@ async function serveHolders(options: RecoveryOptions, { path, sets, provider }: 
   options.signal?.addEventListener("abort", onAbort, { once: true });
   const app = createClientServer(tls, log);
   statusRoutes(app, () => ({ version: software.version, state: "recovery", problem: undefined, developmentRoot: false }));
-  app.get("/v1/attest", async ({ url }) => casStatement({ ...facts, nonce: (splitTarget(url).query.get("nonce") ?? "").slice(0, 256) }));
+  attestRoutes(app, new OwnEvidence(options.ownPlatform, log, now), async (nonce) => casStatement({ ...facts, nonce }), now);
   app.get("/v1/recovery", async () => recovery.request);
   let turn: Promise<unknown> = Promise.resolve();
   app.post("/v1/recovery/shares", async (request, reply) => {

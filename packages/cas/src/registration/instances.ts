@@ -1,4 +1,5 @@
-import type { RegisterInstance, UpgradeStarted } from "@vouchsafe/protocol";
+import type { Claims } from "@vouchsafe/attestation";
+import type { CasEvidenceTrust, RegisterInstance, UpgradeStarted } from "@vouchsafe/protocol";
 import type { CasContext } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
 import type { Freshness } from "../freshness/freshness.ts";
@@ -9,18 +10,33 @@ import { readAccess } from "./access.ts";
 import { attestInstance, type InstanceFacts } from "./attest-instance.ts";
 import { type Purpose, type Registration, readRegistrations, registrationKey } from "./registration.ts";
 
+/** How this CAS judges the evidence of other instances, and its own beside it. */
+export interface InstanceEvidence {
+  readonly trust: () => CasEvidenceTrust;
+  /** What its own evidence proves to itself; undefined where there is none. Throws ApiError. */
+  readonly ownClaims: () => Promise<Claims | undefined>;
+}
+
 /** Other instances that may open the database of this one: backups (C-73 to C-75) and new versions of the software (C-78). */
 export class Instances {
   readonly #context: CasContext;
   readonly #keyRing: KeyRing;
-  readonly #own: InstanceFacts;
+  readonly #own: Omit<InstanceFacts, "claims">;
+  readonly #evidence: InstanceEvidence;
   readonly #snapshots: Snapshots | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   /** While the database gets a new key, nothing else is served (C-79). */
   isUpgrading = false;
 
-  constructor(context: CasContext, keyRing: KeyRing, own: InstanceFacts, snapshots: Snapshots | undefined) {
+  constructor(
+    context: CasContext,
+    keyRing: KeyRing,
+    own: Omit<InstanceFacts, "claims">,
+    evidence: InstanceEvidence,
+    snapshots: Snapshots | undefined,
+  ) {
+    this.#evidence = evidence;
     this.#context = context;
     this.#keyRing = keyRing;
     this.#own = own;
@@ -46,9 +62,23 @@ export class Instances {
 
   /** Attests the instance and seals the database key for it; the same purpose and name again replaces. The caller is the owner. */
   async register(purpose: Purpose, request: RegisterInstance): Promise<Registration> {
-    const { instanceKey, version, securityVersion } = await attestInstance(purpose, request, this.#own, this.#context.now());
+    const { instanceKey, version, securityVersion, claims } = await attestInstance(
+      purpose,
+      request,
+      { ...this.#own, claims: await this.#evidence.ownClaims() },
+      this.#evidence.trust,
+    );
     const { address, name = address } = request;
-    const registration = { purpose, name, address, instanceKey, version, securityVersion, at: this.#context.now().toISOString() };
+    const registration = {
+      purpose,
+      name,
+      address,
+      instanceKey,
+      version,
+      securityVersion,
+      ...(claims === undefined ? {} : { evidence: claims.kind }),
+      at: this.#context.now().toISOString(),
+    };
     await this.alone(async () => {
       const { database, audit } = this.#context;
       await database.transact((tx) => {

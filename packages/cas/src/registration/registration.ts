@@ -14,6 +14,8 @@ export interface Registration {
   readonly instanceKey: string;
   readonly version: string;
   readonly securityVersion: number;
+  /** Kind of the evidence that it was judged by; absent where the owner vouched by its key. */
+  readonly evidence?: string;
   readonly at: string;
 }
 

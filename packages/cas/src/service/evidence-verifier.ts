@@ -58,3 +58,12 @@ export function asRefusal(error: unknown): unknown {
   const code = error instanceof CollateralError ? "collateral_unavailable" : CODES[error.code];
   return new Refused(code, "evidence", error.message, error.remedy === undefined ? [] : [error.remedy]);
 }
+
+/** Runs what throws EvidenceError or CollateralError; throws Refused at step "evidence" instead. */
+export function orRefused<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw asRefusal(error);
+  }
+}

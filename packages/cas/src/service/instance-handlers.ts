@@ -1,4 +1,10 @@
-import { type AttestRequest, type InstanceMessage, parseServiceId, type RefusalCode } from "@vouchsafe/protocol";
+import {
+  type AttestationKeyAuthority,
+  type AttestRequest,
+  type InstanceMessage,
+  parseServiceId,
+  type RefusalCode,
+} from "@vouchsafe/protocol";
 import { type CasContext, committedValues } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
 import { RateLimiter } from "../http/rate-limit.ts";
@@ -9,11 +15,10 @@ import { instanceIdOf, resolveInstanceSecrets } from "../values/service-values.t
 import { KeptValuesError } from "../vaults/kept-values.ts";
 import type { Activations } from "./activations.ts";
 import { attestService } from "./attest-service.ts";
-import type { AttestationKeyAuthority } from "./attestation-key-authority.ts";
 import type { AttestedInstance } from "./attested-instance.ts";
 import { formatsOf } from "./build-configuration.ts";
 import type { CertificateRenewal } from "./certificate-renewal.ts";
-import type { EvidenceTrust } from "./evidence-verifier.ts";
+import { type EvidenceTrust, orRefused } from "./evidence-verifier.ts";
 import { Refused } from "./refusal.ts";
 import { reportTag } from "./report-tag.ts";
 import type { ServiceHandlers } from "./service-server.ts";
@@ -44,7 +49,8 @@ export function instanceHandlers(context: CasContext, parts: HandlerParts): Serv
   return {
     certify: (request) => {
       refuseWhileClosed(parts);
-      return parts.attestationKeys.begin(request);
+      const { credential, finish } = orRefused(() => parts.attestationKeys.begin(request));
+      return { credential, finish: (secret) => orRefused(() => finish(secret)) };
     },
     attest: async (request, exporter, peer) => {
       const guesser = `${peer} ${request.service.replace(/@[^@]*$/, "")}`;

@@ -9,6 +9,7 @@ import {
   InstanceMessage,
   KEY_EXCHANGE_GROUPS,
   OpeningMessage,
+  type PendingCertification,
   ProtocolError,
   SERVICE_ALPN,
 } from "@vouchsafe/protocol";
@@ -18,7 +19,6 @@ import type { Log } from "../log-line.ts";
 import { stopOnBrokenRandomness } from "../operation/stop-on-broken-randomness.ts";
 import { HANDSHAKE_TIMEOUT_MS, listen, MAX_CONNECTIONS, trackConnections } from "../tls/listen.ts";
 import { serverTlsOptions } from "../tls/server-tls-options.ts";
-import type { PendingCertification } from "./attestation-key-authority.ts";
 import type { AttestedInstance } from "./attested-instance.ts";
 import { Refused, refusalFrame } from "./refusal.ts";
 

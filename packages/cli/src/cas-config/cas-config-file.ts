@@ -20,6 +20,8 @@ const KnownCas = z.strictObject({
   chain: z.array(z.string()),
   session_encryption_key: z.string(),
   attested_at: z.string(),
+  /** What its evidence proved then; absent where only its key was known. */
+  evidence: z.strictObject({ kind: z.string(), code_identity: z.string(), platform: z.string() }).optional(),
 });
 export type KnownCas = z.infer<typeof KnownCas>;
 

@@ -13,6 +13,6 @@ export function reportCasFailure(error: unknown, what: string, { note }: Pick<Sh
 }
 
 function causesOf(error: ProtocolError | CliError): readonly string[] {
-  if (!(error instanceof CasProblemError)) return [error.message];
-  return error.problem.msg;
+  if (error instanceof CasProblemError) return error.problem.msg;
+  return [error.message, ...(error instanceof CliError ? error.causes : [])];
 }

@@ -55,7 +55,11 @@ export function judgeCas(cas: CasResource, { pod, probe, enrolment, refusal }: C
     return status("UNHEALTHY", "AttestationFailure", { attestable: "Failed" }, [condition("Attestable", false, "Refused", probe.message)]);
   }
   const { statement } = probe;
-  const evidence = probe.evidenceKind ?? "none: it proves the possession of its key, and nothing about its platform";
+  const { evidenceKind } = probe;
+  const evidence =
+    evidenceKind === undefined
+      ? "none: it proves the possession of its key, and nothing about its platform"
+      : `of kind ${evidenceKind}, which vouchsafe cas attest judges, not the operator`;
   const attested = condition("Attestable", true, "Verified", `signature and nonce are right; evidence: ${evidence}`);
   const owned = statement.state !== "unprovisioned";
   const fields = {

@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
 import type { Evidence } from "@vouchsafe/attestation";
-import { type EvidenceSource, hardwareSources } from "@vouchsafe/attester";
+import { type EvidenceSource, hardwareSources, readWorkload } from "@vouchsafe/attester";
 import type { CertifyKey } from "@vouchsafe/protocol";
 import { log } from "../report.ts";
 import { RuntimeError } from "../runtime-error.ts";
@@ -8,8 +7,6 @@ import type { RuntimeSettings } from "../settings.ts";
 import { nodeAgentSource } from "./node-agent-source.ts";
 
 export type GatherEvidence = (userData: Uint8Array, certifyKey: CertifyKey) => Promise<Evidence>;
-
-const WORKLOAD_MAX_BYTES = 8192;
 
 /** Everything that may give evidence, in the order of what it proves. */
 function sources({ tpm, agent }: RuntimeSettings): EvidenceSource[] {
@@ -51,16 +48,4 @@ export function describeSource(source: EvidenceSource | undefined, { evidenceKin
 
 export function gatherFrom(source: EvidenceSource, { workloadFile }: RuntimeSettings): GatherEvidence {
   return (userData, certifyKey) => source.gather({ userData, workload: readWorkload(workloadFile), certifyKey });
-}
-
-/** What the platform left; a platform that measures the whole program leaves nothing. A lie here is found out: its hash was not measured. */
-function readWorkload(file: string): Uint8Array | undefined {
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(file);
-  } catch {
-    return undefined;
-  }
-  if (bytes.length <= WORKLOAD_MAX_BYTES) return bytes;
-  throw new RuntimeError("R-EVIDENCE", `${file} has ${bytes.length} bytes, at most ${WORKLOAD_MAX_BYTES} describe a workload`);
 }

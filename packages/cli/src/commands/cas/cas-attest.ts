@@ -1,32 +1,31 @@
 import { readFile } from "node:fs/promises";
-import { CasAttestation, type CasClient, requestCasStatement, type VerifiedCasStatement, verifyCasStatement } from "@vouchsafe/protocol";
+import type { Claims } from "@vouchsafe/attestation";
+import {
+  CasAttestation,
+  type CasClient,
+  type OpenCredential,
+  requestCasStatement,
+  type TpmCredential,
+  type VerifiedCasStatement,
+  verifyCasStatement,
+} from "@vouchsafe/protocol";
 import { rememberCas } from "../../cas-config/cas-config-file.ts";
 import { reportCasFailure } from "../../cas-config/cas-failure.ts";
 import { withClient } from "../../cas-config/cas-session.ts";
 import { CliError } from "../../cli-error.ts";
-import { givenValue, hasFlag, type ParsedOptions } from "../../command-spec.ts";
+import { givenValue, type ParsedOptions } from "../../command-spec.ts";
 import { usage } from "../../parse-options.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
+import { judgeEvidence } from "./attest-evidence.ts";
+import { type AttestRules, attestRules } from "./attest-rules.ts";
 
-/** What the client accepts besides attested hardware. Every one of them prints a warning (C-68). */
-export interface AttestRules {
-  readonly casKeyHash: string | undefined;
-  readonly softwareKeyHash: string | undefined;
-  /** No TEE protects the CAS; only its key is known. */
-  readonly allowsNoHardware: boolean;
-  readonly allowsUnprovisioned: boolean;
-  readonly allowsOwnerSecretAccess: boolean;
-  /** Options that tolerate something of evidence, where there is none. */
-  readonly withoutEffect: readonly string[];
-}
-
-/** `cas attest ADDRESS`: verifies who a CAS is and remembers it; the first one becomes the default. */
+/** `cas attest ADDRESS [MEASUREMENT]`: verifies who and what a CAS is and remembers it; the first one becomes the default. */
 export async function casAttest(options: ParsedOptions, shell: Shell): Promise<number> {
-  const [address = ""] = options.operands;
-  const rules = attestRules(options);
+  const [address = "", measurement] = options.operands;
+  const rules = attestRules(options, measurement);
   const report = givenValue(options, "offline-report");
   try {
-    const { statement, identity, version } =
+    const { statement, identity, version, claims } =
       report === undefined ? await attestOnline(address, rules, shell) : await attestOffline(report, rules, options, shell);
     const [host = address] = address.replace(/^https:\/\//, "").split(/[:/]/);
     await rememberCas(shell, givenValue(options, "name") ?? host, {
@@ -36,7 +35,9 @@ export async function casAttest(options: ParsedOptions, shell: Shell): Promise<n
       chain: [...identity.chain],
       session_encryption_key: statement.sessionEncryptionKey,
       attested_at: new Date().toISOString(),
+      ...(claims === undefined ? {} : { evidence: { kind: claims.kind, code_identity: claims.codeIdentity, platform: claims.platformId } }),
     });
+    if (claims !== undefined) shell.note(describeClaims(claims));
     shell.out(`CAS ${host} at https://${host}:${portOf(address)}/ is trustworthy`);
     shell.out(`Version of attested CAS: ${version}`);
     return ExitCode.ok;
@@ -64,8 +65,8 @@ async function attestOffline(file: string, rules: AttestRules, options: ParsedOp
     throw new CliError("E-FILE", `${file} cannot be read`, { cause });
   });
   const attested = verifyCasStatement(readReport(file, text), nonce, rules, time);
-  accept(attested, rules, shell);
-  return { ...attested, version: attested.statement.version };
+  const claims = await accept(attested, rules, { openCredential: undefined, now: time }, shell);
+  return { ...attested, claims, version: attested.statement.version };
 }
 
 function readReport(file: string, text: string): CasAttestation {
@@ -80,27 +81,55 @@ function readReport(file: string, text: string): CasAttestation {
   throw new CliError("E-CAS-ATTEST", `${file} is no report of a CAS`, { remedy: "Save the answer to GET /v1/attest?nonce=N." });
 }
 
-/** Asks a CAS for its statement with a fresh nonce and verifies it. Throws CliError E-CAS-ATTEST, ProtocolError. */
-export async function attestCas(client: CasClient, rules: AttestRules, shell: Pick<Shell, "note">): Promise<VerifiedCasStatement> {
-  const attested = await requestCasStatement(client, rules, new Date());
-  accept(attested, rules, shell);
-  return attested;
+/** A CAS that is accepted; `claims` are what its evidence proves, undefined where nothing was judged. */
+export interface AttestedCas extends VerifiedCasStatement {
+  readonly claims: Claims | undefined;
 }
 
-/** Compares what a CAS says with what this client accepts; whatever is accepted only on request is warned about. Throws E-CAS-ATTEST. */
-function accept({ statement, evidence }: VerifiedCasStatement, rules: AttestRules, { note }: Pick<Shell, "note">): void {
-  if (evidence !== null)
-    throw refused(`evidence of kind ${evidence.kind} about a CAS is not understood by this program`, "Update this program.");
-  if (!rules.allowsNoHardware) {
+/** Asks a CAS for its statement and evidence with a fresh nonce, and judges both. Throws CliError E-CAS-ATTEST, ProtocolError. */
+export async function attestCas(client: CasClient, rules: AttestRules, shell: Pick<Shell, "note" | "directory">): Promise<AttestedCas> {
+  const attested = await requestCasStatement(client, rules, new Date());
+  const now = new Date(); // after the answer: what came along may have been made for it
+  const openCredential = (credential: TpmCredential) => client.openCredential(credential);
+  return { ...attested, claims: await accept(attested, rules, { openCredential, now }, shell) };
+}
+
+interface Conversation {
+  readonly openCredential: OpenCredential | undefined;
+  readonly now: Date;
+}
+
+/** Compares what a CAS says and proves with what this client accepts; whatever is accepted only on request is warned about. Throws E-CAS-ATTEST. */
+async function accept(
+  attested: VerifiedCasStatement,
+  rules: AttestRules,
+  { openCredential, now }: Conversation,
+  shell: Pick<Shell, "note" | "directory">,
+): Promise<Claims | undefined> {
+  const claims = rules.trustsAny ? undefined : await judgeEvidence(attested, rules, openCredential, now, shell);
+  if (claims === undefined) acceptByKey(attested, rules, shell);
+  acceptStatement(attested, rules, shell);
+  return claims;
+}
+
+/** Nothing but its key tells who this CAS is. */
+function acceptByKey({ evidence, evidenceProblem }: VerifiedCasStatement, rules: AttestRules, { note }: Pick<Shell, "note">): void {
+  if (!rules.trustsAny) {
+    const because = evidenceProblem === undefined ? "" : ` (it says: ${evidenceProblem})`;
     throw refused(
-      "expected evidence of hardware, found none: the CAS is not protected by it",
+      `expected evidence of hardware, found none: the CAS is not protected by it${because}`,
       "If you operate it yourself, accept it by its key: -c KEY_HASH --only_for_testing-trust-any --only_for_testing-debug.",
     );
   }
   if (rules.casKeyHash === undefined)
     throw refused("nothing proves who this CAS is", "Give its key hash with -c; the CAS prints it at its start.");
-  for (const option of rules.withoutEffect) note(`warning: --${option} has no effect: the CAS gives no evidence`);
-  note("warning: no TEE protects this CAS: the root user of its machine can read what it keeps");
+  const reason = evidence === null ? "the CAS gives no evidence" : "any evidence is accepted";
+  for (const option of rules.aboutEvidence) note(`warning: --${option} has no effect: ${reason}`);
+  if (evidence === null) note("warning: no TEE protects this CAS: the root user of its machine can read what it keeps");
+  else note(`warning: the evidence of this CAS, of kind ${evidence.kind}, is not judged: nothing is known of what runs there`);
+}
+
+function acceptStatement({ statement }: VerifiedCasStatement, rules: AttestRules, { note }: Pick<Shell, "note">): void {
   if (statement.state === "unprovisioned") {
     if (!rules.allowsUnprovisioned) {
       throw refused(
@@ -122,31 +151,9 @@ function accept({ statement, evidence }: VerifiedCasStatement, rules: AttestRule
   note("warning: the owner of this CAS can read all secrets");
 }
 
-/** Options that ask more of evidence than its default, which no CAS of this release gives: refused by name, not ignored. */
-const EVIDENCE_DEMANDS = ["mrenclave", "mrsigner", "isvprodid", "isvsvn"] as const;
-/** Options that ask less of evidence: said to have no effect. */
-const EVIDENCE_TOLERANCES = ["configuration-needed", "out-of-date", "hardening-needed", "only_for_testing-ignore-signer"] as const;
-
-export function attestRules(options: ParsedOptions): AttestRules {
-  const demand = EVIDENCE_DEMANDS.find((name) => givenValue(options, name) !== undefined);
-  if (demand !== undefined) {
-    const remedy = "Pin the key of the CAS with -c, and its software with -s.";
-    throw usage("E-OPTION-UNSUPPORTED", `--${demand} is about evidence, and a CAS of this release gives none about itself`, remedy);
-  }
-  const [trustsAny, allowsDebug] = [hasFlag(options, "only_for_testing-trust-any"), hasFlag(options, "only_for_testing-debug")];
-  if (trustsAny !== allowsDebug) {
-    const [given, missing] = trustsAny ? ["trust-any", "debug"] : ["debug", "trust-any"];
-    throw usage("E-OPTION-MISSING", `--only_for_testing-${given} needs --only_for_testing-${missing}`);
-  }
-  return {
-    withoutEffect: EVIDENCE_TOLERANCES.filter((name) => hasFlag(options, name)),
-    casKeyHash: givenValue(options, "cas-key-hash"),
-    softwareKeyHash: givenValue(options, "cas-software-key-hash"),
-    allowsNoHardware: trustsAny,
-    allowsUnprovisioned: hasFlag(options, "only_for_testing_allow-unprovisioned-cas"),
-    allowsOwnerSecretAccess: hasFlag(options, "allow-cas-owner-secret-access"),
-  };
-}
+/** What the evidence proves, in one line. */
+const describeClaims = ({ kind, codeIdentity, platformId, tcb, details }: Claims): string =>
+  `notice: evidence of kind ${kind}${kind === "simulated" ? ` (${details["imitates"]})` : ""}: code identity ${codeIdentity}, platform ${platformId}, ${tcb.status}`;
 
 const portOf = (address: string): string => /:(\d+)\/?$/.exec(address)?.[1] ?? "8081";
 

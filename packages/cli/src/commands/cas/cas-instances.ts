@@ -1,6 +1,6 @@
-import type { RegisteredInstance } from "@vouchsafe/protocol";
+import { CAS_TOLERANCES, type RegisteredInstance } from "@vouchsafe/protocol";
 import { withCasSession } from "../../cas-config/cas-session.ts";
-import { givenValue, hasFlag, type ParsedOptions } from "../../command-spec.ts";
+import { givenValue, givenValues, hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { usage } from "../../parse-options.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
 
@@ -57,15 +57,21 @@ async function register(purpose: Purpose, options: ParsedOptions, shell: Shell):
   const casKeyHash = givenValue(options, "cas-key-hash");
   const softwareKeyHash = givenValue(options, "cas-software-key-hash");
   const name = givenValue(options, "name");
+  const mrenclave = givenValues(options, "mrenclave").map((text) => text.toLowerCase());
+  const tolerate = CAS_TOLERANCES.filter((tolerance) => hasFlag(options, tolerance));
   return withCasSession(options, shell, `the CAS ${address} was not registered as ${purpose}`, async ({ client, retry }) => {
     const request = {
       address: address.replace(/^https:\/\//, "").replace(/\/$/, ""),
       ...(casKeyHash === undefined ? {} : { casKeyHash }),
       ...(softwareKeyHash === undefined ? {} : { softwareKeyHash }),
       ...(name === undefined ? {} : { name }),
+      ...(mrenclave.length === 0 ? {} : { mrenclave }),
+      ...(tolerate.length === 0 ? {} : { tolerate }),
     };
     const registered = await retry(() => client.registerInstance(purpose, request));
-    shell.note(`warning: no TEE protects the CAS ${address}: the root user of its machine can read what this CAS keeps`);
+    if (registered.evidence === undefined)
+      shell.note(`warning: no TEE protects the CAS ${address}: the root user of its machine can read what this CAS keeps`);
+    else shell.note(`notice: evidence of kind ${registered.evidence} proves what the CAS ${address} is`);
     if (hasFlag(options, "json")) shell.out(JSON.stringify(registered));
     else shell.out(purpose === "backup" ? "Backup CAS registered" : "Upgrade CAS registered");
     return ExitCode.ok;

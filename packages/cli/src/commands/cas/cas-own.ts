@@ -6,7 +6,8 @@ import { clientIdentity, withCasSession, withClient } from "../../cas-config/cas
 import { givenValue, hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { usage } from "../../parse-options.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
-import { attestCas, attestRules } from "./cas-attest.ts";
+import { attestRules } from "./attest-rules.ts";
+import { attestCas } from "./cas-attest.ts";
 
 /** `cas provision ADDRESS -c HASH --token T --config-file F`: makes this client the owner. Nothing secret is sent before the CAS was verified (C-12). */
 export async function casProvision(options: ParsedOptions, shell: Shell): Promise<number> {

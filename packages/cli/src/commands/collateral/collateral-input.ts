@@ -28,8 +28,8 @@ import { CliError } from "../../cli-error.ts";
 import { givenValue, givenValues, hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import type { Shell } from "../../shell.ts";
 
-const INTEL = "https://api.trustedservices.intel.com";
-const AMD = "https://kdsintf.amd.com";
+export const INTEL = "https://api.trustedservices.intel.com";
+export const AMD = "https://kdsintf.amd.com";
 
 /** What the commands of `collateral` work with. */
 export interface CollateralTools {

@@ -155,6 +155,7 @@ async function printPublicKeys(cluster: Cluster, cas: CasName, shell: Shell): Pr
     shell.note(`warning: the CAS has version ${statement.version}, VERSION says ${wanted}`);
   }
   if (attested.evidenceKind === undefined) shell.note("warning: no TEE protects this CAS");
+  else shell.note(`notice: this CAS gives evidence of kind ${attested.evidenceKind}, which is not judged here: vouchsafe cas attest does`);
   await records.remember(qualified(cas), attested);
   const values = [
     ["CAS_KEY", keyHash],

@@ -1,12 +1,12 @@
 import {
   createSimulatedPlatform,
+  type Evidence,
   type SimulatedKind,
   type SimulatedPlatform,
   simulateEvidence,
   type Workload,
 } from "@vouchsafe/attestation";
-import { openDevelopmentPlatform } from "@vouchsafe/cas";
-import type { Vouch } from "./node-agent.ts";
+import { openDevelopmentPlatform } from "./development-platform.ts";
 
 const RENEW_MS = 12 * 3_600_000;
 
@@ -25,7 +25,7 @@ export class SoftwarePlatform {
     this.#kind = kind;
   }
 
-  vouchFor(workload: Workload): Vouch {
+  vouchFor(workload: Workload): (userData: Uint8Array) => Evidence {
     return (userData) => simulateEvidence(this.#current(), this.#kind, { userData, workload });
   }
 
