@@ -14,6 +14,8 @@ const RSA = "only keys of kind rsa have a modulus: the operand is there for the 
 const FASTER = "the other way to the same answer, only slower";
 const WIPES = "wipes memory after use, which no answer shows";
 const KINDS_AGREE = "isSignedBy asks only about schemes of the key's own kind";
+const SAME_KIND = "constraints of other kinds were left out before: the operand is there for the compiler";
+const ONE_LENGTH = "where one coordinate alone has another length, no provider imports the point";
 const inAttestation = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
   ...{ file: `packages/attestation/src/${file}`, change, text, why },
 });
@@ -48,4 +50,30 @@ export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   inAttestation("crypto/sm3.ts", "statement removed", "this.roundClean()", WIPES),
   inAttestation("crypto/web-signature.ts", "operand removed", 'scheme.kind !== "ecdsa"', KINDS_AGREE),
   inAttestation("crypto/web-signature.ts", "operand removed", 'key.kind !== "ec"', KINDS_AGREE),
+  inAttestation(
+    "x509/certificate-profile.ts",
+    "operand removed",
+    '"text" in name',
+    "names without a text have no empty one: for the compiler",
+  ),
+  inAttestation("x509/distinguished-name.ts", "check removed", "isSameBytes(a.bytes, b.bytes)", FASTER),
+  inAttestation("x509/name-constraints.ts", "operand removed", 'constraint.kind === "dns"', SAME_KIND),
+  inAttestation("x509/name-constraints.ts", "operand removed", 'constraint.kind === "ip"', SAME_KIND),
+  inAttestation("x509/name-constraints.ts", "operand removed", 'constraint.kind === "directory"', SAME_KIND),
+  inAttestation("x509/name-constraints.ts", "operand removed", 'constraint.kind === "email"', SAME_KIND),
+  inAttestation("x509/name-constraints.ts", "operand removed", 'constraint.kind === "uri"', SAME_KIND),
+  inAttestation("x509/name-constraints.ts", "operand removed", 'name.kind === "other"', SAME_KIND),
+  inAttestation("x509/name-constraints.ts", "operand removed", 'name.kind !== "dns"', SAME_KIND),
+  inAttestation("x509/name-constraints.ts", "operand removed", 'constraint.kind !== "dns"', SAME_KIND),
+  inAttestation(
+    "x509/name-constraints.ts",
+    "check removed",
+    "parts === undefined",
+    "what is no mailbox was refused before: for the compiler",
+  ),
+  inAttestation("x509/der-reader.ts", "operand removed", "tag === undefined", "where there is no tag there is no length: for the compiler"),
+  inAttestation("x509/public-key.ts", "operand removed", "x.length !== length", ONE_LENGTH),
+  inAttestation("x509/public-key.ts", "operand removed", "y.length !== length", ONE_LENGTH),
+  inAttestation("x509/signature-scheme.ts", "operand removed", "curve === undefined", "no vendor's curve is undefined: for the compiler"),
+  inAttestation("x509/certificate.ts", "operand removed", 'typeof key === "string"', "such a key has a fault: for the compiler"),
 ];

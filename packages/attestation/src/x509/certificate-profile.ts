@@ -43,7 +43,6 @@ function findGeneralFault(certificate: Certificate, role: CertificateRole, profi
   if (!isPositive && role !== "anchor") return "the serial number is not positive";
   if (serialNumber.length > SERIAL_MAX_BYTES) return `the serial number has more than ${SERIAL_MAX_BYTES} bytes`;
   if (isEmptyName(issuer)) return "the issuer is empty";
-  if (certificate.version !== 3 && extensions.size > 0) return "extensions before version 3";
   const isCritical = (oid: string) => extensions.get(oid)?.isCritical;
   const wronglyCritical = NEVER_CRITICAL.find((oid) => isCritical(oid) === true);
   if (wronglyCritical !== undefined) return `extension ${wronglyCritical} is critical`;
@@ -70,7 +69,7 @@ function findAltNameFault({ subjectAltNames = [] }: Certificate): string | undef
 /** Duties of CAs (§4.2.1.1, §4.2.1.2, §4.2.1.9, §4.2.1.10), and what others must not claim. */
 function findAuthorityFault(certificate: Certificate, role: CertificateRole, profile: CertificateProfile): string | undefined {
   const { basicConstraints, keyUsage, authorityKeyIdentifier, subjectKeyIdentifier, extensions } = certificate;
-  const needsAuthority = role !== "anchor" || (profile === "rfc5280" && !(isSelfIssued(certificate) && isOwnAuthority(certificate)));
+  const needsAuthority = role !== "anchor" || (profile === "rfc5280" && !isSelfIssued(certificate));
   if (authorityKeyIdentifier?.keyIdentifier === undefined && needsAuthority) return "the authority key identifier is missing";
   if (basicConstraints?.isCa === true) {
     if (extensions.get(EXTENSION.basicConstraints)?.isCritical !== true) return "basic constraints of a CA are not critical";
@@ -125,9 +124,9 @@ function isAlternative(commonName: string, names: readonly GeneralName[]): boole
   return names.some((name) => name.kind === "ip" && formatAddress(name.bytes) === commonName);
 }
 
-function formatAddress(bytes: Uint8Array): string | undefined {
+/** 4 or 16 bytes: others were refused before. */
+function formatAddress(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
-  if (bytes.length !== 16) return undefined;
   const words = Array.from({ length: 8 }, (_, index) => (((bytes[index * 2] ?? 0) << 8) | (bytes[index * 2 + 1] ?? 0)).toString(16));
   const runs = [...words.join(":").matchAll(/(?<![\da-f])0(?::0)+(?![\da-f])/g)];
   const longest = runs.reduce<RegExpExecArray | undefined>(

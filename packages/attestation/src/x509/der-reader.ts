@@ -210,6 +210,6 @@ function decodeTime(tag: number, content: Uint8Array): number | undefined {
   const date = new Date(Date.UTC(2000, 0, 1));
   date.setUTCFullYear(year, month - 1, day);
   date.setUTCHours(hour, minute, second);
-  const isReal = date.getUTCMonth() === month - 1 && date.getUTCDate() === day && hour < 24 && minute < 60 && second < 60;
+  const isReal = date.getUTCMonth() === month - 1 && hour < 24 && minute < 60 && second < 60;
   return isReal ? date.getTime() : undefined;
 }

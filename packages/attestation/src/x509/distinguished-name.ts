@@ -55,7 +55,6 @@ export function isSameName(a: DistinguishedName, b: DistinguishedName): boolean 
 
 /** Whether `name` lies in the subtree below `base` (RFC 5280 §4.2.1.10, directoryName). */
 export function isNameWithin(name: DistinguishedName, base: DistinguishedName): boolean {
-  if (base.relativeNames.length > name.relativeNames.length) return false;
   return base.relativeNames.every((relative, index) => canonical(relative) === canonical(name.relativeNames[index] ?? []));
 }
 

@@ -20,7 +20,6 @@ export class ConstrainedNames {
 
   /** Why the names of a certificate are outside the constraints; undefined when they are inside. */
   findFault(certificate: Certificate): string | undefined {
-    if (this.#permitted.length === 0 && this.#excluded.length === 0) return undefined;
     for (const name of namesOf(certificate)) {
       const fault = this.#findNameFault(name);
       if (fault !== undefined) return fault;
@@ -80,14 +79,22 @@ function isComparable(name: GeneralName): boolean {
   }
 }
 
-/** Whether all that `name` stands for lies in the subtree. */
+/** Whether all that `name` stands for lies in the subtree, which is of the same kind. */
 function isWithin(name: GeneralName, constraint: GeneralName): boolean {
-  if (name.kind === "dns" && constraint.kind === "dns") return isDomainWithin(name.text.replace(/^\*\./, ""), constraint.text);
-  if (name.kind === "ip" && constraint.kind === "ip") return isInNetwork(name.bytes, constraint.bytes);
-  if (name.kind === "directory" && constraint.kind === "directory") return isNameWithin(name.name, constraint.name);
-  if (name.kind === "email" && constraint.kind === "email") return isMailboxWithin(name.text, constraint.text);
-  if (name.kind === "uri" && constraint.kind === "uri") return isHostWithin(hostOfUri(name.text) ?? "", constraint.text);
-  return false;
+  switch (name.kind) {
+    case "dns":
+      return constraint.kind === "dns" && isDomainWithin(name.text.replace(/^\*\./, ""), constraint.text);
+    case "ip":
+      return constraint.kind === "ip" && isInNetwork(name.bytes, constraint.bytes);
+    case "directory":
+      return constraint.kind === "directory" && isNameWithin(name.name, constraint.name);
+    case "email":
+      return constraint.kind === "email" && isMailboxWithin(name.text, constraint.text);
+    case "uri":
+      return constraint.kind === "uri" && isHostWithin(hostOfUri(name.text) ?? "", constraint.text);
+    default:
+      return false;
+  }
 }
 
 /** Whether anything that `name` stands for lies in the subtree: a wildcard reaches into a subtree just below it. */
@@ -107,7 +114,7 @@ function isDomainWithin(domain: string, base: string): boolean {
 /** A host exactly, or with a leading period any host below a domain. */
 function isHostWithin(host: string, constraint: string): boolean {
   const [name, base] = [host.toLowerCase(), constraint.toLowerCase()];
-  return base.startsWith(".") ? name.endsWith(base) && name.length > base.length : name === base;
+  return base.startsWith(".") ? name.endsWith(base) : name === base;
 }
 
 function isMailboxWithin(mailbox: string, constraint: string): boolean {
@@ -127,9 +134,8 @@ function isInNetwork(address: Uint8Array, network: Uint8Array): boolean {
 }
 
 function splitMailbox(text: string): { readonly local: string; readonly host: string } | undefined {
-  const match = /^([^@"\s]{1,64})@([^@\s]{1,253})$/.exec(text);
-  const [, local, host] = match ?? [];
-  return local === undefined || host === undefined || !isDnsName(host) ? undefined : { local, host };
+  const [, local = "", host = ""] = /^([^@"\s]{1,64})@([^@\s]{1,253})$/.exec(text) ?? [];
+  return isDnsName(host) ? { local, host } : undefined;
 }
 
 const isEmailConstraint = (text: string): boolean => splitMailbox(text) !== undefined || isDnsName(text.replace(/^\./, ""));

@@ -22,7 +22,6 @@ export class PolicyLevels {
   /** Takes the next certificate, from below the anchor to the leaf; returns why its policies are refused, if so. */
   descend(certificate: Certificate, isLeaf: boolean): string | undefined {
     this.#level = this.#nextLevel(certificate, isLeaf);
-    if (this.#explicitPolicy === 0 && this.#level.size === 0) return "no certificate policy is valid where one is required";
     if (!isLeaf) return this.#prepareNext(certificate);
     if (this.#explicitPolicy > 0) this.#explicitPolicy -= 1;
     if (certificate.policyConstraints?.requireExplicitPolicy === 0) this.#explicitPolicy = 0;
@@ -49,7 +48,8 @@ export class PolicyLevels {
     }
     for (const issuerPolicy of new Set(mappings.map((mapping) => mapping.issuerPolicy))) {
       if (this.#policyMapping === 0) this.#level.delete(issuerPolicy);
-      else if (this.#level.has(issuerPolicy) || this.#level.has(ANY_POLICY)) {
+      // As long as any policy is left, every name is valid without its mapping.
+      else if (this.#level.has(issuerPolicy)) {
         this.#level.set(
           issuerPolicy,
           new Set(mappings.flatMap((mapping) => (mapping.issuerPolicy === issuerPolicy ? mapping.subjectPolicy : []))),

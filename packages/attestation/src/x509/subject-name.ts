@@ -12,7 +12,7 @@ const LABEL = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
 
 /** A host name in the preferred syntax of RFC 1034 §3.5, as RFC 5280 §4.2.1.6 demands: no underscore, no trailing dot, no wildcard. */
 export function isDnsName(text: string): boolean {
-  return text.length > 0 && text.length <= DNS_NAME_MAX && text.split(".").every((label) => LABEL.test(label));
+  return text.length <= DNS_NAME_MAX && text.split(".").every((label) => LABEL.test(label));
 }
 
 export const isAddress = (bytes: Uint8Array): boolean => bytes.length === 4 || bytes.length === 16;
@@ -36,5 +36,5 @@ function isHostCovered(host: string, pattern: string): boolean {
   if (!isCertificateDnsName(pattern) || !isDnsName(host)) return false;
   const [name, presented] = [host.toLowerCase(), pattern.toLowerCase()];
   if (!presented.startsWith("*.")) return name === presented;
-  return name.slice(name.indexOf(".") + 1) === presented.slice(2) && name.includes(".");
+  return name.slice(name.indexOf(".") + 1) === presented.slice(2);
 }
