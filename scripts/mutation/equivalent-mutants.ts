@@ -76,4 +76,7 @@ export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   inAttestation("x509/public-key.ts", "operand removed", "y.length !== length", ONE_LENGTH),
   inAttestation("x509/signature-scheme.ts", "operand removed", "curve === undefined", "no vendor's curve is undefined: for the compiler"),
   inAttestation("x509/certificate.ts", "operand removed", 'typeof key === "string"', "such a key has a fault: for the compiler"),
+  inAttestation("tlog/checkpoint.ts", "operand removed", "size === undefined", "no line is no number: for the compiler"),
+  inAttestation("tlog/checkpoint.ts", "operand removed", "root === undefined", "no line is no root: for the compiler"),
+  inAttestation("tlog/signed-note.ts", "operand removed", "signature.length !== 64", "no provider takes another length for a signature"),
 ];

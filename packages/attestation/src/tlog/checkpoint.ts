@@ -17,7 +17,7 @@ export interface OpenedCheckpoint extends OpenedNote {
 
 /** Text of a checkpoint, ready to be signed as a note. */
 export function formatCheckpoint({ origin, size, root, extensions }: Checkpoint): string {
-  if (origin === "" || root.length !== 32 || size < 0n || [origin, ...extensions].some((line) => line === "" || line.includes("\n"))) {
+  if (root.length !== 32 || size < 0n || [origin, ...extensions].some((line) => line === "" || line.includes("\n"))) {
     throw new TypeError("a checkpoint has an origin, a size, a root of 32 bytes, and extension lines that are not empty");
   }
   return `${[origin, String(size), root.toBase64(), ...extensions].join("\n")}\n`;

@@ -41,8 +41,8 @@ export function verifySubtreeInclusion(claim: {
   for (const sibling of proof) {
     if (last === 0n) throw refused("the proof has more hashes than the path to the root");
     if (at % 2n === 1n || at === last) {
-      hash = nodeHash(sibling, hash);
-      while (at % 2n === 0n && at !== 0n) [at, last] = [at >> 1n, last >> 1n];
+      hash = nodeHash(sibling, hash); // and `at` is not 0: it is odd, or `last`
+      while (at % 2n === 0n) [at, last] = [at >> 1n, last >> 1n];
     } else {
       hash = nodeHash(hash, sibling);
     }
@@ -108,7 +108,7 @@ export function verifySubtreeConsistency(claim: {
     if (last % 2n === 1n || last === top) {
       if (first < last) subtreeHash = nodeHash(sibling, subtreeHash);
       treeHash = nodeHash(sibling, treeHash);
-      while (last % 2n === 0n && last !== 0n) up();
+      while (last % 2n === 0n) up();
     } else {
       treeHash = nodeHash(treeHash, sibling);
     }

@@ -41,10 +41,8 @@ const EDDSA = { kind: "eddsa" } as const;
 
 /** Reads a verifier key `NAME+HASH+BASE64` (C2SP signed-note). Throws LOG_MALFORMED, also when the hash is not that of the key. */
 export function parseVerifierKey(text: string): NoteVerifier {
-  const [, name, keyHash, encoded] = /^([^+]{1,1000})\+([0-9a-f]{8})\+([A-Za-z0-9+/=]{1,1000})$/.exec(text) ?? [];
-  if (name === undefined || keyHash === undefined || encoded === undefined || !isNoteName(name)) {
-    throw malformed("a verifier key is NAME+8 hex digits+base64");
-  }
+  const [, name = "", keyHash = "", encoded = ""] = /^([^+]{1,1000})\+([0-9a-f]{8})\+([A-Za-z0-9+/=]{1,1000})$/.exec(text) ?? [];
+  if (!isNoteName(name)) throw malformed("a verifier key is NAME+8 hex digits+base64");
   const bytes = readBase64(encoded, "verifier key");
   const kind = KINDS.get(bytes[0] ?? 0);
   if (kind === undefined || bytes.length !== 33)
@@ -96,9 +94,8 @@ function splitNote(note: string | Uint8Array): { text: string; lines: SignatureL
 }
 
 function parseSignatureLine(line: string): SignatureLine {
-  const [name, encoded, ...rest] = line.startsWith(DASH) ? line.slice(DASH.length).split(" ") : [];
-  if (name === undefined || encoded === undefined || rest.length > 0 || !isNoteName(name))
-    throw malformed("a signature line is an em dash, a name and base64");
+  const [name = "", encoded = "", ...rest] = line.startsWith(DASH) ? line.slice(DASH.length).split(" ") : [];
+  if (rest.length > 0 || !isNoteName(name)) throw malformed("a signature line is an em dash, a name and base64");
   const bytes = readBase64(encoded, `signature of ${JSON.stringify(name)}`);
   if (bytes.length < 5) throw malformed("a signature has a key id of 4 bytes and at least one byte behind it");
   return { name, keyId: readU32(bytes), signature: bytes.subarray(4) };
