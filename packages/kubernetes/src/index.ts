@@ -13,6 +13,7 @@ export { planLas } from "./objects/las-objects.ts";
 export { type PlatformSettings, planNodes, planOperator, planPlatform } from "./objects/operator-objects.ts";
 export type { PlatformObject } from "./objects/platform-object.ts";
 export { PLATFORM_VERSION } from "./platform-version.ts";
+export { updateBackupPolicy } from "./provision/backup-policy.ts";
 export { type CasTunnel, openCasTunnel } from "./provision/cas-tunnel.ts";
 export { copySnapshot } from "./provision/copy-snapshot.ts";
 export {
@@ -31,6 +32,7 @@ export {
   type OwnershipOptions,
   ownCas,
   readClaim,
+  untilBackups,
   untilHealthy,
 } from "./provision/provision-cas.ts";
 export { recoverDatabase } from "./provision/recover-database.ts";

@@ -21,6 +21,7 @@ const KINDS: Readonly<Record<string, ResourceKind>> = {
   "apps/v1/Deployment": { plural: "deployments", isNamespaced: true },
   "apps/v1/StatefulSet": { plural: "statefulsets", isNamespaced: true },
   "apps/v1/DaemonSet": { plural: "daemonsets", isNamespaced: true },
+  "batch/v1/Job": { plural: "jobs", isNamespaced: true },
   "networking.k8s.io/v1/NetworkPolicy": { plural: "networkpolicies", isNamespaced: true },
   "rbac.authorization.k8s.io/v1/Role": { plural: "roles", isNamespaced: true },
   "rbac.authorization.k8s.io/v1/RoleBinding": { plural: "rolebindings", isNamespaced: true },

@@ -53,14 +53,14 @@ export const CAS_SPEC: Schema = record(
     ),
     "backup-controller": record(
       {
-        enabled: flag("Whether a second CAS takes over on another node.", false),
-        session: text("Policy of the controller."),
-        image: text("Image of the controller."),
-        env: verbatim("array", "Environment of the controller."),
-        debug: flag("More output."),
-        imagePullSecrets: verbatim("array", "Registry credentials."),
+        enabled: flag("Whether nodes are registered as backups, so that the CAS can move to them.", false),
+        session: text("Accepted without effect: the controller works on the cluster's word, which the owner allowed, and has no policy."),
+        image: text("Image of a CAS, for the pods that show the platform of a node; that of the CAS unless given."),
+        env: verbatim("array", "Environment of these pods."),
+        debug: flag("Keep these pods for ten minutes, so that their log can be read.", false),
+        imagePullSecrets: verbatim("array", "Registry credentials of these pods; those of the CAS unless given."),
       },
-      "Takes over on another node.",
+      "Registers nodes as backups, and again when they change.",
     ),
     collateral: record(
       {
@@ -123,7 +123,22 @@ export const CAS_STATUS: Schema = record(
     attestable: text("Whether it proved what it is.", { enum: ["Yes", "No", "Failed"] }),
     snapshotStatus: text("State of the copies.", { enum: ["Persisted", "Ephemeral", "Initializing", "Failed", "Disabled"] }),
     snapshotTimestamp: text("Time of the newest copy."),
-    migrationNodeRatio: text("Nodes to which the CAS may move."),
+    backups: {
+      type: "object",
+      description: "Nodes that are registered as backups.",
+      additionalProperties: record(
+        {
+          instanceKey: text("Public key of the node's platform, as attested."),
+          bootID: text("Boot of the node at which it was registered."),
+          machine: text("Which machine the node was."),
+          version: text("Version of the CAS that registered it."),
+          registeredAt: text("When.", { format: "date-time" }),
+        },
+        "One node.",
+        { required: ["instanceKey", "bootID", "machine", "version", "registeredAt"] },
+      ),
+    },
+    migrationNodeRatio: text("Nodes to which the CAS may move, of those that it could be scheduled to."),
     numMigratableNodes: integer("Nodes to which the CAS may move."),
     desiredNumMigratableNodes: integer("Nodes to which it should be able to move."),
     migrationNodeAlert: integer("−1: not known."),

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster } from "../cluster/cluster.ts";
+import { planBackupJob } from "../objects/backup-objects.ts";
 import { planCas } from "../objects/cas-objects.ts";
 import { planLas } from "../objects/las-objects.ts";
 import { type PlatformSettings, planPlatform } from "../objects/operator-objects.ts";
 import { missingForApiServer, startApiServer } from "../testing/api-server.ts";
-import { CasResource, EncryptedPolicyResource, LasResource } from "./resources.ts";
+import { CasResource, EncryptedPolicyResource, LasResource, PolicyResource } from "./resources.ts";
 
 const settings: PlatformSettings = {
   namespace: "scone-system",
@@ -39,7 +40,10 @@ test("CL-54 to CL-67: a real API server takes the definitions, the platform and 
     assert.equal(found.spec.persistence.mountPath, "/etc/cas/db");
     const las = LasResource.parse((await cluster.list({ apiVersion: "base.scone.cloud/v1beta1", kind: "LAS" }))[0]);
     assert.deepEqual(las.spec.evidence, ["node"]);
-    for (const object of [...planCas(found, { image: "r.example/cas:1" }), ...planLas(las, { image: "r.example/las:1" })]) {
+    for (const object of [
+      ...planCas(found, { image: "r.example/cas:1" }, { allowsNodeDirectories: true }),
+      ...planLas(las, { image: "r.example/las:1" }),
+    ]) {
       await cluster.apply(object, { isDryRun: true });
     }
   });
@@ -55,20 +59,24 @@ test("CL-54 to CL-67: a real API server takes the definitions, the platform and 
       resources: { limits: { memory: "1Gi" } },
       podAnnotations: { x: "y" },
       nodeSelector: { "las.scontain.com/ok": "true" },
-      "backup-controller": { enabled: true },
+      "backup-controller": {
+        ...{ enabled: true, session: "s", image: "r.example/cas:2", env: [{ name: "A", value: "b" }], debug: true },
+        imagePullSecrets: [{ name: "other" }],
+      },
     });
-    for (const object of planCas(CasResource.parse(await cluster.apply(everything)), { image: "r.example/cas:1" }))
-      await cluster.apply(object);
+    const read = CasResource.parse(await cluster.apply(everything));
+    for (const object of planCas(read, { image: "r.example/cas:1" }, { allowsNodeDirectories: true })) await cluster.apply(object);
+    await cluster.apply(planBackupJob(read, "node-1", { image: "r.example/cas:1" }));
   });
 
   await t.test("CL-43: a name of more than 15 characters is refused by the API server itself", async () => {
     await assert.rejects(cluster.apply(cas("a-name-with-more-than-15")), /at most 15 characters/);
   });
 
-  await t.test("CL-68: a policy without one of its fields is refused", async () => {
-    const policy = (spec: object) => ({
+  await t.test("CL-68, CL-69: a policy without one of its fields is refused", async () => {
+    const policy = (spec: object, kind = "EncryptedPolicy") => ({
       apiVersion: "cas.scone.cloud/v1beta1",
-      kind: "EncryptedPolicy",
+      kind,
       metadata: { name: "p", namespace: "default" },
       spec,
     });
@@ -81,6 +89,15 @@ test("CL-54 to CL-67: a real API server takes the definitions, the platform and 
       );
     }
     await assert.rejects(cluster.apply(policy({ ...whole, casAddress: "http://cas" })), /casAddress/);
+    const signed = { casAddress: "https://cas.default:8081", policy: "name: x", signatures: [{ signer: "s", signature: "AAAA" }] };
+    PolicyResource.parse(await cluster.apply(policy(signed, "SignedPolicy")));
+    for (const field of ["casAddress", "policy", "signatures"]) {
+      const { [field as keyof typeof signed]: _, ...rest } = signed;
+      await assert.rejects(
+        cluster.create({ ...policy(rest, "SignedPolicy"), metadata: { name: "q", namespace: "default" } }),
+        /Required value/,
+      );
+    }
   });
 
   await t.test("CL-61, CL-62: states are written through the status of each kind", async () => {

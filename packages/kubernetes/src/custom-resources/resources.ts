@@ -51,6 +51,18 @@ const Persistence = z.object({
 export const STATES = ["HEALTHY", "PENDING", "UNHEALTHY"] as const;
 export type State = (typeof STATES)[number];
 
+/** A node that a CAS registered as its backup, as it was then. */
+export const BackupRecord = z.object({
+  /** 64 hex digits, as attested. */
+  instanceKey: z.string(),
+  bootID: z.string(),
+  machine: z.string(),
+  /** Of the CAS that registered it. */
+  version: z.string(),
+  registeredAt: z.string(),
+});
+export type BackupRecord = z.infer<typeof BackupRecord>;
+
 export const CasResource = z.object({
   metadata: Metadata,
   spec: z
@@ -88,7 +100,20 @@ export const CasResource = z.object({
           timeoutSeconds: z.number().default(10),
         })
         .optional(),
-      "backup-controller": z.object({ enabled: z.boolean().default(false) }).prefault({}),
+      "backup-controller": z
+        .object({
+          enabled: z.boolean().default(false),
+          session: z.string().optional(),
+          image: z.string().optional(),
+          env: z.array(z.looseObject({})).optional(),
+          debug: z.boolean().default(false),
+          imagePullSecrets: z.array(z.looseObject({})).optional(),
+        })
+        .prefault({}),
+      autoUpdate: z.boolean().default(false),
+      attestedCLIProbes: z.boolean().default(false),
+      reinstallOnFatal: z.boolean().default(false),
+      ownerCertificate: z.string().optional(),
       livenessProbe: Probe.prefault({}),
       startupProbe: Probe.prefault({}),
       networkPolicy: z
@@ -104,7 +129,12 @@ export const CasResource = z.object({
     })
     .prefault({}),
   status: z
-    .object({ state: z.enum(STATES).optional(), version: z.string().optional(), conditions: z.array(Condition).default([]) })
+    .object({
+      state: z.enum(STATES).optional(),
+      version: z.string().optional(),
+      backups: z.record(z.string(), BackupRecord).default({}),
+      conditions: z.array(Condition).default([]),
+    })
     .prefault({}),
 });
 export type CasResource = z.infer<typeof CasResource>;

@@ -9,6 +9,7 @@ interface Action {
   readonly resource: string;
   readonly namespace?: string | undefined;
   readonly subresource?: string | undefined;
+  readonly name?: string | undefined;
 }
 
 const Review = z.object({ status: z.object({ allowed: z.boolean() }) });
@@ -47,14 +48,11 @@ export async function examineOperatorRights(cluster: Cluster, platformNamespace:
   return failed("rights of the operator", detail, "Install the platform again: vouchsafe init.");
 }
 
-function actionsOf(
-  rule: { readonly apiGroups: readonly string[]; readonly resources: readonly string[]; readonly verbs: readonly string[] },
-  namespace: string | undefined,
-): readonly Action[] {
+function actionsOf(rule: (typeof OPERATOR_RIGHTS)[number]["rule"], namespace: string | undefined): readonly Action[] {
   return rule.apiGroups.flatMap((group) =>
     rule.resources.flatMap((full) => {
       const [resource = "", subresource] = full.split("/");
-      return rule.verbs.map((verb) => ({ verb, group, resource, subresource, namespace }));
+      return rule.verbs.map((verb) => ({ verb, group, resource, subresource, namespace, name: rule.resourceNames?.[0] }));
     }),
   );
 }
@@ -70,7 +68,7 @@ async function missingRights(cluster: Cluster, actions: readonly Action[], user:
 }
 
 async function isAllowed(cluster: Cluster, action: Action, user: string | undefined): Promise<boolean> {
-  const { verb, group, resource, subresource, namespace } = action;
+  const { verb, group, resource, subresource, namespace, name } = action;
   const kind = user === undefined ? "SelfSubjectAccessReview" : "SubjectAccessReview";
   const answer = await cluster.create({
     apiVersion: "authorization.k8s.io/v1",
@@ -83,6 +81,7 @@ async function isAllowed(cluster: Cluster, action: Action, user: string | undefi
         resource,
         ...(subresource === undefined ? {} : { subresource }),
         ...(namespace === undefined ? {} : { namespace }),
+        ...(name === undefined ? {} : { name }),
       },
       ...(user === undefined ? {} : { user, groups: ["system:serviceaccounts", "system:authenticated"] }),
     },

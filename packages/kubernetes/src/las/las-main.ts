@@ -17,6 +17,7 @@ import { EventBudget } from "./event-budget.ts";
 import { readLasSettings } from "./las-settings.ts";
 import { RefusedCaller } from "./measure-caller.ts";
 import { findNodeProblem } from "./node-abilities.ts";
+import { prepareNodeKeys } from "./node-keys.ts";
 import { installSeccompProfile, SECCOMP_PROFILE } from "./seccomp-profile.ts";
 
 const PUBLISH_INTERVAL_MS = 60_000;
@@ -32,6 +33,7 @@ async function main(): Promise<void> {
   const identity = describeAgent(key, PLATFORM_VERSION);
   const enrolment = new EnrolmentStatement(cluster, settings.pod, identity.keyHash);
   installSeccompProfile(settings.seccompDirectory);
+  keepNodeKeys();
   const notes = new EventBudget();
   const runtime = new ContainerRuntime(settings.containerRuntime);
   const server = createAgentServer({
@@ -68,8 +70,18 @@ async function main(): Promise<void> {
     return { ...identity, ...(statement === undefined ? {} : { statement }), ...(problem === undefined ? {} : { problem }) };
   }
 
+  /** What a CAS needs is no reason to vouch for nobody; its own pod says what it misses. */
+  function keepNodeKeys(): void {
+    try {
+      prepareNodeKeys(settings.platformDirectory);
+    } catch (error) {
+      log("node_keys_failed", { reason: String(error) });
+    }
+  }
+
   /** Shows the agent's key to the cluster; an admission policy ties the record to this node. Tried again at the next interval. */
   async function publish(): Promise<void> {
+    keepNodeKeys();
     if (!existsSync(join(settings.seccompDirectory, SECCOMP_PROFILE))) installSeccompProfile(settings.seccompDirectory);
     await enrolment.refresh(Date.now()).catch((error: Error) => log("statement_missing", { reason: error.message }));
     const name = `${AGENT_RECORD_PREFIX}${settings.node}`;

@@ -7,6 +7,7 @@ const Settings = z.object({
   VOUCHSAFE_AGENT_HOST: z.string().min(1),
   VOUCHSAFE_AGENT_PORT: z.string().regex(/^[0-9]{1,5}$/),
   VOUCHSAFE_AGENT_STATE: z.string().startsWith("/"),
+  VOUCHSAFE_PLATFORM_DIRECTORY: z.string().startsWith("/"),
   VOUCHSAFE_AGENT_NAMESPACE: z.string().min(1),
   VOUCHSAFE_CONTAINER_RUNTIME: z.string().startsWith("/"),
   VOUCHSAFE_SECCOMP_DIRECTORY: z.string().startsWith("/"),
@@ -21,6 +22,8 @@ export interface LasSettings {
   readonly host: string;
   readonly port: number;
   readonly stateDirectory: string;
+  /** Where the node's platform keys for CAS lie. */
+  readonly platformDirectory: string;
   /** The agent's own pod. */
   readonly pod: AgentPod;
   readonly containerRuntime: string;
@@ -42,6 +45,7 @@ export function readLasSettings(environment: Readonly<Record<string, string | un
     host: values.VOUCHSAFE_AGENT_HOST,
     port: Number(values.VOUCHSAFE_AGENT_PORT),
     stateDirectory: values.VOUCHSAFE_AGENT_STATE,
+    platformDirectory: values.VOUCHSAFE_PLATFORM_DIRECTORY,
     pod: { namespace: values.VOUCHSAFE_AGENT_NAMESPACE, name: values.VOUCHSAFE_POD_NAME, uid: values.VOUCHSAFE_POD_UID },
     containerRuntime: values.VOUCHSAFE_CONTAINER_RUNTIME,
     seccompDirectory: values.VOUCHSAFE_SECCOMP_DIRECTORY,

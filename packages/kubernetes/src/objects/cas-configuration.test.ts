@@ -8,7 +8,7 @@ import { planCas } from "./cas-objects.ts";
 const casOf = (spec: object) => CasResource.parse({ metadata: { name: "cas", namespace: "ns", uid: "u" }, spec });
 const fileOf = (spec: object) => casConfiguration(casOf(spec))["cas.toml"] ?? assert.fail("no configuration");
 const podOf = (spec: object) => {
-  const set = planCas(casOf(spec), { image: "r/cas:1" }).find(({ kind }) => kind === "StatefulSet");
+  const set = planCas(casOf(spec), { image: "r/cas:1" }, { allowsNodeDirectories: true }).find(({ kind }) => kind === "StatefulSet");
   assert(set !== undefined);
   return (set["spec"] as { template: { metadata: { annotations: Record<string, string> }; spec: Record<string, unknown> } }).template;
 };

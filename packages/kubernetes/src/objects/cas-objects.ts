@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { CasResource } from "../custom-resources/resources.ts";
 import { bundleDirectory, CAS_POD_PORTS, CONFIGURATION_DIRECTORY, casConfiguration, configurationFile } from "./cas-configuration.ts";
+import { type CasPlace, NODE_PLATFORM_KEY, nodePlatformMount, nodePlatformVolume, usesNodeKey } from "./node-platform.ts";
 import {
   componentLabels,
   componentSelector,
@@ -17,7 +18,7 @@ const RECOVERED_FILES = ["cas.db", "cas.key-store", "platform.key"];
 const CONFIGURATION_ANNOTATION = "vouchsafe.dev/configuration";
 
 /** Everything that one CAS resource stands for (CL-67): Service, configuration, StatefulSet with the pod `NAME-0`, and what was asked for beside. */
-export function planCas(cas: CasResource, release: { readonly image: string }): readonly PlatformObject[] {
+export function planCas(cas: CasResource, release: { readonly image: string }, place: CasPlace): readonly PlatformObject[] {
   const { name, namespace = "default", uid } = cas.metadata;
   const owner: OwnerReference = { apiVersion: "services.scone.cloud/v1beta1", kind: "CAS", name, uid, controller: true };
   const metadata = { name, namespace, labels: componentLabels("cas", name), ownerReferences: [owner] };
@@ -30,7 +31,7 @@ export function planCas(cas: CasResource, release: { readonly image: string }): 
       data: casConfiguration(cas),
     },
     { apiVersion: "v1", kind: "ServiceAccount", metadata: { ...metadata, name: `${name}-cas` }, automountServiceAccountToken: false },
-    statefulSet(cas, metadata, release.image),
+    statefulSet(cas, metadata, release.image, usesNodeKey(cas, place)),
     ...(cas.spec.networkPolicy.enabled ? [networkPolicy(cas, metadata)] : []),
   ];
   return objects.map(definedFields);
@@ -58,7 +59,7 @@ function service(cas: CasResource, metadata: Metadata): PlatformObject {
   };
 }
 
-function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string): PlatformObject {
+function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string, hasNodeKey: boolean): PlatformObject {
   const { spec } = cas;
   const { name } = cas.metadata;
   const selector = componentSelector("cas", name);
@@ -82,8 +83,12 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string)
     imagePullPolicy: spec.imagePullPolicy ?? "Always",
     args: [
       ...["--config", configurationFile],
-      // Without a TEE nothing on the node could keep this key from whoever reads the volume: both share its fate.
+      // The key of the node opens the database where the node is registered, or was the first. Else the one on the volume, which whoever reads the
+      // volume can read: of a CAS without backups, or from before it had any.
+      ...(hasNodeKey ? ["--platform-key", NODE_PLATFORM_KEY] : []),
       ...["--platform-key", `${spec.persistence.mountPath}/platform.key`],
+      // It follows the database to another node, whose CAS would otherwise wait for the owner; without a key of the node it does so anyway.
+      ...(hasNodeKey ? ["--anchor", `${spec.persistence.mountPath}/platform.key.anchor`] : []),
       ...[name, `${name}.${cas.metadata.namespace ?? "default"}`].flatMap((host) => ["--name", host]),
     ],
     ports: [
@@ -92,6 +97,7 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string)
     ],
     volumeMounts: [
       { name: "database", mountPath: spec.persistence.mountPath },
+      ...(hasNodeKey ? [nodePlatformMount] : []),
       { name: "configuration", mountPath: CONFIGURATION_DIRECTORY, readOnly: true },
       ...bundles.map(({ name: volumeName, configMap }) => ({ name: volumeName, mountPath: bundleDirectory(configMap), readOnly: true })),
       { name: "log", mountPath: "/var/log/cas" },
@@ -135,6 +141,7 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string)
           volumes: [
             { name: "configuration", configMap: { name: `${name}-cas-config` } },
             ...bundles.map(({ name: volumeName, configMap }) => ({ name: volumeName, configMap: { name: configMap } })),
+            ...(hasNodeKey ? [nodePlatformVolume] : []),
             { name: "log", emptyDir: {} },
             { name: "tmp", emptyDir: { medium: "Memory", sizeLimit: "64Mi" } },
             ...[data, snapshots].flatMap((wanted) => (wanted?.podVolume === undefined ? [] : [wanted.podVolume])),

@@ -1,5 +1,6 @@
 import type { LasResource } from "../custom-resources/resources.ts";
 import { AGENT_ACCOUNT } from "./agent-rights.ts";
+import { NODE_PLATFORM_DIRECTORY } from "./node-platform.ts";
 import { componentLabels, componentSelector, definedFields, type OwnerReference, type PlatformObject } from "./platform-object.ts";
 
 /** Labels that charts select nodes by (CL-65). */
@@ -20,6 +21,7 @@ export function planLas(las: LasResource, release: { readonly image: string }): 
   const environment = {
     VOUCHSAFE_AGENT_PORT: String(spec.port),
     VOUCHSAFE_AGENT_STATE: AGENT_STATE_DIRECTORY,
+    VOUCHSAFE_PLATFORM_DIRECTORY: NODE_PLATFORM_DIRECTORY,
     VOUCHSAFE_AGENT_NAMESPACE: spec.namespace,
     VOUCHSAFE_CONTAINER_RUNTIME: spec.containerRuntime,
     VOUCHSAFE_SECCOMP_DIRECTORY: "/var/lib/kubelet-seccomp",
@@ -48,6 +50,7 @@ export function planLas(las: LasResource, release: { readonly image: string }): 
     resources: spec.resources ?? { requests: { cpu: "20m", memory: "80Mi" } },
     volumeMounts: [
       { name: "state", mountPath: AGENT_STATE_DIRECTORY },
+      { name: "platform", mountPath: NODE_PLATFORM_DIRECTORY },
       { name: "container-runtime", mountPath: runtimeDirectory },
       { name: "seccomp", mountPath: environment.VOUCHSAFE_SECCOMP_DIRECTORY },
       // Where the layers of containers lie depends on the container runtime; it is only read.
@@ -76,6 +79,7 @@ export function planLas(las: LasResource, release: { readonly image: string }): 
           containers: [container],
           volumes: [
             { name: "state", hostPath: { path: AGENT_STATE_DIRECTORY, type: "DirectoryOrCreate" } },
+            { name: "platform", hostPath: { path: NODE_PLATFORM_DIRECTORY, type: "DirectoryOrCreate" } },
             { name: "container-runtime", hostPath: { path: runtimeDirectory, type: "Directory" } },
             { name: "host", hostPath: { path: "/", type: "Directory" } },
             { name: "seccomp", hostPath: { path: `${spec.kubeletRoot}/seccomp`, type: "DirectoryOrCreate" } },

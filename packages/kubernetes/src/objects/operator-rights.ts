@@ -1,3 +1,4 @@
+import { BACKUP_AUDIENCE_PREFIX } from "@vouchsafe/protocol";
 import { admission } from "./agent-rights.ts";
 import { NODE_LABELS } from "./las-objects.ts";
 import { componentLabels, DEVICE_RESOURCES, type PlatformObject } from "./platform-object.ts";
@@ -7,7 +8,12 @@ export const OPERATOR_NAME = "vouchsafe-operator";
 /** One right of the operator with the reason for it. */
 interface Right {
   readonly why: string;
-  readonly rule: { readonly apiGroups: readonly string[]; readonly resources: readonly string[]; readonly verbs: readonly string[] };
+  readonly rule: {
+    readonly apiGroups: readonly string[];
+    readonly resources: readonly string[];
+    readonly resourceNames?: readonly string[];
+    readonly verbs: readonly string[];
+  };
 }
 
 const right = (apiGroup: string, resources: readonly string[], verbs: readonly string[], why: string): Right => ({
@@ -28,6 +34,8 @@ export const OPERATOR_RIGHTS: readonly Right[] = [
   right("cas.scone.cloud", ["signedpolicies/status", "encryptedpolicies/status"], ["patch"], "what the CAS answered"),
   right("", ["services", "configmaps", "serviceaccounts"], APPLY, "parts of a CAS, in its namespace"),
   right("apps", ["statefulsets"], APPLY, "the pod of a CAS, in its namespace"),
+  right("batch", ["jobs"], APPLY, "a CAS that shows the platform of a node, to be registered as a backup"),
+  right("", ["namespaces"], ["get"], "whether Pod Security there lets a CAS use the platform key of its node"),
   right("networking.k8s.io", ["networkpolicies"], APPLY, "who may reach a CAS"),
   right("", ["pods"], ["get", "list"], "state of the pods of CAS and agents, and which pods take devices"),
   right("", ["nodes"], ["list", "patch"], "labels of nodes whose agent is ready; an admission policy closes everything else"),
@@ -39,13 +47,21 @@ export const OPERATOR_RIGHTS: readonly Right[] = [
 export const OPERATOR_NAMESPACE_RIGHTS: readonly Right[] = [
   right("apps", ["daemonsets"], ["get", "create", "patch"], "the node agents"),
   right("", ["configmaps"], ["list"], "the keys that agents published"),
+  {
+    why: "statements that a node is a backup of a CAS; an admission policy closes every other token",
+    rule: { apiGroups: [""], resources: ["serviceaccounts/token"], resourceNames: [OPERATOR_NAME], verbs: ["create"] },
+  },
   right("coordination.k8s.io", ["leases"], ["get", "create", "update"], "election of the one operator that works"),
 ];
 
-/** Account, roles, and the admission policy that narrows what RBAC cannot: on nodes the operator changes two labels and two resources. */
+/** Account, roles, and the admission policy that narrows what RBAC cannot: on nodes the operator changes two labels and two resources, and it asks
+ * for tokens about backups only. */
 export function planOperatorRights(namespace: string): readonly PlatformObject[] {
   const labels = componentLabels("operator", OPERATOR_NAME);
   const account = { kind: "ServiceAccount", name: OPERATOR_NAME, namespace };
+  const byOperator = [
+    { name: "by-the-operator", expression: `request.userInfo.username == 'system:serviceaccount:${namespace}:${OPERATOR_NAME}'` },
+  ];
   const role = (kind: string, place: { namespace?: string }, rights: readonly Right[]): readonly PlatformObject[] => [
     {
       apiVersion: "rbac.authorization.k8s.io/v1",
@@ -65,12 +81,22 @@ export function planOperatorRights(namespace: string): readonly PlatformObject[]
     { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: OPERATOR_NAME, namespace, labels } },
     ...role("ClusterRole", {}, OPERATOR_RIGHTS),
     ...role("Role", { namespace }, OPERATOR_NAMESPACE_RIGHTS),
+    ...admission("vouchsafe-operator-statement", labels, {
+      resources: ["serviceaccounts/token"],
+      operations: ["CREATE"],
+      matchConditions: byOperator,
+      validations: [
+        {
+          // Any other audience would make the token a login.
+          expression: `object.spec.audiences.size() == 1 && object.spec.audiences[0].startsWith('${BACKUP_AUDIENCE_PREFIX}')`,
+          message: "the operator may ask for a token about one backup only",
+        },
+      ],
+    }),
     ...admission("vouchsafe-operator-nodes", labels, {
       resources: ["nodes", "nodes/status"],
       operations: ["UPDATE"],
-      matchConditions: [
-        { name: "by-the-operator", expression: `request.userInfo.username == 'system:serviceaccount:${namespace}:${OPERATOR_NAME}'` },
-      ],
+      matchConditions: byOperator,
       variables: [
         { name: "labelsBefore", expression: "oldObject.metadata.?labels.orValue({})" },
         { name: "labelsAfter", expression: "object.metadata.?labels.orValue({})" },

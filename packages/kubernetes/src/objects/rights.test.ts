@@ -7,6 +7,7 @@ import { CasResource, LasResource } from "../custom-resources/resources.ts";
 import { missingForApiServer, startApiServer } from "../testing/api-server.ts";
 import { asAccount, boundPod } from "../testing/as-account.ts";
 import { AGENT_ACCOUNT, planAgentRights } from "./agent-rights.ts";
+import { planBackupJob } from "./backup-objects.ts";
 import { planCas } from "./cas-objects.ts";
 import { NODE_LABELS, planLas } from "./las-objects.ts";
 import { OPERATOR_NAME, OPERATOR_RIGHTS, planOperatorRights } from "./operator-rights.ts";
@@ -62,7 +63,11 @@ test("least privilege: the real API server lets operator and agents do their wor
       metadata: { name: "cas", namespace: "default" },
       spec: {},
     });
-    for (const object of planCas(CasResource.parse(found), { image: "r/cas:1" })) await operator.apply(object);
+    for (const object of planCas(CasResource.parse(found), { image: "r/cas:1" }, { allowsNodeDirectories: true }))
+      await operator.apply(object);
+    const backedUp = { metadata: { name: "cas", namespace: "default", uid: "u" }, spec: { persistence: { enabled: true } } };
+    await operator.apply(planBackupJob(CasResource.parse(backedUp), "n2", { image: "r/cas:1" }));
+    await operator.find({ apiVersion: "v1", kind: "Namespace", metadata: { name: "default" } });
     const las = await admin.apply({ apiVersion: "base.scone.cloud/v1beta1", kind: "LAS", metadata: { name: "las" }, spec: {} });
     for (const object of planLas(LasResource.parse(las), { image: "r/las:1" })) await operator.apply(object);
     await operator.merge(node("n1"), { metadata: { labels: NODE_LABELS } });
@@ -87,6 +92,20 @@ test("least privilege: the real API server lets operator and agents do their wor
       /TEE devices/,
     );
     await refused(operator.patchNodeStatus("n1", [{ op: "add", path: "/status/capacity", value: { cpu: "900" } }]), /TEE devices/);
+  });
+
+  await t.test("C-75: the operator gets statements about backups in its own name, and no token that is a login", async () => {
+    const statement = (audiences: readonly string[], account = OPERATOR_NAME) =>
+      operator.requestToken(NAMESPACE, account, {
+        audiences,
+        expirationSeconds: 600,
+        boundObjectRef: { apiVersion: "v1", kind: "Pod", name: "operator-a" },
+      });
+    assert.deepEqual(claims(await statement(["vouchsafe-backup:abc"]))["aud"], ["vouchsafe-backup:abc"]);
+    await refused(statement(["https://kubernetes.default.svc"]), /about one backup only/);
+    await refused(statement(["vouchsafe-backup:abc", "https://kubernetes.default.svc"]), /about one backup only/);
+    await refused(statement(["vouchsafe-node:abc"]), /about one backup only/);
+    await refused(statement(["vouchsafe-backup:abc"], AGENT_ACCOUNT), /serviceaccounts/);
   });
 
   await t.test("an agent publishes the record of its own node, and gets a statement about its own pod", async () => {

@@ -1,6 +1,8 @@
 import type { CasResource, State } from "../custom-resources/resources.ts";
+import type { BackupsSeen } from "./backup-controller.ts";
 import type { CasProbe } from "./cas-probe.ts";
 import { type ConditionChange, condition, mergeConditions } from "./conditions.ts";
+import { judgeFields, judgeOwner } from "./judge-cas-fields.ts";
 import type { PodHealth } from "./pod-health.ts";
 
 /** What was seen of a CAS. */
@@ -10,6 +12,8 @@ export interface CasSeen {
   readonly probe?: CasProbe | undefined;
   /** What came of telling it about node agents. */
   readonly enrolment?: ConditionChange | undefined;
+  /** What came of registering backups; undefined where none are asked for, or it was not tried. */
+  readonly backups?: BackupsSeen | undefined;
   /** Why the cluster does not take what the resource says. */
   readonly refusal?: string | undefined;
 }
@@ -18,7 +22,7 @@ export interface CasSeen {
  * Status of a CAS resource from what was really seen: its pod, and what the CAS said (CL-60, section 10.2). The state does not depend on the enrolment of
  * node agents, since the CAS serves whomever it knows; it does on a wish that the cluster refuses, which needs a person.
  */
-export function judgeCas(cas: CasResource, { pod, probe, enrolment, refusal }: CasSeen, now: Date): object {
+export function judgeCas(cas: CasResource, { pod, probe, enrolment, backups, refusal }: CasSeen, now: Date): object {
   const { name, namespace = "default" } = cas.metadata;
   const applied = condition(
     "Reconciled",
@@ -28,19 +32,23 @@ export function judgeCas(cas: CasResource, { pod, probe, enrolment, refusal }: C
   );
   const running = condition("Running", pod.state === "HEALTHY", pod.reason, pod.message);
   const snapshots = judgeSnapshots(cas, pod, probe);
-  const refused = cas.spec["backup-controller"].enabled ? [NO_BACKUP_CONTROLLER] : [];
+  const before = cas.status.conditions.filter(({ type }) => !isPast(type, cas));
   const status = (state: State, phase: string, fields: object, conditions: readonly ConditionChange[]) => ({
     state: refusal === undefined ? state : "UNHEALTHY",
     phase,
     ...snapshots.fields,
     readyReplicas: pod.state === "HEALTHY" ? 1 : 0,
     replicaAlert: pod.state === "HEALTHY" ? 0 : 1,
-    migrationNodeRatio: "0/0",
+    ...migration(cas, backups),
     observedGeneration: cas.metadata.generation,
     ...fields,
     conditions: mergeConditions(
-      cas.status.conditions,
-      [applied, running, ...conditions, ...snapshots.conditions, ...refused, ...(enrolment === undefined ? [] : [enrolment])],
+      before,
+      [
+        ...[applied, running, ...conditions, ...snapshots.conditions],
+        ...[enrolment, backups?.condition].filter((each) => each !== undefined),
+        judgeFields(cas),
+      ],
       now,
     ),
   });
@@ -75,21 +83,40 @@ export function judgeCas(cas: CasResource, { pod, probe, enrolment, refusal }: C
     const message = `the CAS has no owner; run: kubectl provision cas ${name} -n ${namespace}`;
     return status("UNHEALTHY", "Unprovisioned", fields, [attested, condition("Provisioned", false, "NoOwner", message)]);
   }
+  const stranger = judgeOwner(cas, statement.ownerKeyHash);
+  if (stranger !== undefined) return status("UNHEALTHY", "UNHEALTHY", fields, [attested, stranger]);
   const provisioned = condition("Provisioned", true, "Owned", `owner: ${statement.ownerKeyHash ?? "made by the CAS itself"}`);
   if (statement.state !== "provisioned") {
     const message = `the CAS is in state ${statement.state}; its owner must look after it`;
     return status("UNHEALTHY", "UNHEALTHY", fields, [attested, provisioned, condition("Serving", false, "NotServing", message)]);
   }
-  return status("HEALTHY", "HEALTHY", fields, [attested, provisioned, condition("Serving", true, "Serving", "all operations are open")]);
+  const phase = backups?.condition.reason === "Registering" ? "EnablingMigration" : "HEALTHY";
+  return status("HEALTHY", phase, fields, [attested, provisioned, condition("Serving", true, "Serving", "all operations are open")]);
 }
 
-/** What is asked for and does not exist is said, and stops nothing: the CAS serves all the same. */
-const NO_BACKUP_CONTROLLER = condition(
-  "BackupController",
-  false,
-  "NotSupported",
-  "no controller registers backups by itself; the owner does: vouchsafe cas register-backup",
-);
+/** Fields of section 10.2 about the nodes to which the CAS may move; what was not looked at now keeps its place, except where nothing is asked for. */
+function migration(cas: CasResource, backups: BackupsSeen | undefined): object {
+  const controller = cas.spec["backup-controller"].enabled ? 0 : NOT_KNOWN;
+  if (backups === undefined) return controller === 0 ? {} : { migrationControllerReplicaAlert: controller, ...NO_MIGRATION };
+  const { able, desired, records } = backups;
+  return {
+    migrationNodeRatio: `${able}/${desired}`,
+    numMigratableNodes: able,
+    desiredNumMigratableNodes: desired,
+    migrationNodeAlert: desired - able,
+    migrationControllerReplicaAlert: controller,
+    backups: records,
+  };
+}
+const NOT_KNOWN = -1;
+const NO_MIGRATION = { migrationNodeRatio: "0/0", numMigratableNodes: 0, desiredNumMigratableNodes: 0, migrationNodeAlert: NOT_KNOWN };
+
+/** Conditions about something that is no longer asked for, or that only former operators wrote. */
+function isPast(type: string, { spec }: CasResource): boolean {
+  if (type === "BackupsRegistered") return !spec["backup-controller"].enabled;
+  if (type === "SnapshotsTaken") return !spec.databaseSnapshots.enabled;
+  return type === "BackupController";
+}
 
 /** How a CAS ends when it cannot take a snapshot (C-77): its last words. */
 const SNAPSHOT_FAILURE = /snapshot failed, the CAS stops/;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createTestClient } from "../../../cas/src/testing/test-cas.ts";
 import { CasResource, LasResource } from "../custom-resources/resources.ts";
 import type { AgentIdentity } from "../las/agent-server.ts";
 import type { CasProbe } from "./cas-probe.ts";
@@ -83,6 +84,70 @@ test("CL-60: a wish that the cluster does not take needs a person, although the 
   const status: Readonly<Record<string, unknown>> = { ...judgeCas(cas, { pod: running, probe: answered("provisioned"), refusal }, now) };
   assert.equal(status["state"], "UNHEALTHY");
   assert.match(JSON.stringify(status["conditions"]), /"Reconciled","status":"False"[^}]*statefulset spec are forbidden/);
+});
+
+const fieldCases = [
+  { field: "autoUpdate", spec: { autoUpdate: true } },
+  { field: "reinstallOnFatal", spec: { reinstallOnFatal: true } },
+  { field: "attestedCLIProbes", spec: { attestedCLIProbes: true } },
+  { field: "backup-controller.session", spec: { "backup-controller": { session: "s" } } },
+] as const;
+for (const { field, spec } of fieldCases) {
+  test(`CL 10.1: ${field} has no effect, which the status says by name, and the CAS serves`, () => {
+    const resource = CasResource.parse({ metadata: { name: "cas", namespace: "ns", uid: "u" }, spec });
+    const status: Readonly<Record<string, unknown>> = { ...judgeCas(resource, { pod: running, probe: answered("provisioned") }, now) };
+    assert.equal(status["state"], "HEALTHY");
+    assert.match(
+      JSON.stringify(status["conditions"]),
+      new RegExp(`"FieldsHonoured","status":"False","reason":"WithoutEffect","message":"without effect: ${field} `),
+    );
+    const plain: Readonly<Record<string, unknown>> = { ...judgeCas(cas, { pod: running, probe: answered("provisioned") }, now) };
+    assert.match(JSON.stringify(plain["conditions"]), /"FieldsHonoured","status":"True"/);
+  });
+}
+
+test("CL 10.1: a CAS that does not belong to the holder of spec.ownerCertificate needs a person", () => {
+  const { certificate, keyHash } = createTestClient();
+  const judged = (ownerCertificate: string, ownerKeyHash: string) => {
+    const resource = CasResource.parse({ metadata: { name: "cas", namespace: "ns", uid: "u" }, spec: { ownerCertificate } });
+    const probe = answered("provisioned");
+    assert(probe.kind === "answered");
+    const said = { ...probe, statement: { ...probe.statement, ownerKeyHash } };
+    const status: Readonly<Record<string, unknown>> = { ...judgeCas(resource, { pod: running, probe: said }, now) };
+    return [
+      status["state"],
+      /"Provisioned","status":"(True|False)","reason":"([A-Za-z]+)"/.exec(JSON.stringify(status["conditions"]))?.[2],
+    ];
+  };
+  assert.deepEqual(judged(certificate, keyHash), ["HEALTHY", "Owned"]);
+  assert.deepEqual(judged(certificate, createTestClient().keyHash), ["UNHEALTHY", "OtherOwner"]);
+  assert.deepEqual(judged("no certificate", keyHash), ["UNHEALTHY", "OwnerCertificate"]);
+});
+
+test("CL 10.2: how many nodes the CAS may move to; until all of them are registered it is EnablingMigration, and HEALTHY for scripts", () => {
+  const spec = { persistence: { enabled: true }, "backup-controller": { enabled: true } };
+  const resource = CasResource.parse({ metadata: { name: "cas", namespace: "ns", uid: "u" }, spec });
+  const judged = (able: number, reason: string) => {
+    const condition = { type: "BackupsRegistered", status: able === 3 ? "True" : "False", reason, message: "m" } as const;
+    const backups = { condition, able, desired: 3, records: {}, isBusy: able < 3 };
+    const status: Readonly<Record<string, unknown>> = {
+      ...judgeCas(resource, { pod: running, probe: answered("provisioned"), backups }, now),
+    };
+    return ["state", "phase", "migrationNodeRatio", "migrationNodeAlert", "migrationControllerReplicaAlert"].map((field) => status[field]);
+  };
+  assert.deepEqual(judged(1, "Registering"), ["HEALTHY", "EnablingMigration", "1/3", 2, 0]);
+  assert.deepEqual(judged(3, "AllNodes"), ["HEALTHY", "HEALTHY", "3/3", 0, 0]);
+  const none: Readonly<Record<string, unknown>> = { ...judgeCas(cas, { pod: running, probe: answered("provisioned") }, now) };
+  assert.deepEqual([none["migrationNodeRatio"], none["migrationNodeAlert"], none["migrationControllerReplicaAlert"]], ["0/0", -1, -1]);
+});
+
+test("CL 10.2: a condition goes with the wish that it was about", () => {
+  const past = { status: "False", reason: "r", message: "m", lastTransitionTime: "2026-01-01T00:00:00Z" };
+  const conditions = ["BackupsRegistered", "BackupController", "SnapshotsTaken", "Other"].map((type) => ({ type, ...past }));
+  const resource = CasResource.parse({ metadata: { name: "cas", namespace: "ns", uid: "u" }, status: { conditions } });
+  const status: Readonly<Record<string, unknown>> = { ...judgeCas(resource, { pod: running, probe: answered("provisioned") }, now) };
+  assert.doesNotMatch(JSON.stringify(status["conditions"]), /BackupsRegistered|BackupController|SnapshotsTaken/);
+  assert.match(JSON.stringify(status["conditions"]), /"Other"/);
 });
 
 const withSnapshots = CasResource.parse({

@@ -37,7 +37,7 @@ test("CL-64, CL-65: what the operator wrote on nodes goes with the resource that
 
   const stop = new AbortController();
   const settings = {
-    ...{ casImage: "cas", lasImage: "las", now: () => new Date() },
+    ...{ casImage: "cas", lasImage: "las", operator: { namespace: "scone-system", pod: "operator-a" }, now: () => new Date() },
     connect: (host: string, port: number) => new CasClient({ host, port, pin: {}, timeoutMs: 1_000 }),
   };
   const failures: string[] = [];

@@ -27,6 +27,7 @@ async function main(): Promise<void> {
     {
       casImage,
       lasImage,
+      operator: { namespace, pod },
       // Any CAS: what is sent is encrypted to one CAS, or signed and readable by whoever may read the resource.
       connect: (host, port) => new CasClient({ host, port, pin: {}, timeoutMs: CAS_TIMEOUT_MS }),
       now: () => new Date(),

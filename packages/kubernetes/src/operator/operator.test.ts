@@ -37,6 +37,7 @@ test("CL-70, CL-71: policies are sent to a real CAS, and their resources say wha
     {
       casImage: "cas",
       lasImage: "las",
+      operator: { namespace: "scone-system", pod: "operator-a" },
       connect: () => new CasClient({ host: "127.0.0.1", port, pin: {}, timeoutMs: 5_000 }),
       now: () => new Date(),
     },

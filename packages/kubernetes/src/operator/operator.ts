@@ -14,9 +14,12 @@ import {
 } from "../custom-resources/resources.ts";
 import { planCas } from "../objects/cas-objects.ts";
 import { planLas } from "../objects/las-objects.ts";
+import type { CasPlace } from "../objects/node-platform.ts";
 import type { PlatformObject } from "../objects/platform-object.ts";
 import { RECOVERY_ANNOTATION } from "../objects/recovery-container.ts";
 import { AgentDirectory, type KnownAgent } from "./agent-directory.ts";
+import { registerBackups } from "./backup-controller.ts";
+import { readPlace } from "./cas-place.ts";
 import { probeCas } from "./cas-probe.ts";
 import { condition, mergeConditions } from "./conditions.ts";
 import { judgeCas } from "./judge-cas.ts";
@@ -32,6 +35,8 @@ import { type NextLook, WorkQueue } from "./work-queue.ts";
 export interface OperatorSettings {
   readonly casImage: string;
   readonly lasImage: string;
+  /** The operator's own pod. */
+  readonly operator: { readonly namespace: string; readonly pod: string };
   /** How the operator reaches a host of the cluster; tests put their own address here. */
   readonly connect: (host: string, port: number) => CasClient;
   readonly now: () => Date;
@@ -137,18 +142,22 @@ export class Operator {
   }
 
   async #cas(header: PlatformObject, cas: CasResource): Promise<NextLook> {
-    const refusal = await this.#applyCas(cas);
     const { name, namespace = "default" } = cas.metadata;
+    const place = await readPlace(this.#cluster, cas);
+    const refusal = await this.#applyCas(cas, place);
     const pod = Pod.safeParse(await this.#cluster.find({ apiVersion: "v1", kind: "Pod", metadata: { name: `${name}-0`, namespace } })).data;
     const health = judgePod(pod);
     const now = this.#settings.now();
     if (health.state !== "HEALTHY") return this.#writeState(header, cas, judgeCas(cas, { pod: health, refusal }, now));
-    const { probe, enrolment } = await this.#ask(`${name}.${namespace}`, cas.spec.service.clientPort, async (client) => {
-      const seen = await probeCas(client, now, cas.spec.nonce);
-      const isServing = seen.kind === "answered" && seen.statement.state === "provisioned";
-      return { probe: seen, enrolment: isServing ? await this.#agents.enrol(seen.keyHash, client, now) : undefined };
+    const seen = await this.#ask(`${name}.${namespace}`, cas.spec.service.clientPort, async (client) => {
+      const probe = await probeCas(client, now, cas.spec.nonce);
+      if (probe.kind !== "answered" || probe.statement.state !== "provisioned") return { probe };
+      const enrolment = await this.#agents.enrol(probe.keyHash, client, now);
+      if (!cas.spec["backup-controller"].enabled) return { probe, enrolment };
+      return { probe, enrolment, backups: await registerBackups(this.#cluster, cas, probe, client, place, this.#settings) };
     });
-    return this.#writeState(header, cas, judgeCas(cas, { pod: health, probe, enrolment, refusal }, now));
+    const next = await this.#writeState(header, cas, judgeCas(cas, { pod: health, refusal, ...seen }, now));
+    return seen.backups?.isBusy === true && next !== undefined ? Math.min(next, NEXT_LOOK_MS.PENDING) : next;
   }
 
   async #las(header: PlatformObject, las: LasResource): Promise<NextLook> {
@@ -208,9 +217,9 @@ export class Operator {
   }
 
   /** What the cluster refused of the wish, which then needs a person; undefined when it took all of it. */
-  async #applyCas(cas: CasResource): Promise<string | undefined> {
+  async #applyCas(cas: CasResource, place: CasPlace): Promise<string | undefined> {
     try {
-      await this.#applyAll(planCas(cas, { image: this.#settings.casImage }));
+      await this.#applyAll(planCas(cas, { image: this.#settings.casImage }, place));
       return undefined;
     } catch (error) {
       if (error instanceof ClusterError && error.status === HTTP_UNPROCESSABLE) return error.message;

@@ -1,16 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ClusterIssuer } from "@vouchsafe/protocol";
 import { z } from "zod";
 import { type Cluster, ClusterError } from "../cluster/cluster.ts";
 import { LasResource } from "../custom-resources/resources.ts";
 import { AGENT_ACCOUNT } from "../objects/agent-rights.ts";
 import { PLATFORM_NAMESPACE } from "../objects/platform-object.ts";
+import { readClusterIssuer } from "./cluster-issuer.ts";
 import { type CasName, type ClientCredentials, casHeader, withCasClient } from "./inspect-cas.ts";
 
 const OPERATOR_TIMEOUT_MS = 30_000;
 const LOOK_INTERVAL_MS = 1_000;
-const Discovery = z.object({ issuer: z.string() });
-const KeySet = z.object({ keys: z.array(z.looseObject({})) });
 
 export interface EnrolmentOptions {
   readonly cas: CasName;
@@ -35,8 +33,8 @@ export async function enrolNodes(cluster: Cluster, options: EnrolmentOptions): P
       Object.entries(status.nodes).flatMap(([node, { publicKey }]) => (publicKey === undefined ? [] : [[node, publicKey] as const])),
     ),
   );
-  const namespace = resources[0]?.spec.namespace ?? PLATFORM_NAMESPACE;
-  const issuer = await readIssuer(cluster, namespace);
+  const namespace = platformNamespaceOf(resources);
+  const issuer = await readClusterIssuer(cluster, namespace, AGENT_ACCOUNT);
   await withCasClient(cluster, cas, { pin, credentials: owner }, async (client) => {
     if (issuer !== undefined && options.allowsNodeEnrolment) {
       await client.putNodeIssuer(issuer);
@@ -76,19 +74,11 @@ async function isToldByOperator(cluster: Cluster, { cas, log, signal }: Enrolmen
   return false;
 }
 
-/** Who signs the cluster's service-account tokens; undefined where that may not be read. */
-async function readIssuer(cluster: Cluster, namespace: string): Promise<ClusterIssuer | undefined> {
-  try {
-    const { issuer } = Discovery.parse(await cluster.read("/.well-known/openid-configuration"));
-    const { keys } = KeySet.parse(await cluster.read("/openid/v1/jwks"));
-    return ClusterIssuer.parse({ issuer, subject: `system:serviceaccount:${namespace}:${AGENT_ACCOUNT}`, keys });
-  } catch (error) {
-    if (error instanceof ClusterError && (error.status === 403 || error.status === 404)) return undefined;
-    throw error;
-  }
-}
+/** Where the platform is installed: its agents are there, and its operator. */
+export const platformNamespaceOf = ([las]: readonly LasResource[]): string => las?.spec.namespace ?? PLATFORM_NAMESPACE;
 
-async function listLas(cluster: Cluster): Promise<readonly LasResource[]> {
+/** None where the caller may not look. */
+export async function listLas(cluster: Cluster): Promise<readonly LasResource[]> {
   try {
     return (await cluster.list({ apiVersion: "base.scone.cloud/v1beta1", kind: "LAS" })).map((found) => LasResource.parse(found));
   } catch (error) {

@@ -4,6 +4,8 @@ import { z } from "zod";
 import type { Cluster } from "../cluster/cluster.ts";
 import { KubernetesError } from "../kubernetes-error.ts";
 import type { PlatformObject } from "../objects/platform-object.ts";
+import { ownerOf } from "../operator/judge-cas-fields.ts";
+import { updateBackupPolicy } from "./backup-policy.ts";
 import { untilPodRuns } from "./cas-pod.ts";
 import { type Attested, attestCas, type CasName, type ClientCredentials, casHeader, findCas, withCasClient } from "./inspect-cas.ts";
 import { enrolNodes } from "./node-enrolment.ts";
@@ -34,6 +36,8 @@ export interface OwnershipOptions extends CasWait {
   /** The user named the configuration: it replaces that of a CAS which is owned already. */
   readonly isConfigExplicit: boolean;
   readonly allowsNodeEnrolment: boolean;
+  /** Unless the user refused it, the cluster may register backups of a CAS that asks for them. */
+  readonly allowsBackups: boolean;
 }
 
 const LOOK_INTERVAL_MS = 1_000;
@@ -69,6 +73,7 @@ export async function createCas(cluster: Cluster, options: CasWish): Promise<Att
 export async function ownCas(cluster: Cluster, options: OwnershipOptions, attested: Attested): Promise<Attested> {
   const { cas, log } = options;
   const { state, ownerKeyHash } = attested.statement;
+  assertNamedOwner((await findCas(cluster, cas))?.spec.ownerCertificate, options);
   if (state === "unprovisioned") await claim(cluster, options, attested);
   else if (ownerKeyHash !== options.owner.keyHash) {
     throw new KubernetesError("E-CAS-OWNER", `the CAS ${cas.name} belongs to ${ownerKeyHash ?? "nobody, since it provisioned itself"}`, {
@@ -79,8 +84,20 @@ export async function ownCas(cluster: Cluster, options: OwnershipOptions, attest
     if (options.isConfigExplicit) await replaceConfig(cluster, options, attested);
   }
   const owned = await attestCas(cluster, cas, undefined);
+  await updateBackupPolicy(cluster, { ...options, pin: owned.keyHash });
   await enrolNodes(cluster, { ...options, pin: owned.keyHash });
   return owned;
+}
+
+/** A resource may say whose certificate the owner's is: nobody else claims the CAS by mistake. */
+function assertNamedOwner(certificate: string | undefined, { cas, owner }: OwnershipOptions): void {
+  if (certificate === undefined) return;
+  const wanted = ownerOf(certificate);
+  if (wanted === owner.keyHash) return;
+  const found = wanted === undefined ? "is no certificate in PEM form" : `is that of ${wanted}, and this client is ${owner.keyHash}`;
+  throw new KubernetesError("E-CAS-OWNER", `spec.ownerCertificate of the CAS ${cas.name} ${found}`, {
+    remedy: "Use the owner's identity (--target DIR, --postprovision-owner-identity FILE), or change the resource.",
+  });
 }
 
 async function replaceConfig(cluster: Cluster, { cas, owner, ownerConfig, log }: OwnershipOptions, attested: Attested): Promise<void> {
@@ -142,11 +159,13 @@ async function claim(cluster: Cluster, options: OwnershipOptions, attested: Atte
 
 const WithState = z.object({
   metadata: z.object({ generation: z.number().default(1) }).prefault({}),
+  spec: z.object({ "backup-controller": z.object({ enabled: z.boolean().default(false) }).prefault({}) }).prefault({}),
   status: z
     .object({
       state: z.string().optional(),
+      version: z.string().optional(),
       observedGeneration: z.number().default(0),
-      conditions: z.array(z.object({ status: z.string(), message: z.string() })).default([]),
+      conditions: z.array(z.object({ type: z.string(), status: z.string(), reason: z.string(), message: z.string() })).default([]),
     })
     .prefault({}),
 });
@@ -162,6 +181,29 @@ export async function untilHealthy(cluster: Cluster, cas: CasName, timeoutMs: nu
       throw new KubernetesError("E-CAS-UNHEALTHY", `the CAS ${cas.name} is ${status.state ?? "unknown"}: ${reason}`, {
         remedy: `See: kubectl describe cas ${cas.name} -n ${cas.namespace}`,
       });
+    }
+    await sleep(LOOK_INTERVAL_MS, undefined, { signal });
+  }
+}
+
+/** Ends of a wait for backups: they are all there, or only a person can help. */
+const isFinal = ({ status, reason }: { readonly status: string; readonly reason: string }): boolean =>
+  status === "True" || (reason !== "Registering" && reason !== "Refused");
+
+/**
+ * Waits until every node to which the CAS could move is registered as a backup (C-75), where its resource asks for that; at most `timeoutMs`. What is
+ * missing then is told, and is no failure: the CAS serves without it. The operator must have looked at the CAS of version `version`.
+ */
+export async function untilBackups(cluster: Cluster, { cas, timeoutMs, log, signal }: CasWait, version: string): Promise<void> {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    const { spec, status } = WithState.parse((await cluster.find(casHeader(cas))) ?? {});
+    if (!spec["backup-controller"].enabled) return;
+    const backups = status.conditions.find(({ type }) => type === "BackupsRegistered");
+    const isSeen = backups !== undefined && status.version === version;
+    if ((isSeen && isFinal(backups)) || Date.now() > end) {
+      log(`${backups?.status === "True" ? "" : "warning: "}backups: ${backups?.message ?? "the operator has not looked at them"}`);
+      return;
     }
     await sleep(LOOK_INTERVAL_MS, undefined, { signal });
   }

@@ -5,7 +5,7 @@ import { KubernetesError } from "../kubernetes-error.ts";
 import { isOlder } from "../version-order.ts";
 import { podHeader, podImage, untilPodRuns } from "./cas-pod.ts";
 import { type Attested, attestCas, type CasName, casHeader, findCas } from "./inspect-cas.ts";
-import { type CasWait, untilAttested, untilHealthy } from "./provision-cas.ts";
+import { type CasWait, untilAttested, untilBackups, untilHealthy } from "./provision-cas.ts";
 
 export interface UpgradeOptions extends CasWait {
   readonly version: string;
@@ -13,6 +13,8 @@ export interface UpgradeOptions extends CasWait {
   readonly image: string;
   /** Who asks: only the owner upgrades (C-15). */
   readonly ownerKeyHash: string;
+  /** Lets the cluster's operator register backups, as provisioning did: the keys of its tokens may be others by now. False: the CAS is too old. */
+  readonly updateBackupPolicy: () => Promise<boolean>;
   /** Go on although the CAS is not healthy. */
   readonly isForced: boolean;
 }
@@ -23,7 +25,7 @@ const Template = z.object({
 });
 
 /**
- * Replaces the software of a CAS: its pod starts with the new image on the same database, and must answer with the same CAS key. When it does not
+ * Replaces the software of a CAS, in the order of section 9: the right to register backups, the software that shows nodes, the CAS. Its pod starts with the new image on the same database, and must answer with the same CAS key. When it does not
  * within the time, the former image is put back. A CAS that is PENDING is waited for first. An older version is never put in (C-79).
  * Throws E-CAS-UPGRADE, E-CAS-OWNER, E-CAS-UNHEALTHY.
  */
@@ -39,24 +41,29 @@ export async function upgradeCas(cluster: Cluster, options: UpgradeOptions): Pro
   const former = await podImage(cluster, cas);
   if (former === image && before?.statement.version === version) {
     log(`the CAS runs ${image} already`);
+    await options.updateBackupPolicy();
+    await untilBackups(cluster, options, version);
     return before;
   }
-  log("this CAS has no backup controller and no backup policy to update");
+  const isPolicyKnown = await options.updateBackupPolicy();
+  if (resource.spec["backup-controller"].image !== undefined) {
+    await cluster.merge(casHeader(cas), { spec: { "backup-controller": { image } } });
+    log(`nodes show themselves with ${image} from now on`);
+  }
   await setImage(cluster, cas, image);
   log(`the CAS is restarted with ${image}`);
+  let after: Attested;
   try {
     await untilPodRuns(cluster, cas, image, options.timeoutMs, signal);
-    const after = await untilAttested(cluster, { ...options, pin: before?.keyHash ?? options.pin });
+    after = await untilAttested(cluster, { ...options, pin: before?.keyHash ?? options.pin });
     await untilHealthy(cluster, cas, options.timeoutMs, signal);
-    if (before !== undefined && after.statement.securityVersion > before.statement.securityVersion)
-      log("the former version still opens the database; it loses access with: vouchsafe cas start-upgrade");
-    if (after.statement.version !== version) log(`warning: ${image} says that it is version ${after.statement.version}`);
-    return after;
   } catch (error) {
     if (former === undefined || signal.aborted) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     log(`the upgrade failed: ${reason}; ${former} is put back`);
     await setImage(cluster, cas, former);
+    const { image: formerShown } = resource.spec["backup-controller"];
+    if (formerShown !== undefined) await cluster.merge(casHeader(cas), { spec: { "backup-controller": { image: formerShown } } });
     // A pod that never became ready would not be replaced by itself; deleted too early it would come back as it was.
     await untilWrittenDown(cluster, cas, former, options.timeoutMs, signal);
     await cluster.remove(podHeader(cas));
@@ -68,17 +75,32 @@ export async function upgradeCas(cluster: Cluster, options: UpgradeOptions): Pro
       remedy: "Publish the images of that version to the repository the CAS uses, or name another version.",
     });
   }
+  if (!isPolicyKnown) await options.updateBackupPolicy();
+  await untilBackups(cluster, options, after.statement.version);
+  log("the former version still opens the database; to shut it out for good: vouchsafe cas register-upgrade, then start-upgrade");
+  if (after.statement.version !== version) log(`warning: ${image} says that it is version ${after.statement.version}`);
+  return after;
 }
+
+const notUpgraded = ({ name, namespace }: CasName, what: string, cause?: unknown): KubernetesError =>
+  new KubernetesError("E-CAS-UNHEALTHY", `${what}; it is not upgraded in this state`, {
+    cause,
+    remedy: `See kubectl describe cas ${name} -n ${namespace}; --force goes on nevertheless.`,
+  });
 
 async function lookBefore(cluster: Cluster, options: UpgradeOptions, state: string | undefined): Promise<Attested | undefined> {
   const { cas, version, isForced, log, ownerKeyHash } = options;
   if (state === "PENDING" && !isForced) {
     log(`the CAS ${cas.name} is PENDING: waiting until it is HEALTHY`);
-    await untilHealthy(cluster, cas, options.timeoutMs, options.signal);
+    try {
+      await untilHealthy(cluster, cas, options.timeoutMs, options.signal);
+    } catch (error) {
+      // One that starts again and again is PENDING in between.
+      if (error instanceof KubernetesError && error.code === "E-CAS-UNHEALTHY") throw notUpgraded(cas, error.message, error);
+      throw error;
+    }
   } else if (state !== "HEALTHY" && !isForced) {
-    throw new KubernetesError("E-CAS-UNHEALTHY", `the CAS ${cas.name} is ${state ?? "unknown"}, and is not upgraded in this state`, {
-      remedy: `See kubectl describe cas ${cas.name} -n ${cas.namespace}; --force goes on nevertheless.`,
-    });
+    throw notUpgraded(cas, `the CAS ${cas.name} is ${state ?? "unknown"}`);
   }
   let before: Attested;
   try {

@@ -28,7 +28,8 @@ const Manifest = z.object({
 });
 
 /**
- * The manifest given with -f, or `cas.yaml` below --manifests-dir, else what the other options say: a CAS that makes snapshots, unless --no-backup.
+ * The manifest given with -f, or `cas.yaml` below --manifests-dir, else what the other options say: a CAS that makes snapshots and has its
+ * nodes registered as backups, unless --no-backup.
  * Throws E-OPTION-VALUE, E-FILE-MISSING, and what `signedImage` throws.
  */
 export async function readCasManifest(cas: CasName, options: ParsedOptions, shell: Shell): Promise<CasManifest> {
@@ -39,8 +40,12 @@ export async function readCasManifest(cas: CasName, options: ParsedOptions, shel
   const source = file ?? (directory === undefined ? undefined : `${directory.replace(/\/$/, "")}/${DEFAULT_FILE}`);
   if (source === undefined) {
     const image = await signedImage(casImage(options, shell), options, shell);
-    const snapshots = hasFlag(options, "no-backup") ? {} : { databaseSnapshots: { enabled: true } };
-    const spec = { imagePullSecrets: [{ name: "sconeapps" }], ...snapshots, ...(image === undefined ? {} : { image }) };
+    const backup = { databaseSnapshots: { enabled: true }, "backup-controller": { enabled: true } };
+    const spec = {
+      imagePullSecrets: [{ name: "sconeapps" }],
+      ...(hasFlag(options, "no-backup") ? {} : backup),
+      ...(image === undefined ? {} : { image }),
+    };
     return { spec, isExplicit: false, image: decides ? image : undefined };
   }
   const { metadata, spec } = readManifest(await readText(source, shell), source);

@@ -14,7 +14,9 @@ import {
   readClaim,
   readSnapshot,
   recoverDatabase,
+  untilBackups,
   untilHealthy,
+  updateBackupPolicy,
   upgradeCas,
 } from "@vouchsafe/kubernetes";
 import { keyHashOf } from "@vouchsafe/policy";
@@ -90,11 +92,16 @@ export async function preprovision(cluster: Cluster, cas: CasName, options: Pars
   return ExitCode.ok;
 }
 
-async function finish(cluster: Cluster, options: OwnershipOptions, attested: Attested, records: CasRecords, shell: Shell): Promise<number> {
+interface FinishOptions extends OwnershipOptions {
+  readonly waitsForBackups: boolean;
+}
+
+async function finish(cluster: Cluster, options: FinishOptions, attested: Attested, records: CasRecords, shell: Shell): Promise<number> {
   const { cas, owner, signal } = options;
   const owned = await ownCas(cluster, options, attested);
   await records.remember(qualified(cas), owned);
   await untilHealthy(cluster, cas, PROVISION_TIMEOUT_MS, signal);
+  if (options.waitsForBackups) await untilBackups(cluster, options, owned.statement.version);
   shell.out(`CAS ${cas.name} in ${cas.namespace} is HEALTHY and owned by ${owner.keyHash}; its key is ${owned.keyHash}`);
   return ExitCode.ok;
 }
@@ -129,13 +136,14 @@ export async function upgrade(cluster: Cluster, cas: CasName, version: string, o
     });
   }
   const records = await CasRecords.open(shell);
-  const { keyHash } = await ownerIdentity(options, records, shell);
+  const owner = await ownerIdentity(options, records, shell);
   const wait = await casWait(cas, records, shell);
   const { statement, keyHash: casKey } = await upgradeCas(cluster, {
     ...wait,
     version,
     image,
-    ownerKeyHash: keyHash,
+    ownerKeyHash: owner.keyHash,
+    updateBackupPolicy: () => updateBackupPolicy(cluster, { ...wait, owner, allowsBackups: !hasFlag(options, "no-backup") }),
     isForced: hasFlag(options, "force"),
   });
   shell.out(`CAS ${cas.name} in ${cas.namespace} is HEALTHY with version ${statement.version}; its key is ${casKey} as before`);
@@ -155,6 +163,8 @@ const ownership = (options: ParsedOptions, config: GivenOwnerConfig) => ({
   ownerConfig: config.text,
   isConfigExplicit: config.isExplicit,
   allowsNodeEnrolment: !hasFlag(options, "no-node-enrolment"),
+  allowsBackups: !hasFlag(options, "no-backup"),
+  waitsForBackups: hasFlag(options, "wait"),
 });
 
 /** The client's own identity, or the PEM file of --postprovision-owner-identity. */

@@ -38,7 +38,11 @@ test("CL-42: without a manifest the resource is what the options say", async (t)
   const plain = await readCasManifest(cas, options("cas"), shell);
   const image = "r.example/v/cas:1.2.3";
   const spec = { imagePullSecrets: [{ name: "sconeapps" }], image };
-  assert.deepEqual(plain, { spec: { ...spec, databaseSnapshots: { enabled: true } }, isExplicit: false, image: undefined });
+  assert.deepEqual(plain, {
+    spec: { ...spec, databaseSnapshots: { enabled: true }, "backup-controller": { enabled: true } },
+    isExplicit: false,
+    image: undefined,
+  });
   assert.deepEqual((await readCasManifest(cas, options("cas", "--no-backup"), shell)).spec, spec);
   assert.equal(casImage(options("cas", "--image-registry", "other", "--set-version", "9"), shell), "other/cas:9");
   const overwritten = await readCasManifest(cas, options("cas", "--image-overwrite", "x@sha256:1"), shell);

@@ -64,7 +64,7 @@ test("CL-42: help needs no cluster; without a kubeconfig the remedy names it; a 
   await assert.rejects(provision(["cas"], testShell(t, { KUBECONFIG: "a:b" }).shell), { code: "E-KUBECONFIG-LIST" });
 });
 
-test("AC-10, lines 28 and 29: a missing namespace and a missing CAS give nothing on standard output", async (t) => {
+test("CL-44, CL-45, CL-50, AC-10, lines 28 and 29: a missing namespace and a missing CAS give nothing on standard output", async (t) => {
   const missing = missingForApiServer();
   if (missing !== undefined) return t.diagnostic(`not run: ${missing}`);
   const server = await startApiServer();
