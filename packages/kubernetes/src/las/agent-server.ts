@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import { createNodeStatement, encodeEvidence, NODE_AGENT_MEASUREMENT, nodeKeyHash } from "@vouchsafe/attestation";
 import { type AgentReply, AgentRequest, encodeFrame, FrameDecoder, StartNote } from "@vouchsafe/protocol";
 import { z } from "zod";
@@ -44,8 +45,8 @@ export type AgentDecision =
 const REQUEST_MAX_BYTES = 4096;
 const CONNECTION_TIMEOUT_MS = 10_000;
 const MAX_CONNECTIONS = 512;
-/** Measuring reads many small files: a flood must wait instead of taking all of the machine. */
-const MAX_MEASUREMENTS = 4;
+/** Measuring asks the container runtime and reads many small files: a flood must wait instead of taking all of the machine. */
+const MAX_MEASUREMENTS = 16;
 const MAX_WAITING = 256;
 
 export function describeAgent(key: KeyObject, version: string): AgentIdentity {
@@ -72,11 +73,15 @@ export function createAgentServer(options: AgentOptions): Server {
       }
       if (request === undefined) return;
       isAnswered = true;
+      socket.setTimeout(0); // from now on the caller waits for us
       if (request.type === "identity") socket.end(encodeFrame(options.identity()));
       else if (request.type === "note") void limit.run(() => takeNote(socket, request, options)).finally(() => socket.end());
       else
         void limit
-          .run(() => answerEvidence(socket, request.userData, options))
+          .run(async () => {
+            await setImmediate(); // measuring leaves no time to hear of others that ended
+            return isGone(socket) ? OVERLOADED : answerEvidence(socket, request.userData, options); // others wait behind those that are gone
+          })
           .then((reply) => socket.end(encodeFrame(reply ?? OVERLOADED)));
     });
   });
@@ -85,6 +90,8 @@ export function createAgentServer(options: AgentOptions): Server {
 }
 
 const OVERLOADED: AgentReply = { type: "failure", message: "the node agent is overloaded; try again" };
+
+const isGone = (socket: Socket): boolean => socket.destroyed || socket.readableEnded;
 
 /** The caller's end of the connection: what is remote to us is local to it. */
 function callersEnd({ remoteAddress = "", remotePort = 0, localAddress = "", localPort = 0 }: Socket): Connection {

@@ -20,6 +20,8 @@ export interface ProcessIdentity {
  * address and port pair is in use once in a network namespace, and a socket's inode number once on the machine.
  *
  * Empty: no process of this machine holds it. Throws if two network namespaces both claim the connection, since then nothing is certain.
+ *
+ * The kernel walks its whole hash table for each namespace's list of connections, so only namespaces that have the address are asked for theirs.
  */
 export function findConnectionOwners(connection: Connection, proc = "/proc"): readonly ProcessIdentity[] {
   const namespaces = new Map<string, number[]>();
@@ -30,6 +32,7 @@ export function findConnectionOwners(connection: Connection, proc = "/proc"): re
   }
   const found: { readonly inode: string; readonly pids: readonly number[] }[] = [];
   for (const pids of namespaces.values()) {
+    if (!mayHaveAddress(connection.localAddress, pids, proc)) continue;
     const inode = findInode(connection, pids, proc);
     if (inode !== undefined) found.push({ inode, pids });
   }
@@ -59,6 +62,28 @@ export function findContainerId(pid: number, proc = "/proc"): string | undefined
   }
   const [only] = ids;
   return ids.size === 1 ? only : undefined;
+}
+
+/** False only where the kernel's list of a namespace's own addresses can be read and lacks this one. Loopback is everybody's as a whole network. */
+function mayHaveAddress(address: string, pids: readonly number[], proc: string): boolean {
+  const plain = address.startsWith("::ffff:") && isIPv4(address.slice(7)) ? address.slice(7) : address;
+  const read = (file: string) => firstDefined(pids, (pid) => quietly(() => readFileSync(`${proc}/${pid}/net/${file}`, "latin1")));
+  if (isIPv4(plain))
+    return (
+      plain.startsWith("127.") ||
+      (read("fib_trie")
+        ?.split("\n")
+        .some((line) => line.trim() === `|-- ${plain}`) ??
+        true)
+    );
+  // Four words in the order of the network, where the tables of connections have them in the machine's.
+  const [, words = ""] = addressSpellings(plain);
+  const own = Buffer.from(words, "hex").swap32().toHex();
+  return (
+    read("if_inet6")
+      ?.split("\n")
+      .some((line) => line.startsWith(own)) ?? true
+  );
 }
 
 function findInode(connection: Connection, pids: readonly number[], proc: string): string | undefined {
