@@ -5,6 +5,7 @@ import { CollateralError } from "@vouchsafe/collateral";
 import { sessionEncryptionKeyText } from "@vouchsafe/policy";
 import { AttestationKeyAuthority, ProtocolError } from "@vouchsafe/protocol";
 import { systemRandomness, testRandomness } from "@vouchsafe/secrets";
+import { attestLogKey } from "./audit/attest-log-key.ts";
 import { AuditLog } from "./audit/audit-log.ts";
 import { AuditService } from "./audit/audit-service.ts";
 import { LogSigner } from "./audit/log-signer.ts";
@@ -402,6 +403,7 @@ async function serve(
   });
   const clientAddress = await listenClientServer(app, options.clientListen);
   if (!context.database.isReadOnly) await context.audit.record("cas_started", { chain: context.tls.chain, ...signer.binding });
+  if (!context.database.isReadOnly) started.use(attestLogKey(context, ownEvidence));
   log.info(
     `serving clients on ${clientAddress.host}:${clientAddress.port} and services on ${service.address.host}:${service.address.port}`,
   );

@@ -5,6 +5,7 @@ import type { Transaction } from "../database/transaction.ts";
 export type AuditEvent =
   | "audit_log_enabled"
   | "audit_log_disabled"
+  | "audit_log_attestation_report"
   | "cas_started"
   | "cas_exited"
   | "session_created"
