@@ -44,6 +44,19 @@ test("a signed result gives back what was appraised, as EAR claims", async () =>
   assert.equal(payloadOf(signed)["eat_profile"], "tag:github.com,2023:veraison/ear");
 });
 
+test("hazard B10: a signed result has one spelling", async () => {
+  const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  const last = digits.indexOf(signed.at(-1) ?? "");
+  // 64 bytes are 86 characters, the last of which carries four bits of no byte.
+  for (const bits of [1, 2, 4, 8, 15]) {
+    const other = `${signed.slice(0, -1)}${digits[last ^ bits]}`;
+    await assert.rejects(verifyAttestationResult(other, trust), { code: "RESULT_MALFORMED", message: /one spelling/ });
+  }
+  for (const other of [`${signed}==`, ` ${signed}`, `${signed}\n`, signed.replaceAll(".", " .")]) {
+    await assert.rejects(verifyAttestationResult(other, trust), { code: "RESULT_MALFORMED", message: /one spelling/ });
+  }
+});
+
 const stranger = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const spki = key.publicKey.export({ type: "spki", format: "pem" });
 const attacks: { rule: string; token: string; with?: object; code: string }[] = [

@@ -76,7 +76,20 @@ export interface ResultTrust {
 /** Verifies signature, profile, audience and time of a result. Keys, key ids and URLs in the token's header are never looked at. */
 export async function verifyAttestationResult(token: string, trust: ResultTrust): Promise<AttestationResultToken> {
   if (token.length > TOKEN_MAX_CHARACTERS) throw malformed(`${token.length} characters, at most ${TOKEN_MAX_CHARACTERS} allowed`);
+  if (!token.split(".").every(isCanonical)) throw malformed("not base64url in its one spelling");
   return readResultPayload(await verifiedPayload(token, trust), trust.audience);
+}
+
+/** The last character may carry bits that belong to no byte: JOSE libraries skip them, whatever they are. */
+function isCanonical(part: string): boolean {
+  if (/[\s=]/.test(part)) return false;
+  try {
+    const padded = part.padEnd(Math.ceil(part.length / 4) * 4, "=");
+    Uint8Array.fromBase64(padded, { alphabet: "base64url", lastChunkHandling: "strict" });
+    return true;
+  } catch {
+    return false; // not base64url, or bits that are not zero
+  }
 }
 
 /** Reads the claims of a token whose signature, audience and time hold. Throws RESULT_MALFORMED. */
