@@ -92,7 +92,7 @@ spec:
     });
   }
 
-  await step("C-75: --no-backup takes the right away, and the controller says who may give it back", async () => {
+  await step("C-75, CL-46: provisioning again, without the right to register backups and with it, is success", async () => {
     await provision("--no-backup");
     assert.equal(await read(".status.state"), "HEALTHY");
     await provision();
