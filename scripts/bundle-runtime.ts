@@ -1,19 +1,12 @@
 /** Bundles the runtime that goes into every image: `node scripts/bundle-runtime.ts [OUTPUT]`, by default `.cache/runtime/main.js`. */
 import { mkdirSync, renameSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const output = process.argv[2] ?? `${root}.cache/runtime/main.js`;
 mkdirSync(dirname(output), { recursive: true });
-/** The schema library brings its messages in fifty languages, a third of the bundle; the runtime has one. */
-const withoutTranslations: Plugin = {
-  name: "without-translations",
-  setup: ({ onResolve }) => {
-    onResolve({ filter: /locales\/index\.js$/ }, ({ path, resolveDir }) => ({ path: join(resolveDir, path, "../en.js") }));
-  },
-};
 /** A room's modules do nothing when they are imported (style: no work at import time), so what is not used of them is left out. */
 const withoutUnusedModules: Plugin = {
   name: "without-unused-modules",
@@ -36,7 +29,7 @@ await build({
   target: "node26",
   minify: true,
   legalComments: "none",
-  plugins: [withoutTranslations, withoutUnusedModules],
+  plugins: [withoutUnusedModules],
   logLevel: "warning",
 });
 renameSync(unfinished, output);

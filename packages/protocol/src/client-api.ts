@@ -163,7 +163,7 @@ export const CasAttestation = z.object({
   statement: z.string(),
   /** ECDSA P-256, SHA-256, DER, by the TLS key: base64. */
   signature: z.base64(),
-  evidence: EvidenceJson.nullable(),
+  evidence: z.nullable(EvidenceJson),
   /** Why there is none although the platform could give it; not signed. */
   evidenceProblem: z.string().max(1024).optional(),
 });

@@ -1,4 +1,5 @@
-import type { z } from "zod";
+import type { core } from "zod/mini";
+import { safeParse } from "zod/mini";
 import { PROTOCOL_VERSION } from "./messages.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
@@ -20,12 +21,12 @@ export function encodeFrame(message: object): Uint8Array {
 
 /** Cuts a stream into frames and reads each with one schema. Keeps at most one frame in memory. */
 export class FrameDecoder<T> {
-  readonly #schema: z.ZodType<T>;
+  readonly #schema: core.$ZodType<T>;
   readonly #maxBytes: number;
   #chunks: Uint8Array[] = [];
   #buffered = 0;
 
-  constructor(schema: z.ZodType<T>, maxBytes = MAX_FRAME_BYTES) {
+  constructor(schema: core.$ZodType<T>, maxBytes = MAX_FRAME_BYTES) {
     this.#schema = schema;
     this.#maxBytes = maxBytes;
   }
@@ -70,7 +71,7 @@ export class FrameDecoder<T> {
     } catch (cause) {
       throw violation("frame is not UTF-8 JSON", cause);
     }
-    const parsed = this.#schema.safeParse(value);
+    const parsed = safeParse(this.#schema, value);
     if (parsed.success) return parsed.data;
     const skew = versionSkew(value);
     if (skew !== undefined) throw violation(skew);

@@ -1,18 +1,19 @@
 import { EVIDENCE_KINDS } from "@vouchsafe/policy";
-import { z } from "zod";
+import * as z from "zod/mini";
 
 /**
  * The service interface of the CAS (port 18765): what is said after the TLS 1.3 handshake, one JSON object in each frame.
  * Every object is strict: an unknown key is a violation, not something to ignore.
+ * Written with the functions of the schema library, not its methods: only those that are used get into the launcher, which loads them at every start.
  */
 
 export const PROTOCOL_VERSION = 1;
 export const SERVICE_ALPN = "vouchsafe/1";
 
-const Base64 = (maxBytes: number) => z.base64().max(Math.ceil(maxBytes / 3) * 4);
-const Hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
-const Name = z.string().min(1).max(1024);
-const RequestId = z.int().min(0);
+const Base64 = (maxBytes: number) => z.base64().check(z.maxLength(Math.ceil(maxBytes / 3) * 4));
+const Hex = (bytes: number) => z.string().check(z.regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`)));
+const Name = z.string().check(z.minLength(1), z.maxLength(1024));
+const RequestId = z.int().check(z.minimum(0));
 
 const EVIDENCE_MAX_BYTES = 1024 * 1024;
 
@@ -20,7 +21,7 @@ const EVIDENCE_MAX_BYTES = 1024 * 1024;
 export const EvidenceJson = z.strictObject({
   kind: z.enum(EVIDENCE_KINDS),
   evidence: Base64(EVIDENCE_MAX_BYTES),
-  endorsements: z.record(z.string().max(128), Base64(EVIDENCE_MAX_BYTES)).optional(),
+  endorsements: z.optional(z.record(z.string().check(z.maxLength(128)), Base64(EVIDENCE_MAX_BYTES))),
 });
 export type EvidenceJson = z.infer<typeof EvidenceJson>;
 
@@ -29,18 +30,18 @@ export const AttestRequest = z.strictObject({
   type: z.literal("attest"),
   version: z.literal(PROTOCOL_VERSION),
   /** `SESSION/SERVICE[@OTP]`. */
-  service: z.string().min(3).max(1024),
+  service: z.string().check(z.minLength(3), z.maxLength(1024)),
   /** Absent only for sessions that do without attestation (C-40). */
-  evidence: EvidenceJson.optional(),
+  evidence: z.optional(EvidenceJson),
   /** DER SubjectPublicKeyInfo, P-256 or Ed25519. */
   instanceKey: Base64(256),
   /** `signInstanceProof` over the channel. */
   instanceProof: Base64(256),
   /** `accessTokenProof` in direction `service`, where the service was started with a token. */
-  tokenProof: Base64(32).optional(),
+  tokenProof: z.optional(Base64(32)),
   /** An instance that was attested before and lost its connection (C-46): no new singleton, same configuration. */
-  reconnect: z.literal(true).optional(),
-  runtimeVersion: z.string().max(64),
+  reconnect: z.optional(z.literal(true)),
+  runtimeVersion: z.string().check(z.maxLength(64)),
 });
 export type AttestRequest = z.infer<typeof AttestRequest>;
 
@@ -54,7 +55,7 @@ export const CertifyKeyRequest = z.strictObject({
   /** TPMT_PUBLIC. */
   endorsementKey: Base64(1024),
   /** DER: the maker's certificate for that key, and intermediates; empty where the TPM has none. */
-  endorsementCertificates: z.array(Base64(8192)).max(8),
+  endorsementCertificates: z.array(Base64(8192)).check(z.maxLength(8)),
   /** TPMT_PUBLIC. */
   attestationKey: Base64(1024),
 });
@@ -72,22 +73,22 @@ export const VOLUME_POLICIES = ["ephemeral", "rollback_protected", "no_rollback_
 export const FILE_SYSTEM_POLICIES = ["rollback_protected_reinitializable", "no_rollback_protection"] as const;
 
 const VolumeConfiguration = z.strictObject({
-  name: z.string().max(255),
-  path: z.string().max(4095),
+  name: z.string().check(z.maxLength(255)),
+  path: z.string().check(z.maxLength(4095)),
   key: Hex(32),
   /** State the volume must be in; null: initialise it (SL-159). */
-  tag: Hex(16).nullable(),
+  tag: z.nullable(Hex(16)),
   mode: z.enum(["encrypted", "authenticated-only"]),
   policy: z.enum(VOLUME_POLICIES),
 });
 export type VolumeConfiguration = z.infer<typeof VolumeConfiguration>;
 
 const FileConfiguration = z.strictObject({
-  path: z.string().max(4095),
+  path: z.string().check(z.maxLength(4095)),
   /** Base64 of what the program reads; null: read the file at `path` through the file shield and use it as a template (SL-167). */
-  content: z.base64().nullable(),
+  content: z.nullable(z.base64()),
   /** Permission bits. */
-  permission: z.int().min(0).max(0o777).nullable(),
+  permission: z.nullable(z.int().check(z.minimum(0), z.maximum(0o777))),
 });
 export type FileConfiguration = z.infer<typeof FileConfiguration>;
 
@@ -101,22 +102,22 @@ export const Configuration = z.strictObject({
   attested: z.boolean(),
   arguments: z.array(z.string()),
   /** Arguments to be replaced by the host's: `arguments[at]` becomes the host's argument number `hostArgument` (SL-66). */
-  hostArguments: z.array(z.strictObject({ at: z.int().min(0), hostArgument: z.int().min(1) })),
+  hostArguments: z.array(z.strictObject({ at: z.int().check(z.minimum(0)), hostArgument: z.int().check(z.minimum(1)) })),
   environment: z.record(z.string(), z.string()),
   /** Variables that take the host's value, or the empty string (SL-69). */
   hostVariables: z.array(z.string()),
   workingDirectory: z.string(),
-  fileSystem: z
-    .strictObject({
+  fileSystem: z.optional(
+    z.strictObject({
       path: z.string(),
       key: Hex(32),
       /** Initial state. */
-      tag: Hex(16).nullable(),
+      tag: z.nullable(Hex(16)),
       /** Last state an instance reported, where it differs from the initial one (SL-64). */
-      currentTag: Hex(16).nullable(),
+      currentTag: z.nullable(Hex(16)),
       updatePolicy: z.enum(FILE_SYSTEM_POLICIES),
-    })
-    .optional(),
+    }),
+  ),
   volumes: z.array(VolumeConfiguration),
   files: z.array(FileConfiguration),
   /** For template files read from the image: by `NAME[:FORMAT]` as between `$$SCONE::` and `$$`, base64 of the formatted value. */
@@ -173,7 +174,7 @@ export const Refusal = z.strictObject({
   type: z.literal("refusal"),
   code: z.enum(REFUSAL_CODES),
   /** Absent where the connection was refused before any check began. */
-  step: z.enum(ATTESTATION_STEPS).optional(),
+  step: z.optional(z.enum(ATTESTATION_STEPS)),
   message: z.string(),
   /** For attestation variants: one reason each, expected and found value. */
   causes: z.array(z.string()),
@@ -181,7 +182,7 @@ export const Refusal = z.strictObject({
 export type Refusal = z.infer<typeof Refusal>;
 
 const TAG_TARGET = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("volume"), name: z.string().max(255) }),
+  z.strictObject({ kind: z.literal("volume"), name: z.string().check(z.maxLength(255)) }),
   z.strictObject({ kind: z.literal("file-system") }),
 ]);
 export type TagTarget = z.infer<typeof TAG_TARGET>;
@@ -191,7 +192,7 @@ const TagReport = z.strictObject({
   id: RequestId,
   target: TAG_TARGET,
   /** State before; null: there was none, the volume has just been initialised. */
-  oldTag: Hex(16).nullable(),
+  oldTag: z.nullable(Hex(16)),
   newTag: Hex(16),
 });
 export type TagReport = z.infer<typeof TagReport>;
@@ -199,8 +200,8 @@ export type TagReport = z.infer<typeof TagReport>;
 const ExitReport = z.strictObject({
   type: z.literal("exit"),
   id: RequestId,
-  code: z.int().nullable(),
-  signal: z.string().max(32).nullable(),
+  code: z.nullable(z.int()),
+  signal: z.nullable(z.string().check(z.maxLength(32))),
 });
 
 /** What an attested instance may still say (C-45). */
@@ -208,11 +209,11 @@ export const InstanceMessage = z.discriminatedUnion("type", [
   TagReport,
   ExitReport,
   z.strictObject({ type: z.literal("ping"), id: RequestId }),
-  z.strictObject({ type: z.literal("secret"), id: RequestId, name: z.string().max(128) }),
+  z.strictObject({ type: z.literal("secret"), id: RequestId, name: z.string().check(z.maxLength(128)) }),
 ]);
 export type InstanceMessage = z.infer<typeof InstanceMessage>;
 
-const RenewedFile = z.strictObject({ path: z.string().max(4095), content: z.base64() });
+const RenewedFile = z.strictObject({ path: z.string().check(z.maxLength(4095)), content: z.base64() });
 export type RenewedFile = z.infer<typeof RenewedFile>;
 
 const Credential = z.strictObject({
@@ -235,7 +236,7 @@ export const CasMessage = z.discriminatedUnion("type", [
     type: z.literal("configuration"),
     configuration: Configuration,
     /** `accessTokenProof` in direction `cas`. */
-    tokenProof: Base64(32).optional(),
+    tokenProof: z.optional(Base64(32)),
   }),
   Refusal,
   /** Certificates were issued again (SL-134): new content of injection files and of template values. */
@@ -253,7 +254,7 @@ export const CasMessage = z.discriminatedUnion("type", [
   }),
   z.strictObject({ type: z.literal("exit-recorded"), id: RequestId }),
   z.strictObject({ type: z.literal("pong"), id: RequestId }),
-  z.strictObject({ type: z.literal("secret-value"), id: RequestId, values: z.record(z.string(), z.base64()).nullable() }),
+  z.strictObject({ type: z.literal("secret-value"), id: RequestId, values: z.nullable(z.record(z.string(), z.base64())) }),
 ]);
 export type CasMessage = z.infer<typeof CasMessage>;
 export type Renewal = Extract<CasMessage, { type: "renewal" }>;
@@ -269,11 +270,11 @@ export const StartNote = z.strictObject({
   type: z.literal("note"),
   phase: z.enum(["waiting", "failed"]),
   /** As in the launcher's log: no secret. */
-  message: z.string().min(1).max(2048),
+  message: z.string().check(z.minLength(1), z.maxLength(2048)),
 });
 export type StartNote = z.infer<typeof StartNote>;
 export const AgentReply = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("evidence"), evidence: EvidenceJson }),
-  z.strictObject({ type: z.literal("failure"), message: z.string().max(4096) }),
+  z.strictObject({ type: z.literal("failure"), message: z.string().check(z.maxLength(4096)) }),
 ]);
 export type AgentReply = z.infer<typeof AgentReply>;
