@@ -1,8 +1,9 @@
 /** Bundles the runtime that goes into every image: `node scripts/bundle-runtime.ts [OUTPUT]`, by default `.cache/runtime/main.js`. */
-import { mkdirSync, renameSync } from "node:fs";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
+import { compileScript } from "./compile-script.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const output = process.argv[2] ?? `${root}.cache/runtime/main.js`;
@@ -18,13 +19,12 @@ const withoutUnusedModules: Plugin = {
     });
   },
 };
-const unfinished = `${output}.${process.pid}`;
-await build({
+const { outputFiles } = await build({
   entryPoints: [`${root}packages/runtime/src/main.ts`],
-  outfile: unfinished,
+  write: false,
   bundle: true,
   platform: "node",
-  // Every start of a program compiles this file: as CommonJS Node compiles it once and functions lazily, a third cheaper than as ES module.
+  // Compiled code can be kept of a script only; its imports are looked up when they are asked for.
   format: "cjs",
   target: "node26",
   minify: true,
@@ -32,4 +32,6 @@ await build({
   plugins: [withoutUnusedModules],
   logLevel: "warning",
 });
+const unfinished = `${output}.${process.pid}`;
+writeFileSync(unfinished, compileScript(outputFiles[0]?.text ?? ""));
 renameSync(unfinished, output);

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { promises as files } from "node:fs"; // looked up at first use: a start without a TPM does not load it
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type TpmCommand, TpmError } from "@vouchsafe/attestation";
@@ -25,7 +25,9 @@ const AGAIN_TIMES = 10;
 /** Throws AttesterError where it cannot be opened. */
 export async function openTpm(address: TpmAddress): Promise<TpmConnection> {
   try {
-    return patient("device" in address ? deviceConnection(await open(address.device, "r+")) : socketConnection(await connected(address)));
+    return patient(
+      "device" in address ? deviceConnection(await files.open(address.device, "r+")) : socketConnection(await connected(address)),
+    );
   } catch (cause) {
     throw new AttesterError(`the TPM ${describeTpm(address)} cannot be opened`, {
       cause,
@@ -65,7 +67,7 @@ function patient(tpm: TpmConnection): TpmConnection {
 }
 
 /** The kernel takes a command in one write and gives the answer in one read. */
-function deviceConnection(file: FileHandle): TpmConnection {
+function deviceConnection(file: files.FileHandle): TpmConnection {
   return {
     run: async ({ bytes, parse }) => {
       await file.write(bytes, 0, bytes.length, null);

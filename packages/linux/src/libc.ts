@@ -24,15 +24,28 @@ const SIGNATURES = {
   syscall: { return: "i64", arguments: ["i64", "u64", "u64", "u64", "u64", "u64", "u64"] },
 } as const;
 
+type Functions = import("node:ffi").DynamicLibraryResult<typeof SIGNATURES>["functions"];
+
 interface Libc {
-  readonly call: ReturnType<typeof openFunctions>;
+  readonly call: Functions;
   readonly errno: () => number;
 }
 
 let loaded: Libc | undefined;
 
-function openFunctions() {
-  return nodeFfi().dlopen(null, SIGNATURES).functions;
+/** Each function is looked up when it is used first: the start of a program needs a third of them. */
+function openFunctions(): Functions {
+  const library = new (nodeFfi().DynamicLibrary)(null);
+  const functions = {};
+  for (const [name, signature] of Object.entries(SIGNATURES)) {
+    const get = () => {
+      const value = library.getFunction(name, signature);
+      Object.defineProperty(functions, name, { value });
+      return value;
+    };
+    Object.defineProperty(functions, name, { get, configurable: true });
+  }
+  return functions as Functions; // every name of SIGNATURES was defined
 }
 
 /** Node announces on stderr that FFI is experimental, which belongs into this room's README and not into the log of every program. */

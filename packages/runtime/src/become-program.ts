@@ -16,6 +16,7 @@ import { buildMirroredView } from "./mirrored-view.ts";
 import { repairHosts, repairResolvConf } from "./name-service.ts";
 import { buildView, enterPrivateNamespace, type InjectedFile, writeInjectedFile, writeTree } from "./private-view.ts";
 import { RuntimeError } from "./runtime-error.ts";
+import { ORDER_FILE, OUTCOME_FILE } from "./start-program.ts";
 import { fillTemplate } from "./template-file.ts";
 
 /** What PID 1 hands to the process that becomes the program. Holds every secret of the service: passed through a pipe, never stored. */
@@ -25,10 +26,6 @@ export interface ProgramOrder {
   readonly hostArguments: readonly string[];
   readonly hostEnvironment: Readonly<Record<string, string>>;
 }
-
-/** File descriptors of that process beside the standard ones. */
-export const ORDER_FILE = 3;
-export const OUTCOME_FILE = 4;
 
 const DEFAULT_PERMISSION = 0o700;
 

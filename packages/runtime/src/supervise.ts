@@ -1,14 +1,13 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { dirname } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { forbidCoreDumps, setDumpable } from "@vouchsafe/linux";
 import type { AttestedService, FileConfiguration, RenewedFile, ServiceConnection } from "@vouchsafe/protocol";
 import { attestOnce, attestPatiently } from "./attest.ts";
-import { ORDER_FILE, OUTCOME_FILE, type ProgramOrder } from "./become-program.ts";
+import type { ProgramOrder } from "./become-program.ts";
 import { chooseSource, describeSource, type GatherEvidence, gatherFrom } from "./evidence/choose-source.ts";
 import { readImageDescription } from "./image-description.ts";
 import { untilListening } from "./listening.ts";
@@ -17,8 +16,9 @@ import { explainFailure, log } from "./report.ts";
 import { RuntimeError } from "./runtime-error.ts";
 import { type RuntimeSettings, readSettings } from "./settings.ts";
 import { forwardSignals } from "./signals.ts";
+import { ORDER_FILE, OUTCOME_FILE } from "./start-program.ts";
 import { tellAgent } from "./tell-agent.ts";
-import { startInUserNamespace, type UnprivilegedStart } from "./unprivileged-start.ts";
+import type { StartedProgram } from "./unprivileged-start.ts";
 import { RUNTIME_VERSION } from "./version.ts";
 
 const RECONNECT_FIRST_MS = 500;
@@ -29,18 +29,18 @@ const LISTEN_LONGEST_MS = 20_000;
 const EXIT_START_FAILED = 1;
 
 /**
- * Process 1 of the container: attests, starts the program in its private view, passes signals on, reaps orphans, and ends as the program ended.
- * It stays in the container's own mount namespace, so that whoever enters the container sees none of the program's files.
+ * Process 1 of the container: attests, makes of the started process the program in its private view, passes signals on, reaps orphans, and ends as
+ * the program ended. It stays in the container's own mount namespace, so that whoever enters the container sees none of the program's files.
  */
 export async function supervise(
+  { child: program, isReady }: StartedProgram,
   hostArguments: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<number> {
-  setDumpable(false);
-  forbidCoreDumps();
   let settings: RuntimeSettings | undefined;
   try {
     settings = readSettings(environment);
+    const signals = forwardSignals(program, settings.drainMs);
     const image = readImageDescription();
     log(`runtime ${RUNTIME_VERSION}, image platform ${image.platformVersion}, ${image.mode} mode`);
     const source = chooseSource(settings);
@@ -48,44 +48,23 @@ export async function supervise(
     const evidence = source && gatherFrom(source, settings);
     if (settings.casKeyHash === undefined && settings.accessToken === undefined)
       log("warning: neither a CAS key nor an access token is known: the CAS is not authenticated (C-36)");
-    // Starts while this process attests: both need the time that Node needs.
-    const { child: program, isReady } = startProgram();
-    const signals = forwardSignals(program, settings.drainMs);
-    try {
-      const attested = await attestPatiently(settings, { evidence, runtimeVersion: RUNTIME_VERSION });
-      for (const warning of attested.configuration.warnings) log(`warning: ${warning}`);
-      if (!attested.configuration.attested) log("warning: this service is not attested (mode: none)");
-      const host = Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
-      await isReady;
-      await handOver(program, { configuration: attested.configuration, image, hostArguments, hostEnvironment: host });
-      log(`started after ${Math.round(performance.now())} ms, session version ${attested.configuration.sessionHash}`);
-      signals.programRuns();
-      void reportReady(program, settings);
-      return await untilExit(program, attested, settings, evidence);
-    } catch (error) {
-      program.kill("SIGKILL");
-      throw error;
-    }
+    const attested = await attestPatiently(settings, { evidence, runtimeVersion: RUNTIME_VERSION });
+    for (const warning of attested.configuration.warnings) log(`warning: ${warning}`);
+    if (!attested.configuration.attested) log("warning: this service is not attested (mode: none)");
+    const host = Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+    await isReady;
+    await handOver(program, { configuration: attested.configuration, image, hostArguments, hostEnvironment: host });
+    log(`started after ${Math.round(performance.now())} ms, session version ${attested.configuration.sessionHash}`);
+    signals.programRuns();
+    void reportReady(program, settings);
+    return await untilExit(program, attested, settings, evidence);
   } catch (error) {
+    program.kill("SIGKILL");
     const lines = explainFailure(error, settings);
     for (const line of lines) log(line);
     await tellAgent(settings?.agent, "failed", lines.join("; "));
     return EXIT_START_FAILED;
   }
-}
-
-/** With root rights the process arranges its own namespaces; without, it must be started in them. */
-function startProgram(): UnprivilegedStart {
-  const script = process.argv[1];
-  if (script === undefined) throw new RuntimeError("R-SETTINGS", "the launcher was not started as a script");
-  const { LD_LIBRARY_PATH } = process.env;
-  const stdio: ("inherit" | "pipe")[] = ["inherit", "inherit", "inherit"];
-  stdio[ORDER_FILE] = "pipe";
-  stdio[OUTCOME_FILE] = "pipe";
-  const environment = LD_LIBRARY_PATH === undefined ? {} : { LD_LIBRARY_PATH };
-  const argv = [...process.execArgv, script, "--become-program"];
-  if (process.getuid?.() !== 0) return startInUserNamespace(argv, environment, stdio);
-  return { child: spawn(process.execPath, argv, { stdio, env: environment }), isReady: Promise.resolve() };
 }
 
 /** Gives the order and waits until the process has become the program: its end of the outcome pipe closes at execve. */

@@ -15,9 +15,10 @@ const CAPABILITIES = { chown: 0, overrideAccess: 1, owner: 3, systemAdministrati
 /** The socket to the starter; the order follows on it once the namespaces are there. */
 const STATUS_FILE = 3;
 
-export interface UnprivilegedStart {
+/** A process that waits for its order. */
+export interface StartedProgram {
   readonly child: ChildProcess;
-  /** Ends when the process is in its namespaces. Throws R-VIEW where the container may not make any. */
+  /** Ends when the process may be given its order. Throws R-VIEW where the container may not make the namespaces. */
   readonly isReady: Promise<void>;
 }
 
@@ -26,7 +27,7 @@ export function startInUserNamespace(
   argv: readonly string[],
   environment: Readonly<Record<string, string>>,
   stdio: StdioOptions,
-): UnprivilegedStart {
+): StartedProgram {
   const program = openSystemCallProgram([
     step.unshare("user", "mount"),
     step.meet("user"),
