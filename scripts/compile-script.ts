@@ -1,6 +1,6 @@
 /**
- * A script together with what V8 compiled of it, in one readable file: the launcher's program is started once or twice for every container, and
- * compiling it would be a tenth of each start. V8 takes compiled code only if its version, its flags and the length of the source fit; otherwise it
+ * A script together with what V8 compiled of it, in one readable file: the launcher is started twice for every container, and compiling
+ * it would be a tenth of each start. V8 takes compiled code only if its version, its flags and the length of the source fit; otherwise it
  * compiles the source as usual.
  */
 import { spawnSync } from "node:child_process";
@@ -17,9 +17,9 @@ script.runInThisContext()(require, module);
 module.exports.load().then(() => process.stdout.write(script.createCachedData()));`;
 
 /*
- * V8 notes the flags it compiled under, and takes the code under the same flags only, although neither of ours changes what the code is. So the mark
- * of a process without flags takes the place of theirs. Header (v8/src/snapshot/code-serializer.h): u32 magic number, version, source, flags, length
- * of the payload, checksum of the payload.
+ * V8 notes the flags it compiled under, and takes the code under the same flags only, although none of ours changes what the code is. So the mark of
+ * a process without flags takes the place of theirs. Header (v8/src/snapshot/code-serializer.h): u32 magic number, version, source, flags, length of the
+ * payload, checksum of the payload.
  */
 const FLAGS_OFFSET = 12;
 const HEADER_BYTES = 24;
@@ -54,7 +54,7 @@ const text = require("node:fs").readFileSync(__filename, "latin1");
 ${TAKE_APART}new Script(source, { filename: __filename, cachedData }).runInThisContext()(require, module);
 module.exports.main(process.argv);`;
 const CHECK_SCRIPT = `const text = require("node:fs").readFileSync(0, "latin1");
-${TAKE_APART}process.exit(new Script(source, { cachedData }).cachedDataRejected === false ? 0 : 1);`;
+${TAKE_APART}if (new Script(source, { cachedData }).cachedDataRejected !== false) throw new Error("V8 does not take the code that it compiled");`;
 
 /**
  * A CommonJS script of ASCII characters as a file that starts fast under this version of Node, and starts under every other. The script exports `main`,
