@@ -4,6 +4,7 @@
  * compiles the source as usual.
  */
 import { spawnSync } from "node:child_process";
+import { hash } from "node:crypto";
 
 /*
  * Kept are the functions that run while the script loads its modules. So that the bytes are the same each time: V8 compiles on one thread (what its
@@ -42,19 +43,22 @@ function compile(source: string): Uint8Array {
 
 /*
  * The loader is all of the file that Node compiles: the rest are comments. Each line of the source stands behind "//", the last such line is the
- * compiled code.
+ * compiled code. V8 tells versions of itself apart, but neither Node's changes to one of them nor damaged bytes, so the loader gives it only what
+ * this very Node has made, whole.
  */
-const TAKE_APART = `const [begin, end] = [text.indexOf("\\n//"), text.lastIndexOf("\\n//")];
+const takeApart = (digest: string) => `const [begin, end] = [text.indexOf("\\n//"), text.lastIndexOf("\\n//")];
 const source = text.slice(begin, end).replaceAll("\\n//", "\\n");
-const cachedData = Buffer.from(text.slice(end + 3), "base64");
+const compiled = Buffer.from(text.slice(end + 3), "base64");
+const fits = process.version + process.arch === ${JSON.stringify(process.version + process.arch)} && require("node:crypto").hash("sha256", compiled) === "${digest}";
 const { Script } = require("node:vm");
+const script = new Script(source, { filename: __filename, ...(fits ? { cachedData: compiled } : {}) });
 `;
-const LOADER = `"use strict";
+const loader = (digest: string) => `"use strict";
 const text = require("node:fs").readFileSync(__filename, "latin1");
-${TAKE_APART}new Script(source, { filename: __filename, cachedData }).runInThisContext()(require, module);
+${takeApart(digest)}script.runInThisContext()(require, module);
 module.exports.main(process.argv);`;
-const CHECK_SCRIPT = `const text = require("node:fs").readFileSync(0, "latin1");
-${TAKE_APART}if (new Script(source, { cachedData }).cachedDataRejected !== false) throw new Error("V8 does not take the code that it compiled");`;
+const checkScript = (digest: string) => `const text = require("node:fs").readFileSync(0, "latin1");
+${takeApart(digest).replace("__filename", '"main.js"')}if (script.cachedDataRejected !== false) throw new Error("V8 does not take the code that it compiled");`;
 
 /**
  * A CommonJS script of ASCII characters as a file that starts fast under this version of Node, and starts under every other. The script exports `main`,
@@ -63,7 +67,9 @@ ${TAKE_APART}if (new Script(source, { cachedData }).cachedDataRejected !== false
 export function compileScript(script: string): string {
   if (/[^\n\x20-\x7e\t]/.test(script)) throw new TypeError("only printable ASCII can be put into comments");
   const source = `\n(function (require, module) {${script.trimEnd()}\n})`;
-  const file = `${LOADER}${source.replaceAll("\n", "\n//")}\n//${compile(source).toBase64()}\n`;
-  runNode(["-e", CHECK_SCRIPT], file); // else every start would compile it again, and nobody would notice
+  const compiled = compile(source);
+  const digest = hash("sha256", compiled);
+  const file = `${loader(digest)}${source.replaceAll("\n", "\n//")}\n//${compiled.toBase64()}\n`;
+  runNode(["-e", checkScript(digest)], file); // else every start would compile it again, and nobody would notice
   return file;
 }

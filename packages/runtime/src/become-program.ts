@@ -28,12 +28,16 @@ export interface ProgramOrder {
 }
 
 const DEFAULT_PERMISSION = 0o700;
+/** Said before `execve`, so that its silence cannot be taken for success where this process was killed before. White space: an error may still follow. */
+const ALL_IS_LAID_OUT = "\n";
 
 /** Reads the order, lays everything out, gives up all rights, and executes the program. Does not return; tells a failure through OUTCOME_FILE. */
 export function becomeProgram(): never {
+  const text = readFileSync(ORDER_FILE, "utf8");
+  if (text === "") process.exit(1); // process 1 ended before there was an order, and has said why
   try {
     // PID 1 wrote it; it cannot be another's, because the pipe has no name.
-    const order = JSON.parse(readFileSync(ORDER_FILE, "utf8")) as ProgramOrder;
+    const order = JSON.parse(text) as ProgramOrder;
     closeSync(ORDER_FILE);
     execute(order);
   } catch (error) {
@@ -84,6 +88,7 @@ function execute({ configuration, image, hostArguments, hostEnvironment }: Progr
   setNoNewPrivileges();
   resetSignals();
   closeFilesOnExec(3);
+  writeSync(OUTCOME_FILE, ALL_IS_LAID_OUT);
   try {
     process.execve?.(program, programArguments, environment);
   } catch (cause) {

@@ -12,9 +12,10 @@ const loadProgram = () => import("./become-program.ts");
 /** `argv` is that of the process. Does not return; what goes wrong is in the log. */
 export async function main([, script = "", mode, ...rest]: readonly string[]): Promise<never> {
   try {
-    if (mode === "--become-program") (await loadProgram()).becomeProgram();
+    // Before either process knows a secret.
     setDumpable(false);
     forbidCoreDumps();
+    if (mode === "--become-program") (await loadProgram()).becomeProgram();
     // The other process needs as long to begin as this one to load what it needs and to attest.
     const program = startProgram(script);
     const { supervise } = await loadSupervisor();

@@ -2,21 +2,17 @@ import type { ChildProcess } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { dirname } from "node:path";
-import type { Readable, Writable } from "node:stream";
-import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AttestedService, FileConfiguration, RenewedFile, ServiceConnection } from "@vouchsafe/protocol";
 import { attestOnce, attestPatiently } from "./attest.ts";
-import type { ProgramOrder } from "./become-program.ts";
 import { chooseSource, describeSource, type GatherEvidence, gatherFrom } from "./evidence/choose-source.ts";
+import { handOver } from "./hand-over.ts";
 import { readImageDescription } from "./image-description.ts";
 import { untilListening } from "./listening.ts";
 import { replaceRenewedFiles } from "./renewed-files.ts";
 import { explainFailure, log } from "./report.ts";
-import { RuntimeError } from "./runtime-error.ts";
 import { type RuntimeSettings, readSettings } from "./settings.ts";
 import { forwardSignals } from "./signals.ts";
-import { ORDER_FILE, OUTCOME_FILE } from "./start-program.ts";
 import { tellAgent } from "./tell-agent.ts";
 import type { StartedProgram } from "./unprivileged-start.ts";
 import { RUNTIME_VERSION } from "./version.ts";
@@ -65,26 +61,6 @@ export async function supervise(
     await tellAgent(settings?.agent, "failed", lines.join("; "));
     return EXIT_START_FAILED;
   }
-}
-
-/** Gives the order and waits until the process has become the program: its end of the outcome pipe closes at execve. */
-async function handOver(program: ChildProcess, order: ProgramOrder): Promise<void> {
-  // Both were asked for as pipes in `startProgram`.
-  const orderPipe = program.stdio[ORDER_FILE] as Writable;
-  const outcomePipe = program.stdio[OUTCOME_FILE] as Readable;
-  orderPipe.on("error", () => {}); // the process died before it read: its outcome says why
-  orderPipe.end(JSON.stringify(order));
-  const outcome = await text(outcomePipe);
-  if (outcome === "") {
-    if (program.exitCode !== null && program.exitCode !== 0)
-      throw new RuntimeError("R-PROGRAM", `the starting process ended with ${program.exitCode}`);
-    return;
-  }
-  const { message, remedy, cause } = JSON.parse(outcome);
-  throw new RuntimeError("R-PROGRAM", String(message), {
-    ...(remedy === undefined ? {} : { remedy }),
-    ...(cause === undefined ? {} : { cause: new Error(String(cause)) }),
-  });
 }
 
 /** Ready is a program that was attested and started (MF-123), and listens where its Service sends connections. */

@@ -18,7 +18,7 @@ const STATUS_FILE = 3;
 /** A process that waits for its order. */
 export interface StartedProgram {
   readonly child: ChildProcess;
-  /** Ends when the process may be given its order. Throws R-VIEW where the container may not make the namespaces. */
+  /** Ends when the process may be given its order. Throws R-VIEW where the container may not make the namespaces, R-PROGRAM where it may not make a process. */
   readonly isReady: Promise<void>;
 }
 
