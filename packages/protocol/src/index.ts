@@ -96,6 +96,7 @@ export {
   VOLUME_POLICIES,
   type VolumeConfiguration,
 } from "./messages.ts";
+export { type AgentAddress, askNodeAgent, describeAgent, NODE_AGENT_PORT } from "./node-agent.ts";
 export { CasProblemError, PROBLEM_CODES, PROBLEM_STATUS, Problem, type ProblemCode, UpdatePendingError } from "./problem.ts";
 export { ProtocolError, type ProtocolErrorCode } from "./protocol-error.ts";
 export {

@@ -11,6 +11,10 @@ export type ProtocolErrorCode =
   | "PROTOCOL_VIOLATION"
   /** The connection ended before the answer. */
   | "CONNECTION_LOST"
+  /** The node agent cannot be reached, refuses, or answers what is no answer. */
+  | "NODE_AGENT"
+  /** The node agent has not answered yet. */
+  | "NODE_AGENT_BUSY"
   /** The CAS judged and refused the service; see {@link RefusedError}. */
   | "SERVICE_REFUSED"
   /** The update waits for others as a proposal; see {@link UpdatePendingError}. */

@@ -1,6 +1,13 @@
 import type { EvidenceKind } from "@vouchsafe/attestation";
 import { parseTpmAddress, type TpmAddress, WORKLOAD_FILE } from "@vouchsafe/attester";
-import { CAS_SERVICE_PORT, type CasAddress, parseCasAddress, parseServiceId } from "@vouchsafe/protocol";
+import {
+  type AgentAddress,
+  CAS_SERVICE_PORT,
+  type CasAddress,
+  NODE_AGENT_PORT,
+  parseCasAddress,
+  parseServiceId,
+} from "@vouchsafe/protocol";
 import { READY_FILE } from "./ready-file.ts";
 import { RuntimeError } from "./runtime-error.ts";
 
@@ -30,10 +37,7 @@ export interface RuntimeSettings {
   readonly drainMs: number;
 }
 
-export type AgentAddress = { readonly path: string } | { readonly host: string; readonly port: number };
-
 const WAIT_SECONDS = 120;
-const AGENT_PORT = 18_766;
 const DRAIN_LONGEST_SECONDS = 3600;
 const TPM_DEVICE = "/dev/tpmrm0";
 const EVIDENCE_KINDS: readonly EvidenceKind[] = ["sgx", "tdx", "snp", "nitro", "tpm", "node", "simulated"];
@@ -110,7 +114,7 @@ function tpmAddress(text: string | undefined): TpmAddress {
 function agentAddress(socket: string | undefined, host: string | undefined): AgentAddress | undefined {
   if (socket !== undefined) return { path: socket };
   if (host === undefined) return undefined;
-  const address = parseCasAddress(host, AGENT_PORT);
+  const address = parseCasAddress(host, NODE_AGENT_PORT);
   if (address !== undefined) return { host: address.host, port: address.port };
   throw new RuntimeError("R-SETTINGS", `SCONE_LAS_ADDR is ${JSON.stringify(host)}; expected HOST or HOST:PORT`, {
     remedy: "The chart sets it to the node's address.",

@@ -1,6 +1,5 @@
 import { connect } from "node:net";
-import { encodeFrame, type StartNote } from "@vouchsafe/protocol";
-import type { AgentAddress } from "./settings.ts";
+import { type AgentAddress, encodeFrame, type StartNote } from "@vouchsafe/protocol";
 
 const TIMEOUT_MS = 2_000;
 const MESSAGE_MAX_CHARACTERS = 2_000;
