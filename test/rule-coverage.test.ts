@@ -19,8 +19,6 @@ const RULES: readonly {
     prefix: "C",
     last: 98,
     withoutTest: new Map([
-      [92, "the release has no command las probe: vouchsafe doctor, also with --cluster, says whether evidence can be produced"],
-      [93, "the release has no command las show-tcb-state: vouchsafe collateral forecast and evidence inspect show a platform's state"],
       [95, "chunk and key lengths are options of the fspf commands, which this release does not have: trees of code have one of each"],
       [97, "a program's main file system is read-only, and volumes are refused at its start (R-VIEW)"],
     ]),

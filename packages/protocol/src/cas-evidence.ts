@@ -46,7 +46,7 @@ export async function verifyCasEvidence(
   try {
     const received = decodeEvidence(json);
     const { evidence, anchors } =
-      received.kind === "tpm" ? await certified(received, trust, openCredential) : { evidence: received, anchors: trust.anchors };
+      received.kind === "tpm" ? await certifyTpmEvidence(received, trust, openCredential) : { evidence: received, anchors: trust.anchors };
     const context = { now: trust.now, trustAnchors: anchors };
     const claims = verifyEvidence(evidence, { ...context, collateral: await trust.findCollateral(evidence, context) });
     if (isEqualProof(claims.userData, casEvidenceUserData(signedStatement))) return claims;
@@ -67,8 +67,15 @@ export async function verifyCasEvidence(
   }
 }
 
-/** The endorsement key of a TPM came along instead of a certificate: this verifier makes sure itself that both keys are in one TPM, and certifies. */
-async function certified(evidence: Evidence, { tpm, anchors, now }: CasEvidenceTrust, openCredential: OpenCredential | undefined) {
+/**
+ * The endorsement key of a TPM came along instead of a certificate: this verifier makes sure itself that both keys are in one TPM, and certifies. The
+ * evidence with the certificate, and the roots with which it holds; both as given where no endorsement key came. Throws EvidenceError, CAS_EVIDENCE.
+ */
+export async function certifyTpmEvidence(
+  evidence: Evidence,
+  { tpm, anchors, now }: Pick<CasEvidenceTrust, "tpm" | "anchors" | "now">,
+  openCredential: OpenCredential | undefined,
+): Promise<{ readonly evidence: Evidence; readonly anchors: TrustAnchors }> {
   const {
     "endorsement-key": endorsementKey,
     "endorsement-certificate": certificate,

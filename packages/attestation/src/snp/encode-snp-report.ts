@@ -16,6 +16,8 @@ export interface SnpReportFields {
   readonly reportId?: Uint8Array;
   /** Used for current, reported, committed and launch TCB. */
   readonly tcb?: bigint;
+  /** Current TCB, where it is another one. */
+  readonly currentTcb?: bigint;
   readonly family?: number;
   readonly model?: number;
   readonly chipId?: Uint8Array;
@@ -34,7 +36,7 @@ export function encodeSnpReport(fields: SnpReportFields, privateKey: KeyObject):
   report.writeBigUInt64LE(fields.policy ?? 0x30000n, 0x08);
   report.writeUInt32LE(fields.vmpl ?? 0, 0x30);
   report.writeUInt32LE(1, 0x34); // ECDSA P-384 with SHA-384
-  report.writeBigUInt64LE(tcb, 0x38);
+  report.writeBigUInt64LE(fields.currentTcb ?? tcb, 0x38);
   report.writeBigUInt64LE(fields.platformInfo ?? 0n, 0x40);
   report.writeUInt32LE(fields.signerInfo ?? 0, 0x48);
   place(report, fields.reportData, 0x50, 64);

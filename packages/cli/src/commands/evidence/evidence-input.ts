@@ -37,7 +37,12 @@ export async function readEvidenceFile(options: ParsedOptions, shell: Shell): Pr
 
 /** Collects evidence, endorsements, trust anchors and time from the command line. */
 export async function readEvidenceInput(options: ParsedOptions, shell: Shell): Promise<EvidenceInput> {
-  const recognised = recogniseEvidence(await readEvidenceFile(options, shell));
+  return evidenceInputOf(await readEvidenceFile(options, shell), options, shell);
+}
+
+/** The same for evidence that did not come as an operand. */
+export async function evidenceInputOf(file: Uint8Array, options: ParsedOptions, shell: Shell): Promise<EvidenceInput> {
+  const recognised = recogniseEvidence(file);
   const kind = (givenValue(options, "kind") ?? recognised.format) as EvidenceKind | typeof recognised.format; // the words of the option are the kinds
   if (kind === "azure-hcl" || kind === "event-log" || kind === "dstack-event-log") {
     throw new CliError("E-EVIDENCE", `the file holds ${PARTS[kind]}, which is only a part of evidence`, {
