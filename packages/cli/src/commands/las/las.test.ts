@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server } from "node:net";
@@ -11,6 +12,7 @@ import { type IntelMint, type JsonDocument, mintedNow, mintIntel } from "../../.
 import { mintedAt, mintSnp } from "../../../../attestation/src/testing/mint-snp.ts";
 import { newSimulatedPlatform } from "../../../../attestation/src/testing/simulated-keys.ts";
 import { startSoftwareTpm } from "../../../../attestation/src/testing/software-tpm.ts";
+import { serveEvidence, vouchAsNode } from "../../../../local/src/node-agent.ts";
 import { CliWorkplace } from "../../testing/run-cli.ts";
 import { chooseAndGather } from "./choose-and-gather.ts";
 
@@ -46,10 +48,6 @@ async function listening(t: TestContext, server: Server, at: string | number): P
   t.after(() => server.close());
   return server;
 }
-
-/** An agent that answers every connection with this frame. */
-const agentThatSays = (reply: object) =>
-  createServer((socket) => socket.on("error", () => {}).once("data", () => socket.write(encodeFrame(reply))));
 
 const source = (kinds: EvidenceSource["kinds"], given: string | Evidence | Error): EvidenceSource => ({
   ...{ kinds, name: `/dev/${kinds[0]}`, absence: () => (typeof given === "string" ? given : undefined) },
@@ -113,23 +111,40 @@ test("C-92: --timeout ends the wait for a TPM and for a node agent that do not a
   assert.deepEqual([wrong.code, /--timeout "soon" is no number of seconds/.test(wrong.err)], [2, true], wrong.err);
 });
 
-test("C-90, C-92: the node agent is asked where its socket or SCONE_LAS_ADDR is set, and its refusal is told", async (t) => {
+test("C-90, C-92, C-93: the node agent is asked where its socket is set, and its platform shown", async (t) => {
   const place = workplace(t);
-  const evidence = encodeEvidence({ kind: "node", bytes: Uint8Array.of(1, 2, 3) });
-  const reply = { type: "evidence", evidence };
-  await listening(t, agentThatSays(reply), place.path("agent.sock"));
-  const { port } = (await listening(t, agentThatSays({ type: "failure", message: "no such container" }), 0)).address() as AddressInfo;
-  const told = await place.run("vouchsafe", ["las", "probe", "--json", ...PATIENT], {
-    environment: { VOUCHSAFE_AGENT_SOCKET: place.path("agent.sock") },
-  });
-  assert.deepEqual(
-    [told.code, JSON.parse(told.out)],
-    [0, { kind: "node", source: `the node agent at ${place.path("agent.sock")}`, bytes: 3 }],
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  writeFileSync(place.path("agent.pem"), publicKey.export({ type: "spki", format: "pem" }));
+  const workload = {
+    imageDigest: `sha256:${"ab".repeat(32)}`,
+    fileSystemTag: "",
+    program: "/api",
+    service: "shop/api",
+    instanceCounter: 1n,
+  };
+  const socket = place.path("agent.sock");
+  const agent = await serveEvidence(socket, process.getuid?.() ?? 0, vouchAsNode(workload, privateKey));
+  t.after(() => agent.close());
+  const environment = { VOUCHSAFE_AGENT_SOCKET: socket };
+  const told = await place.run("vouchsafe", ["las", "probe", "--json", ...PATIENT], { environment });
+  assert.equal(told.code, 0, told.err);
+  const { bytes, ...rest } = JSON.parse(told.out);
+  assert.deepEqual([rest, bytes > 0], [{ kind: "node", source: `the node agent at ${socket}` }, true]);
+  const shown = await place.run("vouchsafe", ["las", "show-tcb-state", "--root", "agent.pem", ...PATIENT], { environment });
+  assert.equal(shown.code, 0, shown.out + shown.err);
+  assert.match(shown.out, /^platform family: node agent \(proves nothing about hardware\)\nplatform: NODE_KEY:/);
+});
+
+test("C-90, C-92: what the agent at SCONE_LAS_ADDR refuses is told", async (t) => {
+  const refusing = createServer((socket) =>
+    socket.on("error", () => {}).once("data", () => socket.write(encodeFrame({ type: "failure", message: "no such container" }))),
   );
-  const refused = await place.run("vouchsafe", ["las", "probe", ...PATIENT], { environment: { SCONE_LAS_ADDR: `127.0.0.1:${port}` } });
-  assert.equal(refused.code, 1);
-  assert.match(refused.err, /there is a source, but it gives no evidence/);
-  assert.match(refused.err, /the node agent refuses: no such container/);
+  const { port } = (await listening(t, refusing, 0)).address() as AddressInfo;
+  const { code, err } = await workplace(t).run("vouchsafe", ["las", "probe", ...PATIENT], {
+    environment: { SCONE_LAS_ADDR: `127.0.0.1:${port}` },
+  });
+  assert.equal(code, 1);
+  assert.match(err, /there is a source, but it gives no evidence: .*the node agent refuses: no such container/);
 });
 
 test("C-92: --dcap counts SGX and TDX quotes alone; what is there and fails is told, and the next is not taken in its place", async () => {
@@ -162,6 +177,13 @@ test("C-93: las show-tcb-state names family, Intel QE ID, security versions and 
     /\nTCB status: UpToDate, of the level of \d{4}-\d\d-\d\d\nadvisories: none\nsecurity versions:\n {2}SGX components: 5 5 2 2/,
   );
   assert.match(out, /\nplatform: cannot be improved\n$/);
+});
+
+test("C-93: the same of TDX evidence, with the versions of module and loader", async (t) => {
+  const { show } = intelPlace(t, { tee: "tdx" });
+  const { code, out, err } = await show();
+  assert.equal(code, 0, out + err);
+  assert.match(out, /^platform family: Intel TDX\nIntel QE ID: [0-9a-f]{32}\n(?:.*\n)* {2}TDX components: (?:\d+ ){15}\d+\n/);
 });
 
 test("C-93: what is short is named, and each --fail-on switch strikes when its state holds", async (t) => {
