@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -18,6 +18,11 @@ import { chooseAndGather } from "./choose-and-gather.ts";
 
 const PATIENT = ["--timeout", "120"];
 const QUOTE = mintIntel().quote;
+
+/** The devices that come before a TPM: a machine that has one gives its evidence. */
+const GUEST_DEVICES = ["/dev/attestation", "/dev/nsm", "/sys/kernel/config/tsm/report", "/dev/tdx_guest", "/dev/sev-guest"];
+const device = GUEST_DEVICES.find((path) => existsSync(path));
+const skip = device === undefined ? false : `this machine has ${device}, which comes first`;
 
 function workplace(t: TestContext): CliWorkplace {
   const place = new CliWorkplace();
@@ -59,7 +64,7 @@ const source = (kinds: EvidenceSource["kinds"], given: string | Evidence | Error
 const gather = (wantsDcap: boolean, ...sources: EvidenceSource[]) =>
   chooseAndGather(sources, { userData: new Uint8Array(64), workload: undefined, certifyKey: undefined }, wantsDcap);
 
-test("C-92: las probe gathers evidence of a real TPM, keeps it, and says that nothing of it is verified", async (t) => {
+test("C-92: las probe gathers evidence of a real TPM, keeps it, and says that nothing of it is verified", { skip }, async (t) => {
   await using tpm = await startSoftwareTpm({ isManufactured: true });
   const place = workplace(t);
   const environment = { VOUCHSAFE_TPM: `tcp:${tpm.address.host}:${tpm.address.port}` };
@@ -81,24 +86,16 @@ test("C-92: las probe gathers evidence of a real TPM, keeps it, and says that no
   assert.deepEqual([stranger.code, stranger.out.split("\n")[0]?.slice(0, 33)], [3, "not verified: EVIDENCE_SIGNATURE,"]);
 });
 
-test("C-92: without any source the error names everything that was looked for", async (t) => {
+test("C-92: without any source the error names everything that was looked for", { skip }, async (t) => {
   const { code, out, err } = await workplace(t).run("vouchsafe", ["las", "probe"], {
     environment: { VOUCHSAFE_TPM: "unix:/nowhere/tpm.sock" },
   });
   assert.deepEqual([code, out], [1, ""]);
-  for (const name of [
-    "/dev/attestation",
-    "/dev/nsm",
-    "/sys/kernel/config/tsm/report",
-    "/dev/tdx_guest",
-    "/dev/sev-guest",
-    "/nowhere/tpm.sock",
-  ])
-    assert.ok(err.includes(name), `${name} is missing in ${err}`);
+  for (const name of [...GUEST_DEVICES, "/nowhere/tpm.sock"]) assert.ok(err.includes(name), `${name} is missing in ${err}`);
   assert.match(err, /nothing here gives evidence/);
 });
 
-test("C-92: --timeout ends the wait for a TPM and for a node agent that do not answer", async (t) => {
+test("C-92: --timeout ends the wait for a TPM and for a node agent that do not answer", { skip }, async (t) => {
   const place = workplace(t);
   const silent = () => createServer((socket) => socket.on("error", () => {}).resume());
   const { port } = (await listening(t, silent(), 0)).address() as AddressInfo;
