@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CasProblemError } from "@vouchsafe/protocol";
 import { z } from "zod";
-import type { Cluster } from "../cluster/cluster.ts";
+import { type Cluster, ClusterError } from "../cluster/cluster.ts";
 import { KubernetesError } from "../kubernetes-error.ts";
 import type { PlatformObject } from "../objects/platform-object.ts";
 import { ownerOf } from "../operator/judge-cas-fields.ts";
@@ -41,6 +41,7 @@ export interface OwnershipOptions extends CasWait {
 }
 
 const LOOK_INTERVAL_MS = 1_000;
+const LOG_TIMEOUT_MS = 30_000;
 
 /** Creates the resource if it is missing, waits until the CAS runs, and attests it: the first half of provisioning. */
 export async function createCas(cluster: Cluster, options: CasWish): Promise<Attested> {
@@ -110,23 +111,37 @@ async function replaceConfig(cluster: Cluster, { cas, owner, ownerConfig, log }:
   log("the owner configuration was replaced");
 }
 
-/** What the log of an unclaimed CAS shows to whom the cluster lets read it: the key hash, and the token that makes its holder the owner. */
-export async function readClaim(cluster: Cluster, cas: CasName, attested: Attested): Promise<string> {
-  const text = await cluster.podLog(cas.namespace, `${cas.name}-0`);
-  const logged = text
-    .match(/^\S+ \S+ \S+ CAS key hash: (\S+)$/gm)
-    ?.at(-1)
-    ?.split(" ")
-    .at(-1);
-  if (logged !== undefined && logged !== attested.keyHash) {
-    throw new KubernetesError("E-CAS-ATTESTATION", `the CAS's log names the key ${logged}, and whoever answered has ${attested.keyHash}`);
+/**
+ * What the log of an unclaimed CAS shows to whom the cluster lets read it: the key hash, and the token that makes its holder the owner. A CAS may
+ * answer before its node has told the cluster that it runs, and before its log can be had: that is waited for.
+ */
+export async function readClaim(cluster: Cluster, { cas, signal }: Pick<CasWait, "cas" | "signal">, attested: Attested): Promise<string> {
+  for (const end = Date.now() + LOG_TIMEOUT_MS; ; await sleep(LOOK_INTERVAL_MS, undefined, { signal })) {
+    const text = await findLog(cluster, cas, Date.now() > end);
+    const logged = lastMatch(text, /^\S+ \S+ \S+ CAS key hash: (\S+)$/gm);
+    if (logged !== undefined && logged !== attested.keyHash) {
+      throw new KubernetesError("E-CAS-ATTESTATION", `the CAS's log names the key ${logged}, and whoever answered has ${attested.keyHash}`);
+    }
+    const token = lastMatch(text, /^.*CAS provisioning token: ([0-9a-f]{32})$/gm);
+    if (token !== undefined) return token;
+    if (Date.now() > end) break;
   }
-  const token = /CAS provisioning token: ([0-9a-f]{32})$/.exec(text.match(/^.*CAS provisioning token: \S+$/gm)?.at(-1) ?? "")?.[1];
-  if (token !== undefined) return token;
   throw new KubernetesError("E-CAS-UNPROVISIONED", `the log of ${cas.name}-0 shows no provisioning token`, {
     remedy: `Restart the CAS, which prints a new one: kubectl delete pod ${cas.name}-0 -n ${cas.namespace}`,
   });
 }
+
+/** Empty where the cluster does not know yet that the container was started. */
+async function findLog(cluster: Cluster, cas: CasName, isLastTime: boolean): Promise<string> {
+  try {
+    return await cluster.podLog(cas.namespace, `${cas.name}-0`);
+  } catch (error) {
+    if (isLastTime || !(error instanceof ClusterError) || error.status !== 400) throw error;
+    return "";
+  }
+}
+
+const lastMatch = (text: string, pattern: RegExp): string | undefined => [...text.matchAll(pattern)].at(-1)?.[1];
 
 /** Waits for an answer that proves itself. Throws E-CAS-UNHEALTHY after the time, E-CAS-ATTESTATION at once. */
 export async function untilAttested(cluster: Cluster, options: CasWait): Promise<Attested> {
@@ -145,7 +160,7 @@ export async function untilAttested(cluster: Cluster, options: CasWait): Promise
 /** The token stands in the CAS's log, which only those see whom the cluster lets read it (C-8, C-13). */
 async function claim(cluster: Cluster, options: OwnershipOptions, attested: Attested): Promise<void> {
   const { cas, owner, log } = options;
-  const token = await readClaim(cluster, cas, attested);
+  const token = await readClaim(cluster, options, attested);
   try {
     await withCasClient(cluster, cas, { pin: attested.keyHash, credentials: owner }, (client) =>
       client.provision(token, options.ownerConfig),

@@ -79,7 +79,7 @@ export async function preprovision(cluster: Cluster, cas: CasName, options: Pars
     );
     return ExitCode.ok;
   }
-  const token = await readClaim(cluster, cas, attested);
+  const token = await readClaim(cluster, wait, attested);
   shell.note("warning: whoever knows the token can become the owner of the CAS: give it to nobody else");
   shell.out(
     [
