@@ -53,6 +53,18 @@ const RULES: readonly {
       [73, "says what signatures and encryption mean: a changed document is refused by the CAS"],
     ]),
   },
+  {
+    of: "the tutorials' scripts and what they call",
+    prefix: "CL",
+    first: 74,
+    last: 106,
+    withoutTest: new Map([
+      [75, "says in which colours the scripts print"],
+      [87, "the scripts make the directory writable for everybody; nothing of the product reads or writes there"],
+      [103, "never reached: the scripts install sconectl only where it is missing"],
+      [105, "the registry of the tests has a password; that a missing secret alone stops nothing is the kubelet's doing"],
+    ]),
+  },
 ];
 
 /** Every string of the test files; comments do not count. */

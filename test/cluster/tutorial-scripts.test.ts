@@ -56,20 +56,23 @@ test("cli.md section 17: the tutorials' scripts run unmodified", { timeout: 40 *
     },
   );
 
-  await step("AC-1: run.sh -i REPO --release R -v ends with 0, and the application serves", async () => {
-    succeeded(await flask.runScript([...images, "--release", "records", "-v"]));
-    await assertServes("records");
-    assert.match((await policyNamespace()) ?? "", /^records-\d+-\d+$/);
-  });
+  await step(
+    "AC-1, CL-74, CL-80, CL-86, CL-88 to CL-92, CL-95 to CL-102, CL-104: run.sh -i REPO --release R -v ends with 0, and the application serves",
+    async () => {
+      succeeded(await flask.runScript([...images, "--release", "records", "-v"]));
+      await assertServes("records");
+      assert.match((await policyNamespace()) ?? "", /^records-\d+-\d+$/);
+    },
+  );
 
-  await step("AC-2: the same again without deleting anything: the policies are updated", async () => {
+  await step("AC-2, CL-76, CL-79, CL-83: the same again without deleting anything: the policies are updated", async () => {
     const before = await policyNamespace();
     succeeded(await flask.runScript([...images, "--release", "records", "-v"]));
     await assertServes("records");
     assert.equal(await policyNamespace(), before);
   });
 
-  await step("AC-3: the same with release.sh kept and target deleted", async () => {
+  await step("AC-3, CL-81: the same with release.sh kept and target deleted", async () => {
     const before = await policyNamespace();
     await flask.forget("target");
     succeeded(await flask.runScript([...images, "--release", "records", "-v"]));
@@ -85,7 +88,7 @@ test("cli.md section 17: the tutorials' scripts run unmodified", { timeout: 40 *
     assert.match(await run("kubectl", "-n", "default", "get", "service", "ward-redis", "-o", "name"), /ward-redis/);
   });
 
-  await step("AC-5: no release first, then one: the policy namespace starts with a hyphen", async () => {
+  await step("AC-5, CL-77: no release first, then one: the policy namespace starts with a hyphen", async () => {
     await flask.forget("release.sh", "target");
     const { status, output } = await flask.runScript(images);
     assert.equal(status, 1, output);
@@ -94,7 +97,7 @@ test("cli.md section 17: the tutorials' scripts run unmodified", { timeout: 40 *
     await assertServes("records");
   });
 
-  await step("AC-6: -n NAMESPACE: the application works there, and the script's wait succeeds with ns exported", async () => {
+  await step("AC-6, CL-78: -n NAMESPACE: the application works there, and the script's wait succeeds with ns exported", async () => {
     await flask.forget("release.sh", "target");
     // The script asks for single pods without a namespace (CL-90), so the context must have it too.
     const kubeconfig = join(directory, "kubeconfig-dev");

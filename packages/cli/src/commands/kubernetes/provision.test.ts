@@ -56,7 +56,7 @@ for (const { line, argv, code } of wrong) {
   });
 }
 
-test("CL-42: help needs no cluster; without a kubeconfig the remedy names it; a list of them is refused", async (t) => {
+test("CL-42, CL-85: help needs no cluster; without a kubeconfig the remedy names it; a list of them is refused", async (t) => {
   const { shell, out } = testShell(t);
   assert.equal(await provision(["--help"], shell), 0);
   assert.match(out.join("\n"), /--print-public-keys/);
