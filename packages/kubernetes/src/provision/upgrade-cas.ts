@@ -25,9 +25,9 @@ const Template = z.object({
 });
 
 /**
- * Replaces the software of a CAS, in the order of section 9: the right to register backups, the software that shows nodes, the CAS. Its pod starts with the new image on the same database, and must answer with the same CAS key. When it does not
- * within the time, the former image is put back. A CAS that is PENDING is waited for first. An older version is never put in (C-79).
- * Throws E-CAS-UPGRADE, E-CAS-OWNER, E-CAS-UNHEALTHY.
+ * Replaces the software of a CAS, in the order of section 9: the right to register backups, the software that shows nodes, the CAS. Its pod starts
+ * with the new image on the same database, and must answer with the same CAS key. When it does not within the time, the former image is put back.
+ * A CAS that is PENDING is waited for first. An older version is never put in (C-79). Throws E-CAS-UPGRADE, E-CAS-OWNER, E-CAS-UNHEALTHY.
  */
 export async function upgradeCas(cluster: Cluster, options: UpgradeOptions): Promise<Attested> {
   const { cas, version, image, log, signal } = options;

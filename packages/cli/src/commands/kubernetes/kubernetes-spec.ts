@@ -21,7 +21,7 @@ export const PROVISION_OPTIONS: readonly OptionSpec[] = [
   { long: "cas-client-port", value: "PORT", summary: "port for the connection (default: 8081)" },
   { long: "webhook", value: "URL", summary: "have audit entries sent there (https); every audited operation then needs it" },
   { long: "manifests-dir", value: "DIR", summary: "where the default manifest cas.yaml comes from (directory or https address)" },
-  { long: "set-tolerations", value: "WORDS", summary: "accepted: a CAS makes no evidence of its platform that could be tolerated" },
+  { long: "set-tolerations", value: "WORDS", summary: "accepted, without effect: only vouchsafe cas attest judges evidence" },
   { long: "set-toleration", value: "WORDS", summary: "the same" },
   { long: "upgrade", value: "VERSION", summary: "replace the software of the CAS; what fails is put back" },
   { long: "no-node-enrolment", summary: "the owner enrols the agents of new nodes, not the cluster" },
