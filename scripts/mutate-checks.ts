@@ -26,6 +26,7 @@ that no test notices survives: what it changed is not proved by any test.
   PATH            file or folder, as packages/attestation/src/snp
   --since COMMIT  of these (without PATH: of all rooms) only files that differ from COMMIT
   --tests PATH    file or folder of tests to run, again for more; by default all tests of the rooms that PATH lies in
+  --heap MIB      heap of each process that runs tests (1024): one that a mutant fills is ended, and counts as a test that fails
   --fresh         forgets what an interrupted run of the same sources has found
   --json          prints each mutant and what became of it as JSON
 
@@ -56,6 +57,7 @@ function readArguments() {
       options: {
         since: { type: "string" },
         tests: { type: "string", multiple: true, default: [] },
+        heap: { type: "string", default: "1024" },
         fresh: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
@@ -113,6 +115,7 @@ async function judge(
   { mutants, instrumented }: MutatedSources,
   testFiles: readonly string[],
   journal: Journal,
+  heapMib: number,
   onFolder: (outcomes: readonly Outcome[]) => void,
 ): Promise<readonly Outcome[]> {
   const outcomes: Outcome[] = [];
@@ -123,7 +126,7 @@ async function judge(
   };
   const isArgued = ({ file, change, text }: Mutant): boolean =>
     EQUIVALENT_MUTANTS.some((argued) => argued.file === file && argued.change === change && argued.text === text);
-  const run = { root, instrumented, patienceMs: PATIENCE_MS, isArgued, onNotice };
+  const run = { root, instrumented, patienceMs: PATIENCE_MS, heapMib, isArgued, onNotice };
   const facts: TestFileFacts[] = [];
   for (const file of testFiles) facts.push(await readTestFile(join(root, file), run));
   note(`${facts.length} files of tests pass without any change`);
@@ -156,6 +159,7 @@ async function main(): Promise<number> {
     return 0;
   }
   if (positionals.length === 0 && options.since === undefined) fail("no file or folder given");
+  if (!/^[1-9]\d{1,5}$/.test(options.heap)) fail(`--heap takes a number of MiB, not ${options.heap}`);
   const changed = options.since === undefined ? undefined : changedSince(options.since);
   const named = new Set((positionals.length === 0 ? [join(root, "packages")] : positionals).flatMap(filesBelow));
   const files = [...named].filter(isJudged).filter((file) => changed?.has(file) ?? true);
@@ -166,7 +170,8 @@ async function main(): Promise<number> {
   try {
     const sources = instrument(files, folder);
     note(`${sources.mutants.length} mutants of ${files.length} files, ${testFiles.length} files of tests`);
-    const outcomes = await judge(sources, testFiles, new Journal(root, options.fresh), options.json ? () => undefined : printFolder);
+    const onFolder = options.json ? () => undefined : printFolder;
+    const outcomes = await judge(sources, testFiles, new Journal(root, options.fresh), Number(options.heap), onFolder);
     const stale = findStaleArguments(outcomes, EQUIVALENT_MUTANTS);
     if (options.json) console.log(JSON.stringify({ folders: summarise(outcomes), outcomes, stale }, undefined, 2));
     else for (const { file, change, text } of stale) console.log(`argued without need: ${file}: ${change}: ${text}`);

@@ -81,7 +81,7 @@ test("each mutant, switched on, changes what it says and nothing else", async ()
 });
 
 /** Judges one source by one file of tests. */
-async function judge(t: TestContext, source: string, tests: string) {
+async function judge(t: TestContext, source: string, tests: string, patienceMs = 2_000) {
   const root = mkdtempSync(join(tmpdir(), "vouchsafe-mutation-test-"));
   t.after(() => rmSync(root, { recursive: true }));
   const { mutants, instrumented } = findMutants("subject.ts", source, 0);
@@ -94,7 +94,8 @@ async function judge(t: TestContext, source: string, tests: string) {
   const nameOf = ({ line, change }: Mutant) => `${line} ${change}`;
   const run = {
     root,
-    patienceMs: 2_000,
+    patienceMs,
+    heapMib: 128,
     isArgued: () => false,
     instrumented: { [pathToFileURL(join(root, "subject.ts")).href]: join(root, "instrumented.ts") },
     onNotice: (mutant: Mutant, notice: Notice) => void notices.set(nameOf(mutant), notice),
@@ -125,6 +126,13 @@ test("a change that never ends, one that only loading shows, and one that ends t
   assert.match(notices.get("3 inverted")?.failure ?? "", /process ended/);
   assert.match(notices.get("2 inverted")?.failure ?? "", /'positive' !== 'negative'|\+ 'positive'/);
   assert.match(notices.get("1 inverted")?.failure ?? "", /no end within/);
+});
+
+test("a change that fills memory is noticed by its end, long before the machine's memory is full", async (t) => {
+  const source =
+    "export const count = (n: number): number => { const all = []; while (n > 0) { n -= 1; all.push(new Array(1000).fill(n)); } return all.length; };";
+  const { notices } = await judge(t, source, "test('count', () => assert.equal(subject.count(0), 0));\n", 600_000);
+  assert.match(notices.get("1 inverted")?.failure ?? "", /process ended/);
 });
 
 test("what a mutant leaves behind in its process is not held against another, and a test that runs only once is given new processes", async (t) => {

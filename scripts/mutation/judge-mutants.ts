@@ -19,6 +19,8 @@ export interface TestFacts {
 export interface TestFileFacts {
   readonly file: string;
   readonly tests: readonly TestFacts[];
+  /** How long loading it takes. */
+  readonly milliseconds: number;
   /** What runs when the file is loaded can only be judged by loading it again. */
   readonly reachedByLoading: ReadonlySet<number>;
 }
@@ -37,6 +39,8 @@ export interface Run {
   readonly instrumented: Readonly<Record<string, string>>;
   /** For how much longer than 20 times its usual time a test may run before it counts as one that never ends. */
   readonly patienceMs: number;
+  /** Heap of each process that runs tests, in MiB; one that needs more is ended. */
+  readonly heapMib: number;
   /** Mutants about which there is an argument: they are not judged afresh when they survive. */
   readonly isArgued: (mutant: Mutant) => boolean;
   readonly onNotice: (mutant: Mutant, notice: Notice) => void;
@@ -46,8 +50,8 @@ const FIRST_LIMIT_MS = 600_000;
 const limitFor = (milliseconds: number, { patienceMs }: Run): number => Math.ceil(patienceMs + 20 * milliseconds);
 
 /** Runs every test of a file twice without any mutant. */
-export async function readTestFile(file: string, { root, instrumented }: Run): Promise<TestFileFacts> {
-  const { worker, loaded } = await TestWorker.load(file, instrumented);
+export async function readTestFile(file: string, { root, instrumented, heapMib }: Run): Promise<TestFileFacts> {
+  const { worker, loaded } = await TestWorker.load(file, instrumented, { heapMib });
   await using _ = worker;
   const broken = (what: string, failure: string) =>
     new BrokenTests(`${relative(root, file)}: ${what} fails without any mutant: ${failure.split("\n").slice(0, 3).join(" ")}`);
@@ -65,7 +69,7 @@ export async function readTestFile(file: string, { root, instrumented }: Run): P
     const isRepeatable = again !== undefined && again.failure === undefined;
     tests.push({ index, name, milliseconds: first[index]?.milliseconds ?? 0, isRepeatable, reached });
   }
-  return { file, tests, reachedByLoading: new Set(loaded.reached) };
+  return { file, tests, milliseconds: loaded.milliseconds, reachedByLoading: new Set(loaded.reached) };
 }
 
 /** The mutants that no test notices. `onNotice` hears of each of the others as soon as it is known. */
@@ -117,7 +121,7 @@ async function judgeInOneProcess(mutants: readonly Mutant[], facts: TestFileFact
   const believed = new Map<TestFacts, Noticed[]>();
   const tried = new Set<number>();
   let worker: TestWorker | undefined;
-  const load = async () => (await TestWorker.load(facts.file, run.instrumented)).worker;
+  const load = async () => (await TestWorker.load(facts.file, run.instrumented, { heapMib: run.heapMib })).worker;
 
   async function confirm(test: TestFacts, used: TestWorker): Promise<void> {
     const { failure } = await used.run(test.index, -1, limitFor(test.milliseconds, run));
@@ -167,8 +171,10 @@ async function judgeInOneProcess(mutants: readonly Mutant[], facts: TestFileFact
 }
 
 /** With the mutant on from the start. */
-async function judgeInNewProcess(mutant: Mutant, { file, tests, reachedByLoading }: TestFileFacts, run: Run): Promise<Notice | undefined> {
-  const { worker, loaded } = await TestWorker.load(file, run.instrumented, mutant.id);
+async function judgeInNewProcess(mutant: Mutant, facts: TestFileFacts, run: Run): Promise<Notice | undefined> {
+  const { file, tests, reachedByLoading } = facts;
+  const limits = { heapMib: run.heapMib, limitMs: limitFor(facts.milliseconds, run) };
+  const { worker, loaded } = await TestWorker.load(file, run.instrumented, { ...limits, mutant: mutant.id });
   await using _ = worker;
   if (loaded.failure !== undefined) return { testFile: relative(run.root, file), test: "(loading)", failure: loaded.failure };
   const affected = tests.filter(({ reached }) => reachedByLoading.has(mutant.id) || reached.has(mutant.id));

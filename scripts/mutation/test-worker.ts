@@ -40,14 +40,15 @@ export class TestWorker implements AsyncDisposable {
     process.once("exit", () => living.delete(process));
   }
 
-  /** Each worker leads a group of its own, so that what its tests started ends with it. */
+  /** Each worker leads a group of its own, so that what its tests started ends with it. A loop that a mutant leaves without its end meets the limit of the heap. */
   static async load(
     testFile: string,
     instrumented: Readonly<Record<string, string>>,
-    mutant = -1,
+    { heapMib, mutant = -1, limitMs = LOAD_LIMIT_MS }: { readonly heapMib: number; readonly mutant?: number; readonly limitMs?: number },
   ): Promise<{ worker: TestWorker; loaded: Answer }> {
-    const worker = new TestWorker(fork(join(import.meta.dirname, "worker.ts"), { stdio: "ignore", execArgv: [], detached: true }));
-    return { worker, loaded: await worker.#ask({ kind: "load", testFile, instrumented, mutant }, LOAD_LIMIT_MS) };
+    const execArgv = [`--max-old-space-size=${heapMib}`];
+    const worker = new TestWorker(fork(join(import.meta.dirname, "worker.ts"), { stdio: "ignore", execArgv, detached: true }));
+    return { worker, loaded: await worker.#ask({ kind: "load", testFile, instrumented, mutant }, limitMs) };
   }
 
   get isAlive(): boolean {
