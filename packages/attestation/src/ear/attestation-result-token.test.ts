@@ -87,6 +87,7 @@ const attacks: { rule: string; token: string; with?: object; code: string }[] = 
     code: "RESULT_MALFORMED",
   },
   { rule: "that is no JWT", token: "a.b", code: "RESULT_MALFORMED" },
+  { rule: "whose header is no JSON", token: `YQ.${part({})}.AA`, code: "RESULT_MALFORMED" },
 ];
 for (const { rule, token, with: changes, code } of attacks) {
   test(`hazard B10: a result ${rule} is refused`, async () => {

@@ -63,7 +63,7 @@ const PROCESSED: ReadonlySet<string> = new Set([
  * `collateral-missing`, or EVIDENCE_STALE with `cert-expired`, `cert-not-yet-valid`, `crl-expired`.
  */
 export function verifyCertificationPath(chain: readonly Certificate[], options: PathOptions): VerifiedPath {
-  if (chain.length === 0 || chain.length > CHAIN_MAX) throw badChain(`a chain of ${chain.length} certificates, 1 to ${CHAIN_MAX} expected`);
+  if (chain.length > CHAIN_MAX) throw badChain(`a chain of ${chain.length} certificates, at most ${CHAIN_MAX} allowed`);
   const { path, anchor } = splitAtAnchor(chain, options.anchors);
   const [leaf] = path;
   if (leaf === undefined) throw badChain("the chain is the trust anchor alone");
@@ -144,16 +144,7 @@ function findRevocationLists(
 
 /** Names link, and the end is an anchor or issued by one. Signatures come later: this costs next to nothing. */
 function splitAtAnchor(chain: readonly Certificate[], anchors: readonly Certificate[]) {
-  for (const [index, certificate] of chain.slice(0, -1).entries()) {
-    const issuer = chain[index + 1];
-    if (issuer !== undefined && !isSameName(certificate.issuer, issuer.subject)) {
-      throw badChain(
-        `${describeName(certificate.subject)} is followed by ${describeName(issuer.subject)}, its issuer is ${describeName(certificate.issuer)}`,
-      );
-    }
-  }
-  const last = chain.at(-1);
-  if (last === undefined) throw badChain("the chain is empty");
+  const last = lastOfNames(chain);
   // Another certificate for an anchor's name and key ends the path too, if that key signed it.
   const itself = anchors.find(
     (anchor) => isSameKeyAndName(anchor, last) && (isSameBytes(anchor.der, last.der) || isIssuedBy(last, anchor)),
@@ -171,7 +162,22 @@ function splitAtAnchor(chain: readonly Certificate[], anchors: readonly Certific
   });
 }
 
-const isSameKeyAndName = (a: Certificate, b: Certificate): boolean =>
+/** The last certificate of a chain in which each is followed by its issuer, by name. */
+function lastOfNames([leaf, ...issuers]: readonly Certificate[]): Certificate {
+  if (leaf === undefined) throw badChain("the chain is empty");
+  let last = leaf;
+  for (const issuer of issuers) {
+    if (!isSameName(last.issuer, issuer.subject)) {
+      throw badChain(
+        `${describeName(last.subject)} is followed by ${describeName(issuer.subject)}, its issuer is ${describeName(last.issuer)}`,
+      );
+    }
+    last = issuer;
+  }
+  return last;
+}
+
+export const isSameKeyAndName = (a: Certificate, b: Certificate): boolean =>
   isSameBytes(a.publicKeyInfo, b.publicKeyInfo) && isSameName(a.subject, b.subject);
 
 function verifyIssuedBy(certificate: Certificate, issuer: Certificate): void {
@@ -233,9 +239,9 @@ function assertFits(certificate: Certificate, role: CertificateRole, profile: Ce
   if (fault !== undefined) throw badChain(`${describeName(certificate.subject)}: ${fault}`);
 }
 
-/** §6.1.4 k to n. */
-function findAuthorityFault({ version, basicConstraints, keyUsage }: Certificate): string | undefined {
-  if (version !== 3 || basicConstraints?.isCa !== true) return "it is no CA";
+/** §6.1.4 k to n; only certificates of version 3 have extensions. */
+function findAuthorityFault({ basicConstraints, keyUsage }: Certificate): string | undefined {
+  if (basicConstraints?.isCa !== true) return "it is no CA";
   if (keyUsage !== undefined && !keyUsage.has("keyCertSign")) return "it may not sign certificates";
   return undefined;
 }

@@ -1,10 +1,9 @@
 import { isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { Certificate } from "./certificate.ts";
-import { isIssuedBy, type PathOptions, type VerifiedPath, verifyCertificationPath } from "./certification-path.ts";
+import { isIssuedBy, isSameKeyAndName, type PathOptions, type VerifiedPath, verifyCertificationPath } from "./certification-path.ts";
 import { isSameName } from "./distinguished-name.ts";
 
-const DEPTH_MAX = 16;
 /** Signature checks and validations that one search may spend, however many certificates an attacker sends. */
 const WORK_MAX = 100;
 
@@ -36,9 +35,8 @@ export function findCertificationPath(leaf: Certificate, intermediates: readonly
       const verified = attempt([...chain, anchor]);
       if (verified !== undefined) return verified;
     }
-    if (chain.length >= DEPTH_MAX) return undefined;
     for (const next of candidates(last, intermediates)) {
-      if (chain.some((earlier) => isSameEntity(earlier, next)) || !isAffordable() || !isIssuedBy(last, next)) continue;
+      if (chain.some((earlier) => isSameKeyAndName(earlier, next)) || !isAffordable() || !isIssuedBy(last, next)) continue;
       const verified = search([...chain, next], next);
       if (verified !== undefined) return verified;
     }
@@ -60,6 +58,3 @@ function candidates(certificate: Certificate, intermediates: readonly Certificat
   };
   return intermediates.filter(({ subject }) => isSameName(subject, certificate.issuer)).sort((a, b) => rank(a) - rank(b));
 }
-
-const isSameEntity = (a: Certificate, b: Certificate): boolean =>
-  isSameBytes(a.publicKeyInfo, b.publicKeyInfo) && isSameName(a.subject, b.subject);
