@@ -29,8 +29,8 @@ const MAX_RSA_BITS = 8192;
  * key does. Throws CAS_IDENTITY.
  */
 export function verifyCasChain(chain: readonly X509Certificate[], pin: CasPin, now: Date): CasIdentity {
-  const [leaf, software, root] = chain;
-  if (leaf === undefined || software === undefined || root === undefined || chain.length !== CHAIN_LENGTH) {
+  const [, software, root] = chain;
+  if (software === undefined || root === undefined || chain.length !== CHAIN_LENGTH) {
     throw identityError(`the server sent a chain of ${chain.length} certificates, expected ${CHAIN_LENGTH}`);
   }
   for (const [position, certificate] of chain.entries()) {

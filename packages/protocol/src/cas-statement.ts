@@ -29,7 +29,7 @@ export function casStatementMessage(text: string): Uint8Array {
  * client throws.
  */
 export async function requestCasStatement(
-  client: CasClient,
+  client: Pick<CasClient, "attest" | "identity">,
   pin: CasPin,
   now: Date,
   nonce = randomBytes(32).toString("base64url"),
@@ -47,11 +47,9 @@ export function verifyCasStatement(attestation: CasAttestation, nonce: string, p
   const { statement: text, signature, evidence, evidenceProblem } = attestation;
   const statement = readStatement(text);
   const identity = verifyCasChainPem(statement.chain, pin, time);
-  const [leaf] = statement.chain;
-  const isSigned =
-    leaf !== undefined &&
-    verify("sha256", casStatementMessage(text), new X509Certificate(leaf).publicKey, Buffer.from(signature, "base64"));
-  if (!isSigned) throw refused("the statement of the CAS is not signed by its TLS key");
+  const { publicKey } = new X509Certificate(statement.chain[0] ?? ""); // the chain holds
+  if (!verify("sha256", casStatementMessage(text), publicKey, Buffer.from(signature, "base64")))
+    throw refused("the statement of the CAS is not signed by its TLS key");
   if (statement.nonce !== nonce) throw refused("the statement of the CAS was made for another request");
   return { statement, signedStatement: text, signature, identity, evidence, evidenceProblem };
 }
