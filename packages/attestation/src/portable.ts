@@ -80,6 +80,7 @@ export {
   type SnpTcb,
   snpProduct,
   snpSigningKey,
+  splitSnpPlatformInfo,
   splitSnpPolicy,
   splitSnpTcb,
 } from "./snp/snp-report.ts";

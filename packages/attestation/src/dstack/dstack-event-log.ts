@@ -11,6 +11,8 @@ export interface DstackEvent {
   readonly type: number;
   /** SHA-384; for runtime events computed from name and payload. */
   readonly digest: Uint8Array;
+  /** Newer guests leave the digests of runtime events out. */
+  readonly isDigestGiven: boolean;
   readonly name: string;
   readonly payload: Uint8Array;
 }
@@ -54,10 +56,7 @@ export function verifyDstackEventLog(events: readonly DstackEvent[], rtmrs: read
     const compared = { field: `RTMR${wrong}`, expected: rtmrs[wrong]?.toHex() ?? "a value", found };
     throw refused(`the events do not lead to RTMR${wrong} of the quote`, "eventlog-mismatch", compared);
   }
-  const runtimeEvents = new Map<string, Uint8Array>();
-  for (const { imr, type, name, payload } of events) {
-    if (type === RUNTIME_EVENT && imr === RUNTIME_RTMR && !runtimeEvents.has(name)) runtimeEvents.set(name, payload);
-  }
+  const runtimeEvents = readRuntimeEvents(events);
   const composeHash = runtimeEvents.get("compose-hash")?.toHex();
   if (composeHash === undefined) throw refused("no compose-hash event: what runs in the guest was not measured", "eventlog-mismatch");
   if (appCompose !== undefined && hash("sha256", appCompose).toHex() !== composeHash) {
@@ -68,6 +67,15 @@ export function verifyDstackEventLog(events: readonly DstackEvent[], rtmrs: read
     });
   }
   return { rtmrs: replayed, runtimeEvents, composeHash };
+}
+
+/** Payloads of the events of RTMR 3 by name, the first of each name. Proves nothing: the log has to lead to the registers. */
+export function readRuntimeEvents(events: readonly DstackEvent[]): ReadonlyMap<string, Uint8Array> {
+  const payloads = new Map<string, Uint8Array>();
+  for (const { imr, type, name, payload } of events) {
+    if (type === RUNTIME_EVENT && imr === RUNTIME_RTMR && !payloads.has(name)) payloads.set(name, payload);
+  }
+  return payloads;
 }
 
 function replay(events: readonly DstackEvent[]): readonly Uint8Array[] {
@@ -86,7 +94,7 @@ function readEvent(value: unknown, number: number): DstackEvent {
   const given = readHex(digest, `digest of event ${number}`);
   if (type !== RUNTIME_EVENT) {
     if (given.length !== DIGEST_BYTES) throw malformed(`digest of event ${number} has ${given.length} bytes`);
-    return { imr, type, digest: given, name, payload };
+    return { imr, type, digest: given, isDigestGiven: true, name, payload };
   }
   // Only the digest is extended: unless it is that of name and payload, anybody could write another payload beside it.
   const computed = runtimeEventDigest(name, payload);
@@ -96,7 +104,7 @@ function readEvent(value: unknown, number: number): DstackEvent {
       expected: computed.toHex(),
       found: given.toHex(),
     });
-  return { imr, type, digest: computed, name, payload };
+  return { imr, type, digest: computed, isDigestGiven: given.length > 0, name, payload };
 }
 
 /** SHA-384 over type (u32 little-endian), name and payload with colons between. */

@@ -7,7 +7,7 @@ import { parseNitroDocument } from "../nitro/nitro-document.ts";
 import { parseNodeStatement } from "../node/node-statement.ts";
 import { parseQuote } from "../sgx/quote.ts";
 import { isDebugEnclave } from "../sgx/sgx-report.ts";
-import { parseSnpReport, snpProduct, snpSigningKey, splitSnpPolicy, splitSnpTcb } from "../snp/snp-report.ts";
+import { parseSnpReport, snpProduct, snpSigningKey, splitSnpPlatformInfo, splitSnpPolicy, splitSnpTcb } from "../snp/snp-report.ts";
 import { isDebugTd } from "../tdx/td-report.ts";
 import { parseTpmQuote } from "../tpm/tpm-quote.ts";
 import { describeChain, describePckChain } from "./describe-certificates.ts";
@@ -94,6 +94,7 @@ function snpFields(bytes: Uint8Array): unknown {
     ...report,
     signingKey: snpSigningKey(report),
     policyBits: splitSnpPolicy(report.policy),
+    platformInfoBits: splitSnpPlatformInfo(report.platformInfo),
     ...(product === undefined ? {} : { product, reportedVersions: splitSnpTcb(report.reportedTcb, product) }),
   };
 }

@@ -49,9 +49,10 @@ export function verifyNitroDocument(bytes: Uint8Array, { anchors, now, nonce, ca
       remedy: "Ask the enclave for a document over the nonce of this exchange.",
     });
   }
-  return { ...document, debug: isDebug(document) };
+  return { ...document, debug: isDebugDocument(document) };
 }
 
-function isDebug({ pcrs }: NitroDocument): boolean {
+/** PCR 0 to 2 are zero or absent. */
+export function isDebugDocument({ pcrs }: NitroDocument): boolean {
   return [0, 1, 2].every((index) => pcrs.get(index)?.every((byte) => byte === 0) ?? true);
 }

@@ -2,7 +2,7 @@ import type { QeIdentity } from "../collateral/qe-identity.ts";
 import type { IsvTcbLevel, PlatformTcbLevel, TcbInfo, TcbLevel } from "../collateral/tcb-info.ts";
 import type { TcbClaim } from "../core/claims.ts";
 import { EvidenceError } from "../core/errors.ts";
-import { assertUsable, converge, reachesSgxLevel } from "../sgx/platform-tcb.ts";
+import { appraiseLevels, assertUsable, reachesSgxLevel } from "../sgx/platform-tcb.ts";
 import type { SnpTcb } from "../snp/snp-report.ts";
 import {
   findTdxModule,
@@ -78,11 +78,11 @@ function judgeTcb(platform: IntelPlatform, td: TdxModuleFacts | undefined, tcbIn
   );
   if (td === undefined) {
     const level = tcbInfo.levels.find((candidate) => reachesSgxLevel(platform, candidate));
-    return converge(assertUsable(level, "platform"), [qe]);
+    return appraiseLevels(assertUsable(level, "platform"), undefined, qe).tcb;
   }
   const module = findTdxModuleLevel(tcbInfo, td);
   const level = assertUsable(findTdxPlatformLevel(tcbInfo, platform, td), "platform");
-  return converge(level, module === undefined ? [qe] : [module, qe]);
+  return appraiseLevels(level, module, qe).tcb;
 }
 
 function moduleFacts({ tdx }: IntelPlatform): TdxModuleFacts | undefined {

@@ -1,5 +1,5 @@
 import type { KnownTcbStatus, PlatformTcbLevel, TcbLevel } from "../collateral/tcb-info.ts";
-import type { TcbClaim } from "../core/claims.ts";
+import type { Claims, TcbClaim } from "../core/claims.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { PckIdentity } from "./pck-certificate.ts";
 
@@ -34,6 +34,23 @@ export function assertUsable<T extends TcbLevel>(level: T | undefined, what: str
     });
   }
   return level;
+}
+
+/** What a platform is worth as a whole, and the facts that tell which part makes it so: the machine with its TDX module, or the quoting enclave. */
+export interface AppraisedTcb {
+  readonly tcb: TcbClaim;
+  readonly partStatuses: Claims["details"];
+}
+
+/** Of a platform about which no collateral said anything. */
+export const UNKNOWN_TCB: AppraisedTcb = { tcb: { status: "Unknown", advisories: [] }, partStatuses: {} };
+
+export function appraiseLevels(platform: TcbLevel, module: TcbLevel | undefined, qe: TcbLevel): AppraisedTcb {
+  const modules = module === undefined ? [] : [module];
+  return {
+    tcb: converge(platform, [...modules, qe]),
+    partStatuses: { platformTcbStatus: converge(platform, modules).status, qeTcbStatus: qe.status },
+  };
 }
 
 const NEEDS_CONFIGURATION: readonly KnownTcbStatus[] = [

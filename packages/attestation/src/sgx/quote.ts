@@ -23,6 +23,8 @@ export interface Quote {
   readonly qeReportSignature: Uint8Array;
   readonly qeAuthenticationData: Uint8Array;
   readonly certificationData: CertificationData;
+  /** Zero bytes behind the quote, which nobody signed. */
+  readonly paddingBytes: number;
 }
 
 export type QuoteBody =
@@ -67,8 +69,9 @@ export function parseQuote(bytes: Uint8Array): Quote {
   const body = readBody(cursor, header);
   const signedBytes = bytes.subarray(0, bytes.length - cursor.left);
   const signatureData = readSignatureData(cursor.take(cursor.uint(4, "signature length"), "signature data"), header.version);
+  const paddingBytes = cursor.left;
   assertZero(cursor, "signature");
-  return { ...header, body, signedBytes, ...signatureData };
+  return { ...header, body, signedBytes, ...signatureData, paddingBytes };
 }
 
 function readHeader(cursor: ByteCursor) {

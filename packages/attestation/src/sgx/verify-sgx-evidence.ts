@@ -4,7 +4,7 @@ import { EvidenceError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { intelPlatform } from "../platform/describe-platform.ts";
-import { assertUsable, converge, reachesSgxLevel } from "./platform-tcb.ts";
+import { type AppraisedTcb, appraiseLevels, assertUsable, reachesSgxLevel, UNKNOWN_TCB } from "./platform-tcb.ts";
 import { isDebugEnclave } from "./sgx-report.ts";
 import { type VerifiedQuote, verifyQuoteCollateral, verifyQuoteSignatures } from "./verify-quote.ts";
 
@@ -26,6 +26,7 @@ export function verifySgxEvidence({ bytes, endorsements }: Evidence, given: Veri
   const verified = verifyQuoteCollateral(signed, anchors, findCollateral(signed, context), context);
   const { report } = body;
   const platform = intelPlatform(signed);
+  const { tcb, partStatuses } = appraiseTcb(verified);
   const hex = (value: Uint8Array) => value.toHex();
   return {
     kind: "sgx",
@@ -36,7 +37,7 @@ export function verifySgxEvidence({ bytes, endorsements }: Evidence, given: Veri
     debug: isDebugEnclave(report),
     platformId: platform.id,
     platform,
-    tcb: appraiseTcb(verified),
+    tcb,
     details: {
       mrEnclave: hex(report.mrEnclave),
       attributes: hex(report.attributes),
@@ -47,6 +48,7 @@ export function verifySgxEvidence({ bytes, endorsements }: Evidence, given: Veri
       isvExtProdId: hex(report.isvExtProdId),
       isvFamilyId: hex(report.isvFamilyId),
       fmspc: hex(verified.pck.fmspc),
+      ...partStatuses,
     },
   };
 }
@@ -56,8 +58,8 @@ export function findCollateral({ quote, pck }: Pick<VerifiedQuote, "quote" | "pc
   return collateral.intel?.({ tee: quote.tee, fmspc: pck.fmspc.toHex(), authority: pck.authority });
 }
 
-function appraiseTcb({ intel, pck }: VerifiedQuote): Claims["tcb"] {
-  if (intel === undefined) return { status: "Unknown", advisories: [] };
+function appraiseTcb({ intel, pck }: VerifiedQuote): AppraisedTcb {
+  if (intel === undefined) return UNKNOWN_TCB;
   const level = intel.collateral.tcbInfo.levels.find((candidate) => reachesSgxLevel(pck, candidate));
-  return converge(assertUsable(level, "platform"), [intel.qeLevel]);
+  return appraiseLevels(assertUsable(level, "platform"), undefined, intel.qeLevel);
 }

@@ -20,6 +20,24 @@ export interface SnpPolicy {
   readonly migrationAgentAllowed: boolean;
   readonly debugAllowed: boolean;
   readonly singleSocketRequired: boolean;
+  readonly cxlAllowed: boolean;
+  /** Memory is encrypted with AES-256 XTS, or the guest does not start. */
+  readonly aes256XtsRequired: boolean;
+  readonly raplDisabled: boolean;
+  readonly ciphertextHidingRequired: boolean;
+  readonly pageSwapDisabled: boolean;
+}
+
+/** How the platform was set up when the report was made (SEV-SNP ABI, ATTESTATION_REPORT). */
+export interface SnpPlatformInfo {
+  readonly smtEnabled: boolean;
+  readonly tsmeEnabled: boolean;
+  readonly eccEnabled: boolean;
+  readonly raplDisabled: boolean;
+  readonly ciphertextHidingEnabled: boolean;
+  /** The firmware found no memory module that lies about its size (AMD-SB-3015). */
+  readonly aliasCheckComplete: boolean;
+  readonly tioEnabled: boolean;
 }
 
 /** An attestation report as the SEV firmware made it: parsed, not verified. Byte fields are views into the report. */
@@ -185,7 +203,31 @@ export function splitSnpPolicy(policy: bigint): SnpPolicy {
     migrationAgentAllowed: bit(18n),
     debugAllowed: bit(19n),
     singleSocketRequired: bit(20n),
+    cxlAllowed: bit(21n),
+    aes256XtsRequired: bit(22n),
+    raplDisabled: bit(23n),
+    ciphertextHidingRequired: bit(24n),
+    pageSwapDisabled: bit(25n),
   };
+}
+
+/** Takes PLATFORM_INFO apart. */
+export function splitSnpPlatformInfo(platformInfo: bigint): SnpPlatformInfo {
+  const bit = (index: bigint) => ((platformInfo >> index) & 1n) === 1n;
+  return {
+    smtEnabled: bit(0n),
+    tsmeEnabled: bit(1n),
+    eccEnabled: bit(2n),
+    raplDisabled: bit(3n),
+    ciphertextHidingEnabled: bit(4n),
+    aliasCheckComplete: bit(5n),
+    tioEnabled: bit(7n),
+  };
+}
+
+/** What makes a guest less protected than one of its own needs to be; debug mode is told on its own. */
+export function findSnpWeaknesses({ policy }: Pick<SnpReport, "policy">): readonly string[] {
+  return splitSnpPolicy(policy).migrationAgentAllowed ? ["MIGRATE_MA is on: a migration agent can move it to another machine"] : [];
 }
 
 /** Which key signed the report: bits 2 to 4 of SIGNER_INFO. */

@@ -3,6 +3,7 @@ import { hash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { VerificationCache } from "../collateral/verification-cache.ts";
+import { appraise, type ReferenceValues } from "../core/appraise.ts";
 import { EvidenceError } from "../core/errors.ts";
 import { verifyEvidence } from "../core/verify.ts";
 import { encodeWorkload } from "../core/workload.ts";
@@ -180,24 +181,26 @@ test("fields come out as they went in; those of later versions are of no other",
   assert.deepEqual([older.cpuid1Eax, older.launchMitigations, older.currentMitigations], [undefined, undefined, undefined]);
 });
 
+const evidence = (
+  { report, endorsementKey, signer, revocationList }: SnpReportInput,
+  added: readonly (readonly [string, Uint8Array])[] = [],
+) =>
+  ({
+    ...{ kind: "snp" as const, bytes: report },
+    endorsements: new Map([
+      ["endorsement-key", endorsementKey.der],
+      ["signer", signer.der],
+      ...(revocationList === undefined ? [] : [["amd-crl", revocationList.der] as const]),
+      ...added,
+    ]),
+  }) as const;
+const trusting = ({ anchors }: SnpReportInput) => ({ now: mintedAt, trustAnchors: { snp: anchors.map(({ der }) => der) }, collateral: {} });
+
 test("kind snp: host data binds the workload, lists and chains are kept, and the Relying Party's own list comes first", () => {
   const workload = { imageDigest: `sha256:${"cd".repeat(32)}`, fileSystemTag: "00ff" };
   const descriptor = encodeWorkload(workload);
   const measured = mintSnp({ report: { hostData: hash("sha256", descriptor, "buffer") }, revoked: ["stranger"] });
-  const context = { now: mintedAt, trustAnchors: { snp: measured.anchors.map(({ der }) => der) }, collateral: {} };
-  const evidence = (
-    { report, endorsementKey, signer, revocationList }: SnpReportInput,
-    added: readonly (readonly [string, Uint8Array])[] = [],
-  ) =>
-    ({
-      ...{ kind: "snp" as const, bytes: report },
-      endorsements: new Map([
-        ["endorsement-key", endorsementKey.der],
-        ["signer", signer.der],
-        ...(revocationList === undefined ? [] : [["amd-crl", revocationList.der] as const]),
-        ...added,
-      ]),
-    }) as const;
+  const context = trusting(measured);
   const cache = new VerificationCache();
   const claims = verifyEvidence(evidence(measured, [["workload", descriptor]]), { ...context, cache });
   assert.deepEqual(claims.workload, workload);
@@ -222,6 +225,49 @@ test("kind snp: host data binds the workload, lists and chains are kept, and the
 test("guest policy bits have their names", () => {
   const policy = splitSnpPolicy(0xb001fn);
   assert.deepEqual([policy.abiMinor, policy.smtAllowed, policy.debugAllowed, policy.migrationAgentAllowed], [0x1f, true, true, false]);
+});
+
+test("hazard A10: a guest that a migration agent may move is told as a weakness, and appraisal refuses it", () => {
+  const minted = mintSnp({ report: { policy: 0x70000n } });
+  const claims = verifyEvidence(evidence(minted), trusting(minted));
+  assert.match(claims.weaknesses?.join() ?? "", /^MIGRATE_MA is on/);
+  const references = { kinds: ["snp"], userData: "any", codeIdentities: "any" } as const;
+  const failed = (given: ReferenceValues) =>
+    appraise(claims, given)
+      .checks.filter(({ outcome }) => outcome === "failed")
+      .map(({ name }) => name);
+  assert.deepEqual(failed(references), ["configuration"]);
+  assert.deepEqual(failed({ ...references, toleratedTcbStatuses: ["ConfigurationNeeded"] }), []);
+  const plain = mintSnp();
+  assert.deepEqual(verifyEvidence(evidence(plain), trusting(plain)).weaknesses, []);
+});
+
+test("hazard A10: VMPL, ABI, SMT, guest SVN, keys of the identity block, platform and all four TCB versions are facts to compare", () => {
+  const tcb = 0x7308000000000003n;
+  const minted = mintSnp({
+    report: { policy: 0x2030501n, vmpl: 1, guestSvn: 7, platformInfo: 0x25n, tcb, currentTcb: tcb + 1n },
+  });
+  const { details } = verifyEvidence(evidence(minted), trusting(minted));
+  const facts = {
+    vmpl: 1,
+    guestSvn: 7,
+    "policy.abiMajor": 5,
+    "policy.abiMinor": 1,
+    "policy.smtAllowed": true,
+    "policy.pageSwapDisabled": true,
+    "platformInfo.smtEnabled": true,
+    "platformInfo.tsmeEnabled": false,
+    "platformInfo.eccEnabled": true,
+    "platformInfo.aliasCheckComplete": true,
+    "platformInfo.ciphertextHidingEnabled": false,
+    "reportedTcb.bootLoader": 3,
+    "committedTcb.microcode": 0x73,
+    "launchTcb.snp": 8,
+    "currentTcb.bootLoader": 4,
+    idKeyDigest: "00".repeat(48),
+    authorKeyDigest: "00".repeat(48),
+  };
+  for (const [name, value] of Object.entries(facts)) assert.equal(details[name], value, name);
 });
 
 test("parseSnpReport accepts or says EVIDENCE_MALFORMED, whatever the input", () => {

@@ -8,7 +8,7 @@ import { hash } from "../crypto/current-provider.ts";
 import { snpPlatform } from "../platform/describe-platform.ts";
 import { parseCertificate } from "../x509/certificate.ts";
 import { parseRevocationList } from "../x509/revocation-list.ts";
-import { type SnpReport, splitSnpPolicy } from "./snp-report.ts";
+import { findSnpWeaknesses, type SnpReport, splitSnpPlatformInfo, splitSnpPolicy, splitSnpTcb } from "./snp-report.ts";
 import { type VerifiedSnpReport, verifySnpReport } from "./verify-snp-report.ts";
 
 /**
@@ -45,6 +45,7 @@ function claimsOf(verified: VerifiedSnpReport, descriptor: Uint8Array | undefine
     codeIdentity: codeIdentity("snp", report.measurement, workload),
     launchMeasurement: report.measurement,
     debug: splitSnpPolicy(report.policy).debugAllowed,
+    weaknesses: findSnpWeaknesses(report),
     platformId: platform.id,
     platform,
     tcb: { status: "UpToDate", advisories: [] },
@@ -55,6 +56,9 @@ function claimsOf(verified: VerifiedSnpReport, descriptor: Uint8Array | undefine
       product: endorsementKey.product,
       signingKey: endorsementKey.kind,
       ...prefixed("reportedTcb", reportedTcb),
+      ...prefixed("committedTcb", splitSnpTcb(report.committedTcb, endorsementKey.product)),
+      ...prefixed("currentTcb", splitSnpTcb(report.currentTcb, endorsementKey.product)),
+      ...prefixed("launchTcb", splitSnpTcb(report.launchTcb, endorsementKey.product)),
     },
   };
 }
@@ -71,6 +75,7 @@ function reportDetails(report: SnpReport): Record<string, ClaimValue> {
     authorKeyDigest: report.authorKeyDigest.toHex(),
     reportIdMa: report.reportIdMa.toHex(),
     platformInfo: `0x${report.platformInfo.toString(16)}`,
+    ...prefixed("platformInfo", splitSnpPlatformInfo(report.platformInfo)),
     ...prefixed("policy", splitSnpPolicy(report.policy)),
   };
 }

@@ -7,7 +7,7 @@ import type { VerificationContext } from "../core/trust.ts";
 import { assertWorkloadMeasured, parseWorkload } from "../core/workload.ts";
 import { hash } from "../crypto/current-provider.ts";
 import { intelPlatform } from "../platform/describe-platform.ts";
-import { assertUsable, converge } from "../sgx/platform-tcb.ts";
+import { type AppraisedTcb, appraiseLevels, assertUsable, UNKNOWN_TCB } from "../sgx/platform-tcb.ts";
 import { type VerifiedQuote, verifyQuoteCollateral, verifyQuoteSignatures } from "../sgx/verify-quote.ts";
 import { findCollateral, PCK_CHAIN } from "../sgx/verify-sgx-evidence.ts";
 import { findTdWeaknesses, hasSeptVeDisabled, isDebugTd, type TdExtension, type TdReport } from "./td-report.ts";
@@ -31,7 +31,7 @@ export function verifyTdxEvidence({ bytes, endorsements }: Evidence, given: Veri
   const verified = verifyQuoteCollateral(signed, anchors, findCollateral(signed, context), context);
   const { report } = body;
   const platform = intelPlatform(signed);
-  const tcb = appraiseTcb(verified, report);
+  const { tcb, partStatuses } = appraiseTcb(verified, report);
   const launchMeasurement = concat(report.mrTd, ...report.rtmrs.slice(0, 3));
   const descriptor = endorsements?.get("workload");
   if (descriptor !== undefined) assertWorkloadMeasured("MRCONFIGID", report.mrConfigId, hash("sha384", descriptor));
@@ -47,7 +47,7 @@ export function verifyTdxEvidence({ bytes, endorsements }: Evidence, given: Veri
     platform,
     tcb,
     ...(workload === undefined ? {} : { workload }),
-    details: { ...detailsOf(report), ...relaunchOf(verified, report, tcb), fmspc: verified.pck.fmspc.toHex() },
+    details: { ...detailsOf(report), ...relaunchOf(verified, report, tcb), fmspc: verified.pck.fmspc.toHex(), ...partStatuses },
   };
 }
 
@@ -82,14 +82,14 @@ function extensionOf({ vmId, ...values }: TdExtension): Claims["details"] {
  */
 function relaunchOf(verified: VerifiedQuote, report: TdReport, { status }: TcbClaim): Claims["details"] {
   if (report.teeTcbSvn2 === undefined) return {};
-  const now = appraiseTcb(verified, { ...report, teeTcbSvn: report.teeTcbSvn2 });
+  const { tcb: now } = appraiseTcb(verified, { ...report, teeTcbSvn: report.teeTcbSvn2 });
   return { relaunchAdvised: status.startsWith("OutOfDate") && !now.status.startsWith("OutOfDate") };
 }
 
-function appraiseTcb({ intel, pck }: VerifiedQuote, report: TdReport): Claims["tcb"] {
-  if (intel === undefined) return { status: "Unknown", advisories: [] };
+function appraiseTcb({ intel, pck }: VerifiedQuote, report: TdReport): AppraisedTcb {
+  if (intel === undefined) return UNKNOWN_TCB;
   const { collateral, qeLevel } = intel;
   const moduleLevel = findTdxModuleLevel(collateral.tcbInfo, report);
   const platform = assertUsable(findTdxPlatformLevel(collateral.tcbInfo, pck, report), "platform");
-  return converge(platform, moduleLevel === undefined ? [qeLevel] : [moduleLevel, qeLevel]);
+  return appraiseLevels(platform, moduleLevel, qeLevel);
 }

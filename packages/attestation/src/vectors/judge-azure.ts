@@ -1,8 +1,10 @@
-import { parseHclReport } from "../azure-vtpm/hcl-report.ts";
-import { type AzureVtpmInput, type VerifiedAzureVtpm, verifyAzureSnpVtpm, verifyAzureTdxVtpm } from "../azure-vtpm/verify-azure-vtpm.ts";
+import { type HclReport, parseHclReport, readRuntimeData } from "../azure-vtpm/hcl-report.ts";
+import { type AzureVtpmInput, verifyAzureSnpVtpm, verifyAzureTdxVtpm } from "../azure-vtpm/verify-azure-vtpm.ts";
+import { parseSnpReport } from "../snp/snp-report.ts";
 import { parsePcrBanks } from "../tpm/pcr-banks.ts";
+import { parseTpmQuote } from "../tpm/tpm-quote.ts";
 import { parsePemCertificates } from "../x509/certificate.ts";
-import { type Answer, answerOf, judgeAnswer } from "./answer.ts";
+import { type Answer, answerOf, type Fields, fieldsOf, judgeAnswer } from "./answer.ts";
 import { certificateOf, fileOf, nonceOf, timeOf } from "./case-input.ts";
 import { snpFields } from "./judge-snp.ts";
 import { pcrFields, quoteFields } from "./judge-tpm.ts";
@@ -14,6 +16,7 @@ export function judgeAzureCase(vectorCase: VectorCase): CaseVerdict {
   return judgeAnswer(
     vectorCase,
     answerOf(() => verifyCase(vectorCase)),
+    fieldsOf(() => caseFields(vectorCase, parseHclReport(fileOf(vectorCase, "hcl-report.bin")))),
   );
 }
 
@@ -27,27 +30,30 @@ function verifyCase(vectorCase: VectorCase): Answer {
     ...(nonce === undefined ? {} : { nonce }),
   };
   if (parseHclReport(input.hclReport).hardware === "tdx") return verifyTdxCase(vectorCase, input);
-  const verified = verifyAzureSnpVtpm(input, {
+  verifyAzureSnpVtpm(input, {
     endorsementKey: certificateOf(vectorCase, "vcek.pem"),
     signer: certificateOf(vectorCase, "ask.pem"),
     anchors: parsePemCertificates(fileOf(vectorCase, "ark.pem")),
     now: timeOf(vectorCase),
   });
-  return { outcome: "ok", fields: { ...vtpmFields(verified), snp: snpFields(verified.snp.report) } };
+  return { outcome: "ok" };
 }
 
 /** The quote's signatures only: the collection has no collateral for these. */
 function verifyTdxCase(vectorCase: VectorCase, input: AzureVtpmInput): Answer {
-  const claims = verifyTdxSignatures(vectorCase, "td-quote.bin");
-  return { outcome: "ok", fields: { ...vtpmFields(verifyAzureTdxVtpm(input, claims.userData)), tdx: tdxFields(claims) } };
+  verifyAzureTdxVtpm(input, verifyTdxSignatures(vectorCase, "td-quote.bin").userData);
+  return { outcome: "ok" };
 }
 
-function vtpmFields({ hcl, runtimeData, quote }: VerifiedAzureVtpm): Record<string, unknown> {
+function caseFields(vectorCase: VectorCase, hcl: HclReport): Fields {
+  const hardware =
+    hcl.hardware === "snp" ? { snp: snpFields(parseSnpReport(hcl.hardwareReport)) } : { tdx: tdxFields(vectorCase, "td-quote.bin") };
   return {
-    tpm: quoteFields(quote.quote),
-    pcrs: pcrFields(quote.pcrs),
+    ...hardware,
+    tpm: quoteFields(parseTpmQuote(fileOf(vectorCase, "tpm-quote.msg"))),
+    pcrs: pcrFields(parsePcrBanks(fileOf(vectorCase, "pcrs.json"))),
     hcl: { version: hcl.version, reportType: hcl.reportType, hashType: hcl.hashType, varDataSize: hcl.runtimeData.length },
-    userData: runtimeData.userData?.toHex(),
+    userData: readRuntimeData(hcl).userData?.toHex(),
     varDataSha256: hcl.runtimeDataHash.toHex(),
   };
 }

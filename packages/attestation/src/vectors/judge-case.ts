@@ -1,3 +1,5 @@
+import { hash } from "../crypto/current-provider.ts";
+import { isRecord } from "./answer.ts";
 import { judgeAzureCase } from "./judge-azure.ts";
 import { judgeDstackCase } from "./judge-dstack.ts";
 import { judgeEventLogCase } from "./judge-eventlog.ts";
@@ -35,6 +37,8 @@ export async function judgeCase(vectorCase: VectorCase, now: Date): Promise<Case
   const judge = JUDGES.get(vectorCase.family);
   const expected = String(vectorCase.expected["expect"]);
   if (judge === undefined) return { isRight: false, expected, found: "nothing", reason: `family ${vectorCase.family} is not known` };
+  const damage = findDamage(vectorCase);
+  if (damage !== undefined) return { isRight: false, expected, found: "another case", reason: damage };
   try {
     return await judge(vectorCase, now);
   } catch (error) {
@@ -46,4 +50,15 @@ export async function judgeCase(vectorCase: VectorCase, now: Date): Promise<Case
       reason: String(error instanceof Error ? error.stack : error),
     };
   }
+}
+
+/** A case whose files are not those that its `expected.json` lists says nothing about the library. */
+function findDamage({ expected, files }: VectorCase): string | undefined {
+  for (const [name, digest] of Object.entries(isRecord(expected["files"]) ? expected["files"] : {})) {
+    const bytes = files.get(name);
+    if (bytes === undefined) return `${name} is missing`;
+    const found = hash("sha256", bytes).toHex();
+    if (found !== digest) return `${name} has the SHA-256 ${found}, expected ${String(digest)}`;
+  }
+  return undefined;
 }

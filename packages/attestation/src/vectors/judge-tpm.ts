@@ -5,10 +5,10 @@ import { assertLogExplainsPcrs } from "../eventlog/compare.ts";
 import { parseEventLog } from "../eventlog/event-log.ts";
 import { verifyAttestationKeyCertificate } from "../tpm/attestation-key-certificate.ts";
 import { parsePcrBanks } from "../tpm/pcr-banks.ts";
-import { parseTpmSignature, type TpmQuote } from "../tpm/tpm-quote.ts";
+import { parseTpmQuote, parseTpmSignature, type TpmQuote } from "../tpm/tpm-quote.ts";
 import { type PcrBanks, verifyTpmQuote } from "../tpm/verify-tpm-quote.ts";
 import { isSameKey, readPublicKey } from "../x509/public-key.ts";
-import { type Answer, answerOf, judgeAnswer } from "./answer.ts";
+import { type Answer, answerOf, type Fields, fieldsOf, judgeAnswer } from "./answer.ts";
 import { certificateOf, fileOf, nonceOf, timeOf } from "./case-input.ts";
 import type { CaseVerdict, VectorCase } from "./vector-case.ts";
 
@@ -17,7 +17,14 @@ export function judgeTpmCase(vectorCase: VectorCase): CaseVerdict {
   return judgeAnswer(
     vectorCase,
     answerOf(() => verifyCase(vectorCase)),
+    fieldsOf(() => caseFields(vectorCase)),
   );
+}
+
+function caseFields(vectorCase: VectorCase): Fields {
+  const { scheme, hash } = parseTpmSignature(fileOf(vectorCase, "quote.sig"));
+  const quote = parseTpmQuote(fileOf(vectorCase, "quote.msg"));
+  return { tpm: quoteFields(quote), pcrs: pcrFields(parsePcrBanks(fileOf(vectorCase, "pcrs.json"))), signature: { scheme, hash } };
 }
 
 function verifyCase(vectorCase: VectorCase): Answer {
@@ -26,15 +33,15 @@ function verifyCase(vectorCase: VectorCase): Answer {
   const signature = fileOf(vectorCase, "quote.sig");
   const message = fileOf(vectorCase, "quote.msg");
   const banks = parsePcrBanks(fileOf(vectorCase, "pcrs.json"));
-  const { quote, pcrs } = verifyTpmQuote({ message, signature, attestationKey, pcrs: banks, ...(nonce === undefined ? {} : { nonce }) });
-  if (vectorCase.files.has("ak-cert.der")) verifyKeyCertificate(vectorCase, attestationKey);
+  const { pcrs } = verifyTpmQuote({ message, signature, attestationKey, pcrs: banks, ...(nonce === undefined ? {} : { nonce }) });
+  const isCertified = vectorCase.files.has("ak-cert.der");
+  if (isCertified) verifyKeyCertificate(vectorCase, attestationKey);
   const eventLog = vectorCase.files.get("eventlog.bin");
   if (eventLog !== undefined) {
     const log = parseEventLog(eventLog);
     for (const [bank, quoted] of pcrs) if (log.algorithms.includes(bank)) assertLogExplainsPcrs(log, bank, quoted);
   }
-  const { scheme, hash } = parseTpmSignature(signature);
-  return { outcome: "ok", fields: { tpm: quoteFields(quote), pcrs: pcrFields(pcrs), signature: { scheme, hash } } };
+  return { outcome: "ok", facts: isCertified ? { akCertificateChain: "ok" } : {} };
 }
 
 const PEM = /^-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*$/;
@@ -57,7 +64,7 @@ function verifyKeyCertificate(vectorCase: VectorCase, attestationKey: PublicKey)
 }
 
 /** A quote's fields in the spelling of the collection. */
-export function quoteFields(quote: TpmQuote): Record<string, unknown> {
+export function quoteFields(quote: TpmQuote): Fields {
   return {
     magic: quote.magic.toString(16),
     type: quote.type.toString(16),
@@ -74,7 +81,7 @@ export function quoteFields(quote: TpmQuote): Record<string, unknown> {
   };
 }
 
-export const pcrFields = (banks: PcrBanks): Record<string, unknown> =>
+export const pcrFields = (banks: PcrBanks): Fields =>
   Object.fromEntries(
     [...banks].map(([bank, values]) => [bank, Object.fromEntries([...values].map(([index, value]) => [String(index), value.toHex()]))]),
   );

@@ -1,6 +1,9 @@
 import type { Claims } from "../core/claims.ts";
+import { parseQuote } from "../sgx/quote.ts";
 import { verifyTdxEvidence } from "../tdx/verify-tdx-evidence.ts";
+import type { Fields } from "./answer.ts";
 import { anchorOf, fileOf, timeOf } from "./case-input.ts";
+import { bodyFields } from "./judge-intel.ts";
 import type { VectorCase } from "./vector-case.ts";
 
 const INTEL_ROOT = "intel-sgx-root-ca.pem";
@@ -19,9 +22,9 @@ export function verifyTdxSignatures(vectorCase: VectorCase, file: string): Claim
 }
 
 /** The fields that the collection gives for a TDX guest. */
-export function tdxFields({ details, userData }: Claims): Record<string, unknown> {
-  const { rtmr0, rtmr1, rtmr2, rtmr3, mrTd, mrConfigId, tdAttributes } = details;
-  return { rtmr0, rtmr1, rtmr2, rtmr3, mrtd: mrTd, mrconfigid: mrConfigId, tdAttributes, reportData: userData.toHex() };
+export function tdxFields(vectorCase: VectorCase, file: string): Fields {
+  const { body } = parseQuote(fileOf(vectorCase, file));
+  return body.kind === "SgxEnclave" ? {} : bodyFields(body);
 }
 
 export const rtmrsOf = ({ details }: Claims): readonly Uint8Array[] =>
