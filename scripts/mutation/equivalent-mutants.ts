@@ -20,7 +20,23 @@ const inAttestation = (file: string, change: Change, text: string, why: string):
   ...{ file: `packages/attestation/src/${file}`, change, text, why },
 });
 
+const inProtocol = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
+  ...{ file: `packages/protocol/src/${file}`, change, text, why },
+});
+const inCas = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
+  ...{ file: `packages/cas/src/service/${file}`, change, text, why },
+});
+
 export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
+  inProtocol("cas-chain.ts", "operand removed", "software === undefined", "a chain of three has a second: for the compiler"),
+  inProtocol("cas-chain.ts", "operand removed", "root === undefined", "a chain of three has a third: for the compiler"),
+  inCas("attest-service.ts", "operand removed", "version === undefined", "no service is found in no version: for the compiler"),
+  inCas(
+    "attest-service.ts",
+    "check removed",
+    "secret === undefined",
+    "the language takes nothing but base32 for it (SL-96): for the compiler",
+  ),
   inAttestation("snp/verify-snp-report.ts", "operand removed", 'key.kind !== "ec"', CURVE),
   inAttestation("nitro/verify-nitro-document.ts", "operand removed", 'key.kind !== "ec"', CURVE),
   inAttestation("corim/signed-corim.ts", "operand removed", 'key.kind === "ec"', CURVE),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Claims, TcbStatus } from "@vouchsafe/attestation";
-import { appraiseCas, type CasExpectations, describeMismatch, neededTolerances } from "./appraise-cas.ts";
+import { appraiseCas, type CasExpectations, type CasMismatch, describeMismatch, neededTolerances } from "./appraise-cas.ts";
 
 const SIGNER = { mrSigner: "aa".repeat(32), isvProdId: 7 };
 const enclave: Claims = {
@@ -23,7 +23,7 @@ const judge = (claims: Partial<Claims>, expected: Partial<CasExpectations> = {})
   appraiseCas({ ...enclave, ...claims }, { securityVersion: 3 }, { ...strict, ...expected });
 const platform = (status: TcbStatus): Partial<Claims> => ({ tcb: { status, advisories: ["INTEL-SA-1"] } });
 
-const refused = [
+const refused: { rule: string; found: CasMismatch[]; says: string; by: string | undefined }[] = [
   {
     rule: "C-65 debug mode",
     found: judge({ debug: true }),
@@ -73,6 +73,30 @@ const refused = [
     by: `--mrsigner ${"aa".repeat(32)} --isvprodid 7 --isvsvn 3`,
   },
 ];
+const { signer: _, ...guest } = enclave;
+const judgeGuest = (claims: Partial<Claims>, expected: Partial<CasExpectations> = {}) =>
+  appraiseCas({ ...guest, kind: "snp", ...claims }, { securityVersion: 3 }, { ...strict, ...expected });
+const OWN = { codeIdentities: ["11".repeat(32)] };
+refused.push(
+  {
+    rule: "C-66 code that nobody signed and nobody named",
+    found: judgeGuest({}),
+    says: `measurement does not match: ${"11".repeat(32)}; expected one that you name, as evidence of kind snp names no signer`,
+    by: `--mrenclave ${"11".repeat(32)}`,
+  },
+  {
+    rule: "C-65 signed code, by a client that knows no official release",
+    found: judge({}, { signer: undefined }),
+    says: `signer does not match: ${"aa".repeat(32)}; expected that of an official release, of which this build knows none`,
+    by: `--mrsigner ${"aa".repeat(32)} --isvprodid 7 --isvsvn 3`,
+  },
+  {
+    rule: "C-67 a guest that is less protected than it could be",
+    found: judgeGuest({ weaknesses: ["can be moved", "SMT is on"] }, { ...OWN, tolerated: ["out-of-date"] }),
+    says: "configuration does not match: can be moved; SMT is on; expected nothing weak",
+    by: "--configuration-needed",
+  },
+);
 for (const { rule, found, says, by } of refused) {
   test(`a CAS is refused for ${rule}`, () => {
     assert.deepEqual(found.map(describeMismatch), [says]);
@@ -89,5 +113,7 @@ test("C-65 to C-68 a CAS is accepted that is as expected, or whose lack was acce
   assert.deepEqual(judge({ debug: true }, { allowsDebug: true }), []);
   assert.deepEqual(judge({}, { signer: undefined, ignoresSigner: true, codeIdentities: ["11".repeat(32)] }), []);
   assert.deepEqual(judge(platform("OutOfDateConfigurationNeeded"), { tolerated: ["out-of-date", "configuration-needed"] }), []);
-  assert.deepEqual(neededTolerances("Unknown"), undefined);
+  assert.deepEqual(judgeGuest({}, OWN), []);
+  assert.deepEqual(judgeGuest({ weaknesses: ["can be moved"] }, { ...OWN, tolerated: ["configuration-needed"] }), []);
+  assert.deepEqual([neededTolerances("Unknown"), neededTolerances("Revoked"), neededTolerances("UpToDate")], [undefined, undefined, []]);
 });

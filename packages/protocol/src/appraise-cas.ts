@@ -22,7 +22,8 @@ export interface CasMismatch {
   readonly acceptedBy: string | undefined;
 }
 
-const NEEDS: Readonly<Record<Exclude<TcbStatus, "UpToDate" | "Revoked" | "Unknown">, readonly CasTolerance[]>> = {
+const NEEDED: Readonly<Partial<Record<TcbStatus, readonly CasTolerance[]>>> = {
+  UpToDate: [],
   SWHardeningNeeded: ["hardening-needed"],
   ConfigurationNeeded: ["configuration-needed"],
   ConfigurationAndSWHardeningNeeded: ["configuration-needed", "hardening-needed"],
@@ -31,10 +32,7 @@ const NEEDS: Readonly<Record<Exclude<TcbStatus, "UpToDate" | "Revoked" | "Unknow
 };
 
 /** What has to be tolerated of a platform of this status; undefined where no tolerance helps. */
-export function neededTolerances(status: TcbStatus): readonly CasTolerance[] | undefined {
-  if (status === "UpToDate") return [];
-  return status === "Revoked" || status === "Unknown" ? undefined : NEEDS[status];
-}
+export const neededTolerances = (status: TcbStatus): readonly CasTolerance[] | undefined => NEEDED[status];
 
 /** Compares what the evidence of a CAS proves with what is expected. Empty: the CAS is accepted. */
 export function appraiseCas(

@@ -32,6 +32,13 @@ function withoutFlag({ raw }: X509Certificate, issuerKey: KeyObject): X509Certif
   return new X509Certificate(sequence(tbs, sequence(objectIdentifier("1.2.840.10045.4.3.2")), bitString(sign("sha256", tbs, issuerKey))));
 }
 
+/** Names and key identifiers as they should be, under a signature that is not. */
+const forged = ({ raw }: X509Certificate): X509Certificate => {
+  const bytes = Buffer.from(raw);
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+  return new X509Certificate(bytes);
+};
+
 const refused: readonly { rule: string; chain: readonly X509Certificate[]; pin?: CasPin; says: RegExp }[] = [
   { rule: "no certificate", chain: [], says: /chain of 0 certificates, expected 3/ },
   { rule: "a chain without its CAS certificate", chain: [leaf, software], says: /chain of 2/ },
@@ -65,6 +72,8 @@ const refused: readonly { rule: string; chain: readonly X509Certificate[]; pin?:
     chain: mintCasChain({ software: { issuerKey: newKey() } }),
     says: /the software certificate was not issued by the next/,
   },
+  { rule: "a TLS certificate whose signature is another's", chain: [forged(leaf), software, root], says: /the TLS certificate was not/ },
+  { rule: "a software certificate that was changed", chain: [leaf, forged(software), root], says: /the software certificate was not/ },
   {
     rule: "a CAS certificate that is not its own",
     chain: mintCasChain({ root: { issuerKey: newKey() } }),

@@ -53,6 +53,21 @@ test("a path that is found and does not hold says why, unless another does", () 
   assert.deepEqual(find([ended, ca]), [leaf, ca]);
 });
 
+test("hazard A19: a fault of the verifier itself ends the search, whatever other paths there are", () => {
+  const again = issue(CA, ROOT);
+  const faulty = (faults: number): Partial<PathOptions> => ({
+    revocation: {
+      lists: [],
+      get missing(): "accept" {
+        if (faults-- > 0) throw new RangeError("a fault");
+        return "accept";
+      },
+    },
+  });
+  assert.deepEqual(find([ca, again], faulty(0)), [leaf, ca]);
+  assert.throws(() => find([ca, again], faulty(1)), RangeError);
+});
+
 test("hazard A8: namesakes of the issuer and of the anchor lead nowhere", () => {
   assert.throws(() => find([namesake]), NO_PATH);
   assert.throws(() => find([ca], { anchors: [issue(["root", keys.other], ["root", keys.other])] }), NO_PATH);

@@ -95,8 +95,7 @@ async function judge(
   const userData = evidenceUserData({ exporter, casKey: context.identity.casKey, instanceKey: spki, service: serviceName(id) });
   const claims = rules.security.attestation.mode === "none" ? undefined : await checkEvidence(request, rules, trust);
   checkBinding(request, claims, userData, instanceKey, target.name);
-  // What simulated evidence says of its platform is nobody's concern.
-  if (claims?.platform !== undefined && claims.kind !== "simulated") trust.onPlatform(claims.platform, target.name);
+  if (claims?.platform !== undefined) trust.onPlatform(claims.platform, target.name);
   const platform = claims === undefined ? undefined : checkPolicy(claims, rules, trust.now());
   if (rules.security.singletonEnclaves) await checkSingleton(context, target.name, claims, request.reconnect === true, keyId(spki));
   if (claims?.kind === "simulated")
@@ -130,7 +129,14 @@ async function judge(
 }
 
 async function findService({ database }: CasContext, session: string, service: string): Promise<Target> {
-  const version = database.peek<SessionVersion>(currentKey(session)) ?? (await database.get<SessionVersion>(currentKey(session)));
+  return targetIn(
+    database.peek<SessionVersion>(currentKey(session)) ?? (await database.get<SessionVersion>(currentKey(session))),
+    session,
+    service,
+  );
+}
+
+function targetIn(version: SessionVersion | undefined, session: string, service: string): Target {
   const found = version?.session.services.find(({ name }) => name === service);
   if (version === undefined || found === undefined)
     throw new Refused("service_unknown", "service", `there is no service ${session}/${service}`);
@@ -252,11 +258,10 @@ async function checkSingleton(
   isReconnect: boolean,
   instanceKeyId: string,
 ): Promise<void> {
-  const instanceId = claims?.instanceId;
-  if (claims === undefined || instanceId === undefined) {
+  if (claims?.instanceId === undefined) {
     throw new Refused("policy_unmet", "singleton", "the evidence cannot prove that this instance is new");
   }
-  const key: RowKey = { kind: "singleton", id: `${claims.kind}\n${instanceId}` };
+  const key: RowKey = { kind: "singleton", id: `${claims.kind}\n${claims.instanceId}` };
   const isNew = await context.database.transact(async (tx) => {
     const seen = await tx.get<{ readonly service: string; readonly instanceKeyId: string }>(key);
     if (seen !== undefined) return isReconnect && seen.instanceKeyId === instanceKeyId && seen.service === name;
@@ -329,10 +334,8 @@ export async function redeliver(
   version: SessionVersion,
   { facts, ownValues }: AttestedInstance,
 ): Promise<Delivery | undefined> {
-  const service = version.session.services.find(({ name }) => name === facts.service);
-  if (service === undefined) return undefined;
-  const target = { version, service, name: `${version.name}/${service.name}` };
   try {
+    const target = targetIn(version, facts.session, facts.service);
     const instance = { instanceKeyId: facts.instanceKeyId, kept: ownValues, platformWarnings: [] }; // said at the start
     return await deliver(context, target, await secretSource(context, target), facts.claims, instance);
   } catch (error) {

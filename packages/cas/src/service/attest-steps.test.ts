@@ -117,17 +117,19 @@ test("C-85, C-86: what is on record of an attestation: who got in with what, and
   const cas = await casWithSgx(t);
   const client = cas.client(createTestClient());
   await client.uploadSession(testPolicy({ name: "node" }));
+  const { hash } = await client.uploadSession(testPolicy({ name: "salted", rest: `salt: "${"ab".repeat(16)}"` }));
   await client.uploadSession(testPolicy({ name: "open", security: "{attestation: {mode: none}}" }));
   const exceptions = "[{tolerate: [outdated-tcb], ignore_advisories: [INTEL-SA-00615], until: 2026-06-20, because: a new BIOS comes}]";
   const policy = testPolicy({ name: "sgx", security: `{attestation: {evidence: [sgx], exceptions: ${exceptions}}}` });
   await client.uploadSession(policy.replace(TEST_CODE, MEASUREMENT));
-  const evidence = async (userData: Uint8Array) => cas.agent.evidence("node/api", userData, {}, undefined, mintedNow);
+  const evidence = async (userData: Uint8Array) => cas.agent.evidence("", userData, {}, undefined, mintedNow);
   const warnings: string[][] = [];
   for (const [service, more] of [
     ["node/api", { evidence }],
     ["open/api", { evidence: undefined }],
     ["sgx/api", sgx()],
     ["sgx/api", sgx(OUTDATED)],
+    ["salted/api", { evidence }],
   ] as const) {
     const { connection, configuration } = await cas.attest(service, more);
     connection.close();
@@ -138,6 +140,7 @@ test("C-85, C-86: what is on record of an attestation: who got in with what, and
     ["this session is configured without attestation: whoever reaches the CAS gets its secrets"],
     [],
     ["the platform is accepted by an exception until 2026-06-20T23:59:59Z, which is in 5 days: a new BIOS comes"],
+    ["attested by a node agent: this proves nothing about hardware"],
   ]);
   await assert.rejects(cas.attest("sgx/api@123456", { evidence: undefined }), refusal("evidence_missing", "evidence"));
   await assert.rejects(cas.attest("nothing/api", { evidence }), refusal("service_unknown", "service"));
@@ -154,21 +157,24 @@ test("C-85, C-86: what is on record of an attestation: who got in with what, and
     [exception?.["until"], exception?.["because"], attested[3]?.["hidden_advisories"]],
     ["2026-06-20T23:59:59Z", "a new BIOS comes", undefined],
   );
+  assert.deepEqual(attested[4], { service: "salted/api", session_hash: hash, attested: true, ...byNode }, "a salted hash is public");
   assert.deepEqual(entriesOf(cas, "attestation_refused"), [
     { service: "sgx/api", evidence: null, code: "evidence_missing", step: "evidence" },
     { service: "nothing/api", evidence: "node", code: "service_unknown", step: "service" },
   ]);
 });
 
-test("hazard A21: simulated evidence is on record as what it is, whether it gets in or not", async (t) => {
+test("hazard A21: simulated evidence is on record as what it is, whether it gets in or not, and says nothing of a platform", async (t) => {
   const platform = newSimulatedPlatform(new Date());
-  const cas = await startTestCas(t, { trustAnchors: { simulated: [platform.root] }, selfProvision: UNSIGNED_LOG });
+  const owner = createTestClient();
+  const selfProvision = { ...UNSIGNED_LOG, owner: { keyHash: owner.keyHash, pem: owner.certificate } };
+  const cas = await startTestCas(t, { trustAnchors: { simulated: [platform.root] }, selfProvision });
   const client = cas.client(createTestClient());
   for (const evidence of ["node", "simulated"]) {
     const policy = testPolicy({ name: evidence, security: `{attestation: {evidence: [${evidence}]}}` });
-    await client.uploadSession(policy.replace(TEST_CODE, simulatedCodeIdentity("snp", TEST_WORKLOAD)));
+    await client.uploadSession(policy.replace(TEST_CODE, simulatedCodeIdentity("sgx", TEST_WORKLOAD)));
   }
-  const evidence = async (userData: Uint8Array) => simulateEvidence(platform, "snp", { userData, workload: TEST_WORKLOAD });
+  const evidence = async (userData: Uint8Array) => simulateEvidence(platform, "sgx", { userData, workload: TEST_WORKLOAD });
   await assert.rejects(cas.attest("node/api", { evidence }), refusal("policy_unmet", "evidence"));
   const refused = { service: "node/api", evidence: "simulated", code: "policy_unmet", step: "evidence", warning: "insecure evidence kind" };
   assert.deepEqual(entriesOf(cas, "attestation_refused"), [refused]);
@@ -176,7 +182,21 @@ test("hazard A21: simulated evidence is on record as what it is, whether it gets
   connection.close();
   assert.deepEqual(configuration.warnings, ["DEVELOPMENT ONLY: attested by simulated evidence: this proves nothing"]);
   assert.equal(entriesOf(cas, "service_attested")[0]?.["evidence"], "simulated");
-  assert.ok(cas.lines.some((line) => line.includes("DEVELOPMENT ONLY: simulated/api is admitted on simulated evidence (snp)")));
+  assert.ok(cas.lines.some((line) => line.includes("DEVELOPMENT ONLY: simulated/api is admitted on simulated evidence (sgx)")));
+  assert.deepEqual((await cas.client(owner).collateralForecast()).platforms, []);
+});
+
+test("SL-94: a singleton that comes back comes back as the service that it was", async (t) => {
+  const cas = await startTestCas(t);
+  const client = cas.client(createTestClient());
+  for (const name of ["once", "other"])
+    await client.uploadSession(testPolicy({ name, security: "{singleton_enclaves: true, attestation: {evidence: [node]}}" }));
+  const instanceKey = generateInstanceKey();
+  const evidence = async (userData: Uint8Array) => cas.agent.evidence("", userData, {}, 1n);
+  const again = (service: string) => cas.attest(service, { instanceKey, evidence, reconnect: true });
+  (await cas.attest("once/api", { instanceKey, evidence })).connection.close();
+  (await again("once/api")).connection.close();
+  await assert.rejects(again("other/api"), refusal("singleton_seen", "singleton"));
 });
 
 /** What the CAS answers to a request that no client of ours would send. */
