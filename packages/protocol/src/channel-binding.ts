@@ -43,6 +43,7 @@ export function verifyInstanceProof(userData: Uint8Array, instanceKey: KeyObject
   return isInstanceKeyType(instanceKey) && verify(digestFor(instanceKey), instanceMessage(userData), instanceKey, proof);
 }
 
+/** P-256 or Ed25519. */
 export function isInstanceKeyType(key: KeyObject): boolean {
   return key.asymmetricKeyType === "ed25519" || key.asymmetricKeyDetails?.namedCurve === "prime256v1";
 }

@@ -1,5 +1,6 @@
 import { createPublicKey } from "node:crypto";
 import { keyHash } from "@vouchsafe/policy";
+import { isInstanceKeyType } from "@vouchsafe/protocol";
 import type { CasContext } from "../cas-context.ts";
 import { ApiError } from "../cas-error.ts";
 
@@ -77,9 +78,7 @@ export class NodeKeys {
 
 function assertAgentKey(spki: Uint8Array): void {
   try {
-    const key = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
-    if (key.asymmetricKeyType === "ed25519") return;
-    if (key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "prime256v1") return;
+    if (isInstanceKeyType(createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" }))) return;
   } catch {
     // not a key at all: the same answer
   }

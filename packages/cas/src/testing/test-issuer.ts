@@ -12,23 +12,25 @@ export class TestIssuer {
   readonly #kid: string;
 
   readonly #subject: string;
+  readonly #name: string;
 
-  constructor(kid = "one", subject = AGENTS) {
+  constructor(kid = "one", subject = AGENTS, name = ISSUER) {
     this.#kid = kid;
     this.#subject = subject;
+    this.#name = name;
   }
 
   get issuer(): ClusterIssuer {
     const { kty, crv, x, y } = this.#pair.publicKey.export({ format: "jwk" });
     assert(kty === "EC" && crv === "P-256" && x !== undefined && y !== undefined);
-    return { issuer: ISSUER, subject: this.#subject, keys: [{ kty, crv, x, y, kid: this.#kid, alg: "ES256", use: "sig" }] };
+    return { issuer: this.#name, subject: this.#subject, keys: [{ kty, crv, x, y, kid: this.#kid, alg: "ES256", use: "sig" }] };
   }
 
   statement(change: { audience?: string | string[]; subject?: string; issuer?: string; expires?: string; claims?: object } = {}) {
     const claims = { "kubernetes.io": { namespace: "scone-system", node: { name: "node-2" }, pod: { name: "las-1", uid: "u" } } };
     return new SignJWT({ ...(change.claims ?? claims) })
       .setProtectedHeader({ alg: "ES256", kid: this.#kid })
-      .setIssuer(change.issuer ?? ISSUER)
+      .setIssuer(change.issuer ?? this.#name)
       .setSubject(change.subject ?? this.#subject)
       .setAudience(change.audience ?? "")
       .setIssuedAt()
