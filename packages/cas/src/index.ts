@@ -1,3 +1,5 @@
+export { findLogKeyEvidence, type LogKeyEvidence, namedLogKeys } from "./audit/log-key-evidence.ts";
+export { casKeyHashOfLog } from "./audit/log-signer.ts";
 export {
   type LogEntry,
   type LogExit,

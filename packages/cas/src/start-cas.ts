@@ -403,7 +403,7 @@ async function serve(
   });
   const clientAddress = await listenClientServer(app, options.clientListen);
   if (!context.database.isReadOnly) await context.audit.record("cas_started", { chain: context.tls.chain, ...signer.binding });
-  if (!context.database.isReadOnly) started.use(attestLogKey(context, ownEvidence));
+  if (!context.database.isReadOnly) started.use(attestLogKey(context, ownEvidence, () => auditService.noteCheckpoint()));
   log.info(
     `serving clients on ${clientAddress.host}:${clientAddress.port} and services on ${service.address.host}:${service.address.port}`,
   );

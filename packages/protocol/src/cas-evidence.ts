@@ -13,6 +13,7 @@ import { AttestationKeyAuthority, type TpmTrust } from "./attestation-key-author
 import { casStatementMessage, type VerifiedCasStatement } from "./cas-statement.ts";
 import { isEqualProof } from "./channel-binding.ts";
 import type { TpmCredential } from "./client-api.ts";
+import type { EvidenceJson } from "./messages.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
 /** What evidence about a CAS is verified by. */
@@ -38,25 +39,40 @@ export function casEvidenceUserData(statement: string): Uint8Array {
  * this nonce: evidence of another CAS, or for another request, is refused. Says nothing about what is acceptable. Throws CAS_EVIDENCE.
  */
 export async function verifyCasEvidence(
-  { evidence: json, signedStatement }: Pick<VerifiedCasStatement, "evidence" | "signedStatement">,
+  { evidence, signedStatement }: Pick<VerifiedCasStatement, "evidence" | "signedStatement">,
   trust: CasEvidenceTrust,
   openCredential: OpenCredential | undefined,
 ): Promise<Claims | undefined> {
-  if (json === null) return undefined;
+  if (evidence === null) return undefined;
+  const covered = { userData: casEvidenceUserData(signedStatement), what: "statement" };
+  return verifyEvidenceOver(covered, evidence, trust, openCredential);
+}
+
+/** What evidence of a CAS has to be about. */
+export interface CoveredByEvidence {
+  /** 64 bytes, compared whole. */
+  readonly userData: Uint8Array;
+  /** In words, for a refusal. */
+  readonly what: string;
+}
+
+/** Establishes what evidence of a CAS proves about what it covers. Says nothing about what is acceptable. Throws CAS_EVIDENCE. */
+export async function verifyEvidenceOver(
+  { userData, what }: CoveredByEvidence,
+  json: EvidenceJson,
+  trust: CasEvidenceTrust,
+  openCredential: OpenCredential | undefined,
+): Promise<Claims> {
   try {
     const received = decodeEvidence(json);
     const { evidence, anchors } =
       received.kind === "tpm" ? await certifyTpmEvidence(received, trust, openCredential) : { evidence: received, anchors: trust.anchors };
     const context = { now: trust.now, trustAnchors: anchors };
     const claims = verifyEvidence(evidence, { ...context, collateral: await trust.findCollateral(evidence, context) });
-    if (isEqualProof(claims.userData, casEvidenceUserData(signedStatement))) return claims;
-    throw new ProtocolError(
-      "CAS_EVIDENCE",
-      "the evidence does not cover this statement: it was made by another CAS or for another request",
-      {
-        remedy: "Do not use this CAS: somebody relays or replays what another one said.",
-      },
-    );
+    if (isEqualProof(claims.userData, userData)) return claims;
+    throw new ProtocolError("CAS_EVIDENCE", `the evidence does not cover this ${what}: it was made by another CAS or for another request`, {
+      remedy: "Do not use this CAS: somebody relays or replays what another one said.",
+    });
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error;
     const remedy = error.remedy === undefined ? {} : { remedy: error.remedy };

@@ -11,7 +11,14 @@ export { CAS_CLIENT_PORT, CAS_SERVICE_PORT, type CasAddress, formatCasAddress, p
 export { type CasIdentity, type CasPin, verifyCasChain, verifyCasChainPem } from "./cas-chain.ts";
 export { CasClient, type CasClientOptions, CLIENT_ALPN } from "./cas-client.ts";
 export { type CasConnection, type CasConnectionOptions, connectToCas, KEY_EXCHANGE_GROUPS, peerCasIdentity } from "./cas-connection.ts";
-export { type CasEvidenceTrust, casEvidenceUserData, certifyTpmEvidence, type OpenCredential, verifyCasEvidence } from "./cas-evidence.ts";
+export {
+  type CasEvidenceTrust,
+  casEvidenceUserData,
+  certifyTpmEvidence,
+  type OpenCredential,
+  verifyCasEvidence,
+  verifyEvidenceOver,
+} from "./cas-evidence.ts";
 export { casStatementMessage, requestCasStatement, type VerifiedCasStatement, verifyCasStatement } from "./cas-statement.ts";
 export {
   accessTokenProof,

@@ -13,9 +13,14 @@ export function logKeyReport(auditKey: KeyObject): string {
 
 /**
  * Once the audit log is on, writes evidence over its signing key into it, `audit_log_attestation_report` (C-87). In the background, tried again each
- * minute until it is there; where the platform gives no evidence, never. Disposal ends the attempts.
+ * minute until it is there; where the platform gives no evidence, never. A checkpoint follows, so that the log alone proves the entry. Disposal ends
+ * the attempts.
  */
-export function attestLogKey({ audit, log, identity }: Pick<CasContext, "audit" | "log" | "identity">, own: OwnEvidence): Disposable {
+export function attestLogKey(
+  { audit, log, identity }: Pick<CasContext, "audit" | "log" | "identity">,
+  own: OwnEvidence,
+  noteCheckpoint: () => Promise<void>,
+): Disposable {
   const report = logKeyReport(identity.auditKey);
   const userData = createHash("sha512").update(report).digest();
   let isBusy = false;
@@ -27,6 +32,7 @@ export function attestLogKey({ audit, log, identity }: Pick<CasContext, "audit" 
       if (evidence === null) return;
       await audit.record("audit_log_attestation_report", { report, evidence });
       clearInterval(timer);
+      if (audit.mode === "signed") await noteCheckpoint();
     } catch (error) {
       log.warn(`audit log: its key is not attested yet: ${error instanceof Error ? error.message : "unknown reason"}`);
     } finally {

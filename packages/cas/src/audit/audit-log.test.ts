@@ -12,6 +12,10 @@ import { type LogExit, type LogExpectations, provenLogKeys, verifyAuditLog } fro
 const session = (name: string) => `version: "0.3"\nname: ${name}\nsecrets: [{name: canary, kind: ascii, value: SECRET-CANARY}]\n`;
 const CONFIG = '[audit_log]\nmode = "signed"\n';
 
+/** The log begins with a checkpoint: its first entry comes after that. */
+const firstSequence = (lines: readonly string[]): number =>
+  Number(/^\{"sequence":(\d+),/.exec(lines.find((line) => line.startsWith('{"sequence"')) ?? "")?.[1]);
+
 test("C-81 to C-89: a signed log is verified, and each way to change it has its exit code", async (t) => {
   const owner = createTestClient();
   const cas = await startTestCas(t, { selfProvision: { config: CONFIG, owner: { keyHash: owner.keyHash, pem: owner.certificate } } });
@@ -26,7 +30,10 @@ test("C-81 to C-89: a signed log is verified, and each way to change it has its 
   const expected: LogExpectations = { casKeyHash: cas.running.casKeyHash, verifierKeys: keys, checkpoints };
   const lines = text.trimEnd().split("\n");
   const entryAt = (sequence: number) => lines.findIndex((line) => line.startsWith(`{"sequence":${sequence},`));
-  const first = JSON.parse(lines[0] ?? "").sequence as number;
+  const first = firstSequence(lines);
+  const checkpointAt = (size: number) =>
+    lines.findIndex((line) => line.startsWith('{"checkpoint"') && line.split("\\n")[1] === String(size));
+  const changedFirst = lines.slice(0, checkpointAt(first)).map((line) => line.replace("audit_log_enabled", "audit_log_enabler"));
   const known = { ...expected, predecessor: first - 1 };
   const verify = (changed: readonly string[], more: Partial<LogExpectations> = {}) =>
     verifyAuditLog(`${changed.join("\n")}\n`, { ...known, ...more });
@@ -44,7 +51,24 @@ test("C-81 to C-89: a signed log is verified, and each way to change it has its 
     { what: "no CAS to ask", exit: 16, found: verify(lines, { checkpoints: undefined }) },
     { what: "another CAS", exit: 19, found: verify(lines, { casKeyHash: createTestClient().keyHash }) },
     { what: "an entry removed", exit: 17, found: verify(lines.filter((_, at) => at !== entryAt(first + 3))) },
-    { what: "the first entries removed", exit: 15, found: verify(lines.slice(entryAt(first + 2))) },
+    { what: "the first entries removed", exit: 15, found: verify(lines.slice(checkpointAt(first))) },
+    { what: "the first entries removed, no checkpoint left before the others", exit: 16, found: verify(lines.slice(entryAt(first + 2))) },
+    {
+      what: "an entry changed",
+      exit: 18,
+      found: verify(lines.map((line, at) => (at === entryAt(first + 3) ? line.replace("session_", "session-") : line))),
+    },
+    {
+      what: "an entry changed, no CAS to ask",
+      exit: 20,
+      found: verify([...changedFirst, ...lines.slice(checkpointAt(first))], { checkpoints: undefined }),
+    },
+    {
+      what: "another edge",
+      exit: 20,
+      found: verify(lines.map((line) => line.replace(/"edge":\["[^"]*"/, `"edge":["${"A".repeat(43)}="`))),
+    },
+    { what: "an edge of other length", exit: 20, found: verify(lines.map((line) => line.replace(/"edge":\["[^"]*",?/, '"edge":['))) },
     { what: "the newest entries removed", exit: 14, found: verify(lines.slice(0, -1)) },
     {
       what: "more entries than the CAS has",
@@ -68,7 +92,7 @@ test("C-81: a log from its first entry on is complete and correct, a single unco
   const { checkpoints, keys } = await asking.auditCheckpoints(1, 1000);
   const path = join(cas.directory, "audit", "cas_audit.log");
   const enabled = readFileSync(path, "utf8").trimEnd().split("\n");
-  const first = JSON.parse(enabled[0] ?? "").sequence as number;
+  const first = firstSequence(enabled);
   // The entries before the owner switched the log on are in the database only: put them in front.
   await cas.stop();
   const database = new DatabaseSync(join(cas.directory, "cas.db"), { readOnly: true });

@@ -35,6 +35,7 @@ export class AuditService implements Disposable {
     database.maxEntriesPerCommit = mode === "signed" ? 1 : Number.POSITIVE_INFINITY;
     database.sink = sink && this.#wrap(sink, mode);
     try {
+      if (mode === "signed") await sink?.note(this.#checkpointLine());
       if (sink !== undefined) await audit.record("audit_log_enabled", { mode, ...this.#signer.binding });
     } catch (error) {
       sink?.[Symbol.dispose]();
@@ -50,9 +51,16 @@ export class AuditService implements Disposable {
 
   /** Writes a checkpoint of the log as it is into the sink. */
   async noteCheckpoint(): Promise<void> {
+    const { size } = this.#context.database.tree;
+    await this.#sink?.note(this.#checkpointLine());
+    this.#noted = size;
+  }
+
+  /** With the edge of the tree, which lets a reader begin here: what follows can be verified without the entries before (C-88). */
+  #checkpointLine(): string {
     const { tree } = this.#context.database;
-    await this.#sink?.note(JSON.stringify({ checkpoint: this.#signer.checkpoint(tree.size, tree.root) }));
-    this.#noted = tree.size;
+    const edge = tree.edge.hashes.map((hash) => hash.toBase64());
+    return JSON.stringify({ checkpoint: this.#signer.checkpoint(tree.size, tree.root), edge });
   }
 
   /** Latest position, and checkpoints between two sizes, at most a hundred. */

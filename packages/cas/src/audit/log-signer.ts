@@ -22,6 +22,11 @@ export function logOrigin(casKeyHash: string): string {
   return `vouchsafe-cas/${casKeyHash}`;
 }
 
+/** The CAS whose log a verifier key signs, by the name in it; undefined for another log. */
+export function casKeyHashOfLog(verifierKey: string): string | undefined {
+  return /^vouchsafe-cas\/([^+]+)\+/.exec(verifierKey)?.[1];
+}
+
 /** Signs checkpoints of the log (C2SP tlog-checkpoint). */
 export class LogSigner {
   readonly origin: string;

@@ -41,6 +41,11 @@ export class AuditTree {
     return { size: edge.size, root: rootOf(edge) };
   }
 
+  /** Roots of its complete subtrees: with them others can go on from here. */
+  get edge(): TreeEdge {
+    return this.#edge;
+  }
+
   /** Root of the tree when it had `size` entries. */
   rootAt(size: number): Uint8Array {
     let edge = EMPTY_EDGE;

@@ -8,6 +8,7 @@ import {
   VENDOR_TRUST_ANCHORS,
   type VerificationContext,
 } from "@vouchsafe/attestation";
+import type { LogKeyEvidence } from "@vouchsafe/cas";
 import {
   amdSource,
   bundleFileSource,
@@ -20,10 +21,12 @@ import {
 import {
   appraiseCas,
   type CasEvidenceTrust,
+  type CasStatement,
   describeMismatch,
   type OpenCredential,
   type VerifiedCasStatement,
   verifyCasEvidence,
+  verifyEvidenceOver,
 } from "@vouchsafe/protocol";
 import { CliError } from "../../cli-error.ts";
 import type { Shell } from "../../shell.ts";
@@ -42,9 +45,27 @@ export async function judgeEvidence(
   shell: Pick<Shell, "note" | "directory">,
 ): Promise<Claims | undefined> {
   const claims = await verifyCasEvidence(attested, await evidenceTrust(rules.trust, now, shell), openCredential);
-  if (claims === undefined) return undefined;
-  const { expected } = rules;
-  const mismatches = appraiseCas(claims, attested.statement, expected);
+  return claims === undefined ? undefined : acceptClaims(claims, attested.statement, rules, shell);
+}
+
+/** The same for the evidence over the key of an audit log (C-87). No statement of the CAS came along: the version is that of signed code, or its measurement decides. */
+export async function judgeLogKeyEvidence(
+  { evidence, userData }: LogKeyEvidence,
+  trust: CasEvidenceTrust,
+  rules: AttestRules,
+  shell: Pick<Shell, "note">,
+): Promise<Claims> {
+  const claims = await verifyEvidenceOver({ userData, what: "key of the log" }, evidence, trust, undefined);
+  return acceptClaims(claims, { securityVersion: rules.expected.minSecurityVersion }, rules, shell);
+}
+
+function acceptClaims(
+  claims: Claims,
+  version: Pick<CasStatement, "securityVersion">,
+  rules: AttestRules,
+  shell: Pick<Shell, "note">,
+): Claims {
+  const mismatches = appraiseCas(claims, version, rules.expected);
   const [first, ...more] = mismatches.map(describeMismatch);
   if (first !== undefined) {
     const switches = [...new Set(mismatches.flatMap(({ acceptedBy }) => acceptedBy ?? []))];
@@ -67,7 +88,12 @@ function warn({ kind, debug, tcb, signer, details }: Claims, { expected }: Attes
   if (kind === "tpm") note("notice: a TPM says what the machine booted; the root user of the machine can still read what this CAS keeps");
 }
 
-async function evidenceTrust(files: EvidenceTrustFiles, now: Date, { directory }: Pick<Shell, "directory">): Promise<CasEvidenceTrust> {
+/** Roots and collateral by which evidence of a CAS is verified. Throws CliError for files that cannot be read. */
+export async function evidenceTrust(
+  files: EvidenceTrustFiles,
+  now: Date,
+  { directory }: Pick<Shell, "directory">,
+): Promise<CasEvidenceTrust> {
   const read = (file: string) => readNamed(resolve(directory, file));
   const roots = (await Promise.all(files.roots.map(async (file) => certificates(file, await read(file))))).flat();
   const simulated = files.simulatedRoot === undefined ? [] : certificates(files.simulatedRoot, await read(files.simulatedRoot));

@@ -37,7 +37,7 @@ export async function casAttest(options: ParsedOptions, shell: Shell): Promise<n
       attested_at: new Date().toISOString(),
       ...(claims === undefined ? {} : { evidence: { kind: claims.kind, code_identity: claims.codeIdentity, platform: claims.platformId } }),
     });
-    if (claims !== undefined) shell.note(describeClaims(claims));
+    if (claims !== undefined) shell.note(`notice: ${describeClaims(claims)}`);
     shell.out(`CAS ${host} at https://${host}:${portOf(address)}/ is trustworthy`);
     shell.out(`Version of attested CAS: ${version}`);
     return ExitCode.ok;
@@ -151,9 +151,9 @@ function acceptStatement({ statement }: VerifiedCasStatement, rules: AttestRules
   note("warning: the owner of this CAS can read all secrets");
 }
 
-/** What the evidence proves, in one line. */
-const describeClaims = ({ kind, codeIdentity, platformId, tcb, details }: Claims): string =>
-  `notice: evidence of kind ${kind}${kind === "simulated" ? ` (${details["imitates"]})` : ""}: code identity ${codeIdentity}, platform ${platformId}, ${tcb.status}`;
+/** What evidence proves, in one line. */
+export const describeClaims = ({ kind, codeIdentity, platformId, tcb, details }: Claims): string =>
+  `evidence of kind ${kind}${kind === "simulated" ? ` (${details["imitates"]})` : ""}: code identity ${codeIdentity}, platform ${platformId}, ${tcb.status}`;
 
 const portOf = (address: string): string => /:(\d+)\/?$/.exec(address)?.[1] ?? "8081";
 

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { type LogVerdict, provenLogKeys, verifyAuditLog } from "@vouchsafe/cas";
+import { type LogExpectations, type LogVerdict, provenLogKeys, verifyAuditLog } from "@vouchsafe/cas";
 import { ProtocolError } from "@vouchsafe/protocol";
 import { findKnownCas, type KnownCas, openCasConfig } from "../../cas-config/cas-config-file.ts";
 import { clientIdentity, withClient } from "../../cas-config/cas-session.ts";
@@ -23,23 +23,35 @@ const VERDICTS: Readonly<Record<LogVerdict["exit"], string>> = {
 /** `cas verify-audit-log FILE`: verdict on standard error, with `-p` the entries on standard output; exit codes of cas.md §15. */
 export async function casVerifyAuditLog(options: ParsedOptions, shell: Shell): Promise<number> {
   const [file = ""] = options.operands;
-  const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw new CliError("E-FILE", `${file} cannot be read`, { cause });
-  });
+  const text = await readLog(file);
   const config = await openCasConfig(shell);
   const { cas } = findKnownCas(config, givenValue(options, "cas"));
   const identity = await clientIdentity(givenValue(options, "identity"), config);
   const asked = await askCas(cas, givenValue(options, "cas-key-hash"), identity, shell);
   const [, , root = ""] = cas.chain;
-  const predecessor = count(options, "predecessor");
-  const last = count(options, "last");
   const verdict = verifyAuditLog(text, {
     casKeyHash: cas.cas_key,
     verifierKeys: asked?.keys ?? provenLogKeys(text, root),
     checkpoints: asked?.checkpoints,
-    ...(predecessor === undefined ? {} : { predecessor }),
-    ...(last === undefined ? {} : { last }),
+    ...rotation(options),
   });
+  return reportVerdict(file, verdict, options, shell);
+}
+
+export function readLog(file: string): Promise<string> {
+  return readFile(file, "utf8").catch((cause: unknown) => {
+    throw new CliError("E-FILE", `${file} cannot be read`, { cause });
+  });
+}
+
+/** Where a file of a rotated log begins and has to end (C-88). */
+export function rotation(options: ParsedOptions): Pick<LogExpectations, "predecessor" | "last"> {
+  const [predecessor, last] = [count(options, "predecessor"), count(options, "last")];
+  return { ...(predecessor === undefined ? {} : { predecessor }), ...(last === undefined ? {} : { last }) };
+}
+
+/** Says the verdict and its reasons, and with `-p` the entries (C-89). Its exit code. */
+export function reportVerdict(file: string, verdict: LogVerdict, options: ParsedOptions, shell: Shell): number {
   if (hasFlag(options, "print")) {
     for (const { sequence, time, event, data } of verdict.entries) shell.out(`${sequence} ${time} ${event} ${JSON.stringify(data)}`);
   }
@@ -49,7 +61,12 @@ export async function casVerifyAuditLog(options: ParsedOptions, shell: Shell): P
 }
 
 /** Keys and checkpoints of the CAS now; undefined where it does not answer, which the verdict then says. */
-async function askCas(cas: KnownCas, pinned: string | undefined, identity: { certificate: string; privateKey: string }, { note }: Shell) {
+export async function askCas(
+  cas: KnownCas,
+  pinned: string | undefined,
+  identity: { certificate: string; privateKey: string },
+  { note }: Shell,
+) {
   if (pinned !== undefined && pinned !== cas.cas_key)
     throw usage("E-OPTION-VALUE", `the attested CAS has the key ${cas.cas_key}, not ${pinned}`);
   try {

@@ -6,10 +6,8 @@ const STATE: OptionSpec = { long: "state", value: "DIR", summary: "state of the 
 const IDENTITY: OptionSpec = { long: "identity", value: "FILE", summary: "PEM key and certificate to use instead of the own identity" };
 const CAS: OptionSpec = { long: "cas", value: "CAS", summary: "an attested CAS, by name or address (default: the default one)" };
 const RETRIES: OptionSpec = { long: "retries", value: "N", summary: "repetitions after network errors (default: 3)" };
-const TRUST_OPTIONS: readonly OptionSpec[] = [
-  { long: "cas-key-hash", short: "c", value: "HASH", summary: "the CAS must have this key" },
-  { long: "cas-software-key-hash", short: "s", value: "HASH", summary: "the CAS must be this software revision" },
-  { long: "allow-cas-owner-secret-access", summary: "accept a CAS whose owner can read all secrets" },
+/** What evidence of a CAS has to say, and by what it is verified. */
+const EVIDENCE_OPTIONS: readonly OptionSpec[] = [
   {
     long: "mrenclave",
     value: "HEX",
@@ -29,13 +27,19 @@ const TRUST_OPTIONS: readonly OptionSpec[] = [
   { long: "only_for_testing-debug", summary: "accept a CAS that can be debugged; needs --mrsigner or one of the next two" },
   { long: "only_for_testing-ignore-signer", summary: "accept any signer; needs --mrenclave" },
   {
-    long: "only_for_testing-trust-any",
-    summary: "accept a CAS by its key alone, with any evidence or none; needs --only_for_testing-debug",
-  },
-  {
     long: "only_for_testing-simulated-root",
     value: "FILE",
     summary: "believe simulated evidence under this root (PEM); it proves nothing",
+  },
+];
+const TRUST_OPTIONS: readonly OptionSpec[] = [
+  { long: "cas-key-hash", short: "c", value: "HASH", summary: "the CAS must have this key" },
+  { long: "cas-software-key-hash", short: "s", value: "HASH", summary: "the CAS must be this software revision" },
+  { long: "allow-cas-owner-secret-access", summary: "accept a CAS whose owner can read all secrets" },
+  ...EVIDENCE_OPTIONS,
+  {
+    long: "only_for_testing-trust-any",
+    summary: "accept a CAS by its key alone, with any evidence or none; needs --only_for_testing-debug",
   },
   { long: "only_for_testing_allow-unprovisioned-cas", summary: "accept a CAS without owner" },
 ];
@@ -302,6 +306,29 @@ export const CAS_COMMANDS: readonly CommandSpec[] = [
     ],
     examples: ["cas verify-audit-log cas_audit.log", "cas verify-audit-log -p --predecessor 1000 cas_audit.log.2"],
     load: async () => (await import("./cas-audit.ts")).casVerifyAuditLog,
+  },
+  {
+    name: "cas attest-audit-log",
+    summary: "Verifies an audit log by the evidence over its key that it holds: no CAS has to be attested before. Exit codes as above.",
+    operands: "FILE",
+    minOperands: 1,
+    maxOperands: 1,
+    options: [
+      { long: "print", short: "p", summary: "print the entries" },
+      { long: "predecessor", value: "N", summary: "number of the entry before the file (rotated logs)" },
+      { long: "last", value: "N", summary: "number of the entry that the file must reach" },
+      { long: "cas-key-hash", short: "c", value: "HASH", summary: "the log must be that of the CAS with this key" },
+      ...EVIDENCE_OPTIONS,
+      { long: "verification-time", value: "DATE", summary: "judge the evidence as of this time (default: now)" },
+      { long: "cas", value: "CAS", summary: "compare with what this attested CAS says now; else a roll-back cannot be excluded (16)" },
+      IDENTITY,
+      HELP,
+    ],
+    examples: [
+      "cas attest-audit-log cas_audit.log --mrenclave 5be0…",
+      "cas attest-audit-log -p cas_audit.log --mrenclave 5be0… --cas local",
+    ],
+    load: async () => (await import("./cas-attest-log.ts")).casAttestAuditLog,
   },
   {
     name: "cas version",
