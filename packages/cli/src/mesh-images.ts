@@ -65,22 +65,11 @@ export async function obtainMeshImages(mesh: MeshManifest, sources: ImageSources
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
       const code = MANIFEST_CODES.find((each) => each === error.code) ?? "E-IMAGE-PULL";
-      const later = laterCuratedImage(service.image.text, context.platformRepository);
-      const message = later === undefined ? error.message : `the curated image ${later} is not part of this release: ${error.message}`;
-      const hint =
-        later === undefined ? error.remedy : "use the curated image redis, or build the service with a manifest of kind genservice";
-      findings.add(service.image.at, code, message, hint === undefined ? {} : { hint });
+      findings.add(service.image.at, code, error.message, error.remedy === undefined ? {} : { hint: error.remedy });
     }
   }
   context.report.add(findings.list());
   return images;
-}
-
-/** Curated images that are specified and come with later releases (MF-110). */
-const LATER_CURATED_IMAGES = ["memcached", "mariadb", "nginx"];
-
-function laterCuratedImage(reference: string, platformRepository: string): string | undefined {
-  return LATER_CURATED_IMAGES.find((name) => new RegExp(`^${RegExp.escape(`${platformRepository}/${name}`)}(?:[:@]|$)`).test(reference));
 }
 
 /** The image that the chart names: the one of the mesh, or its copy where `repo` asks for one (MF-68a). A dry run pushes nothing. */

@@ -42,12 +42,6 @@ const LINES: readonly Line[] = [
   ["MF-101 137b", ["apply", "-f", "online.yaml"], "E-SIGNING-URL", ["--signing-url"]],
   ["MF-106 137c", ["apply", "-f", "online.yaml", "--signing-url", "h:1"], "E-MODE-UNSUPPORTED", ["EncryptedManifest"]],
   ["MF-101 120", ["apply", "-f", "nokey.yaml"], "E-CAS-ENCKEY", ["show-identification"]],
-  [
-    "MF-110",
-    ["apply", "-f", "curated.yaml", "--no-pull"],
-    "E-IMAGE-PULL",
-    ["the curated image memcached is not part of this release", "redis"],
-  ],
   ["MF 148", ["apply", "-f", "mesh.yaml", "--no-pull"], "E-IMAGE-PULL", ["vouchsafe.local/app:1"]],
 ];
 
@@ -55,7 +49,6 @@ describe("cli.md section 16: wrong use", { concurrency: 3 }, () => {
   const place = new CliWorkplace({
     "service.yaml": SERVICE,
     "mesh.yaml": MESH,
-    "curated.yaml": MESH.replace("local/app:1", "local/platform/memcached:latest"),
     "online.yaml": MESH.replace("NoUpload", "SignOnline"),
     "nokey.yaml": MESH.replace(/, cas_encryption_key: \w+/, ""),
   });

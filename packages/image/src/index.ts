@@ -1,5 +1,5 @@
 export { buildImage } from "./build-image.ts";
-export { curatedImages, planCuratedImage } from "./curated-redis.ts";
+export { curatedImages, planCuratedImage } from "./curated/index.ts";
 export { ImageError, type ImageErrorCode } from "./image-error.ts";
 export { verifyImageSignature } from "./image-signature.ts";
 export {

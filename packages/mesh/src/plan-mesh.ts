@@ -12,6 +12,7 @@ import { type BuiltIns, casBuiltIns, refuseReservedNames, reviewVariables, share
 import { type PlainMapping, type PlainValue, plainMapping } from "./plain-value.ts";
 import { type ChartPlan, planChart } from "./plan-chart.ts";
 import { type PreparedService, prepareService } from "./prepare-service.ts";
+import { refusePersistence } from "./refuse-persistence.ts";
 import { renderServicePolicy } from "./render-service-policy.ts";
 import { renderNode } from "./render-template.ts";
 import { type ResolvedImport, resolveImports } from "./resolve-imports.ts";
@@ -87,14 +88,14 @@ function buildPlan(mesh: MeshManifest, inputs: MeshInputs, findings: Findings): 
   const rendered = prepared.map((service) => renderServicePolicy(service, { ...context, sharing, security }, findings));
   const services = planChart(prepared, { ...context, sharing }, findings).map((chart, index): PlannedService | undefined => {
     const service = prepared[index];
-    return service === undefined
-      ? undefined
-      : {
-          prepared: service,
-          chart,
-          codeIdentities: service.attested.identities,
-          publicSecrets: service.secrets.definitions.filter(({ exportPublic }) => exportPublic).map(({ name }) => name),
-        };
+    if (service === undefined) return undefined;
+    refusePersistence(service, chart, mesh, findings);
+    return {
+      prepared: service,
+      chart,
+      codeIdentities: service.attested.identities,
+      publicSecrets: service.secrets.definitions.filter(({ exportPublic }) => exportPublic).map(({ name }) => name),
+    };
   });
   reviewVariables(
     mesh,

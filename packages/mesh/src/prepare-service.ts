@@ -6,7 +6,7 @@ import type { MeshService } from "./mesh-manifest.ts";
 import { type BuiltIns, serviceScope } from "./mesh-variables.ts";
 import { isPlainMapping, type PlainValue, toPlainValue } from "./plain-value.ts";
 import { neededReference, REFERENCE_KINDS, type ReferenceKind } from "./reference-values.ts";
-import { renderNode } from "./render-template.ts";
+import { expandConditions, renderNode } from "./render-template.ts";
 import type { ServiceSecrets } from "./resolve-imports.ts";
 import { casServiceName, objectName, pinnedReference } from "./resource-name.ts";
 import { readSecretDefinition, readSecretImport, type SecretDefinition, type SecretImport } from "./secret-definition.ts";
@@ -157,7 +157,8 @@ interface ReadSecrets {
 
 /** The secrets template, rendered: own definitions, imports for the mesh to resolve, imports that name a policy. */
 function readSecrets(service: MeshService, image: MeshImage, scope: VariableScope, findings: Findings): ReadSecrets {
-  const text = image.overrides.secrets ?? image.files.get("secrets.yaml.template") ?? "[]";
+  const template = image.overrides.secrets ?? image.files.get("secrets.yaml.template") ?? "[]";
+  const text = expandConditions(template, (name) => (scope.has(name) ? scope.value(name, service.at, findings) !== "" : undefined));
   const file = shown(service, service.imageSecrets, "secrets.yaml.template");
   const nothing: ReadSecrets = { definitions: [], imports: [], explicit: [], usable: [] };
   if (text.replace(/^\s*#.*$/gm, "").trim() === "") return nothing;

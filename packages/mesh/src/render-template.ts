@@ -67,6 +67,17 @@ export function blockValue(text: string): string | undefined {
   return chomping === "-" || stripped === "" ? stripped : `${stripped}\n`;
 }
 
+/** `{{#if NAME}}…{{/if}}`: the body stays where `holds` says so, and the whole where it does not know the name. Only emptiness decides, so that no value changes a structure (MF-17). */
+export const expandConditions = (text: string, holds: (name: string) => boolean | undefined): string =>
+  text.replace(
+    /[ \t]*\{\{#if ([A-Za-z_][A-Za-z0-9_]*)\}\}[ \t]*\n?([\s\S]*?)\{\{\/if\}\}[ \t]*\n?/g,
+    (found, name: string, body: string) => {
+      const held = holds(name);
+      if (held === undefined) return found;
+      return held ? body : "";
+    },
+  );
+
 /**
  * `{{#each LIST}}…{{/each}}` and `{{#if LIST}}…{{/if}}` of policy templates (MF-98): the body is repeated for each item, its names becoming
  * those of the item (`{{name}}` → `{{LIST.0.name}}`), so that values are still put in after parsing.
@@ -76,14 +87,10 @@ export function expandBlocks(
   lists: ReadonlyMap<string, readonly PlainValue[]>,
 ): { text: string; constants: Map<string, PlainValue> } {
   const constants = new Map<string, PlainValue>();
-  const withoutIf = text.replace(
-    /[ \t]*\{\{#if ([a-z_]+)\}\}[ \t]*\n?([\s\S]*?)\{\{\/if\}\}[ \t]*\n?/g,
-    (found, name: string, body: string) => {
-      const list = lists.get(name);
-      if (list === undefined) return found;
-      return list.length > 0 ? body : "";
-    },
-  );
+  const withoutIf = expandConditions(text, (name) => {
+    const list = lists.get(name);
+    return list === undefined ? undefined : list.length > 0;
+  });
   const expanded = withoutIf.replace(
     /[ \t]*\{\{#each ([a-z_]+)\}\}[ \t]*\n?([\s\S]*?)[ \t]*\{\{\/each\}\}[ \t]*\n?/g,
     (found, name: string, body: string) => {

@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { planCuratedImage } from "@vouchsafe/image";
 import { parseSession } from "@vouchsafe/policy";
 import { parse } from "yaml";
 import { meshRecord, type PlainMapping, policyText, readablePolicy } from "../src/index.ts";
-import type { MeshImage } from "../src/mesh-inputs.ts";
-import { CAS_KEY, CODE_KEY, codeIdentityOf, ENCRYPTION_KEY, imageOf, metadata, planOf, SIGNER } from "../src/testing/mesh-fixture.ts";
+import { CAS_KEY, CODE_KEY, codeIdentityOf, curatedImage, ENCRYPTION_KEY, imageOf, planOf, SIGNER } from "../src/testing/mesh-fixture.ts";
 
 /** Manifests section 16: a ticket kiosk with a Redis store. */
 const KIOSK = `
@@ -65,27 +63,9 @@ services:
   - {name: redis, image: "reg.example.org/vouchsafe/redis:1.0"}
 ${extra}`;
 
-function curatedRedis(): MeshImage {
-  const plan = planCuratedImage("reg.example.org/vouchsafe/redis:1.0");
-  assert(plan !== undefined);
-  const { policyTemplate, secretsTemplate, environment, chart } = plan.metadata;
-  return {
-    reference: plan.reference,
-    digest: `sha256:${"b".repeat(64)}`,
-    service: metadata("redis", plan.command, { aliases: [...plan.aliases] }),
-    files: new Map([
-      ["policy.yaml.template", policyTemplate],
-      ["secrets.yaml.template", secretsTemplate],
-      ["env.yaml", environment],
-      ...[...chart].map(([path, text]): [string, string] => [`chart/${path}`, text]),
-    ]),
-    overrides: {},
-  };
-}
-
 const kiosk = imageOf(KIOSK, { encrypted: true });
 function fairPlan(release: string | undefined = "fair", text = mesh(release ?? "")) {
-  const { plan, diagnostics } = planOf(text, { kiosk, redis: curatedRedis() }, { release });
+  const { plan, diagnostics } = planOf(text, { kiosk, redis: curatedImage("redis") }, { release });
   assert(plan !== undefined, JSON.stringify(diagnostics));
   return { plan, diagnostics };
 }
@@ -205,7 +185,7 @@ test("AC-5: another release changes host names and the certificate, and nothing 
 
 test("AC-12: two services of one image have policies, objects and identities of their own", () => {
   const text = mesh("fair", '  - {name: second, image: "reg.example.org/expo/kiosk:3"}\n');
-  const { plan, diagnostics } = planOf(text, { kiosk, second: kiosk, redis: curatedRedis() }, { release: "fair" });
+  const { plan, diagnostics } = planOf(text, { kiosk, second: kiosk, redis: curatedImage("redis") }, { release: "fair" });
   assert(plan !== undefined, JSON.stringify(diagnostics));
   assert.deepEqual(
     plan.services.map(({ prepared }) => prepared.objectName),
@@ -232,7 +212,7 @@ test("MF-97: the readable policy shows neither the code key nor explicit values"
 test("MF-116: without a release, waits name the service and the chart adds the release", () => {
   const text = mesh("x").replace(/ {4}- \{name: INIT.*\n/g, "");
   const plain = imageOf(KIOSK.replace(/ {4}- \{name: INIT.*\n/g, ""), { encrypted: true });
-  const { plan } = planOf(text, { kiosk: plain, redis: curatedRedis() });
+  const { plan } = planOf(text, { kiosk: plain, redis: curatedImage("redis") });
   assert.deepEqual(plan?.services[0]?.chart.values["fullnameOverride"], "");
   assert.deepEqual((plan?.services[0]?.chart.values["initContainers"] as PlainMapping | undefined)?.["waitFor"], [
     { service: "redis", port: 6379 },

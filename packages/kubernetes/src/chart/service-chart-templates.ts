@@ -197,7 +197,10 @@ spec:
 {{- end -}}
 `;
 
-const WORKLOAD = `{{- $kind := .Values.workloadKind -}}
+const WORKLOAD = `{{- if (default dict .Values.persistence).enabled }}
+{{- fail "persistence.enabled is true: this release cannot keep a program's files encrypted on a volume, so its state is in memory" }}
+{{- end }}
+{{- $kind := .Values.workloadKind -}}
 {{- if eq $kind "job" }}
 apiVersion: batch/v1
 kind: Job

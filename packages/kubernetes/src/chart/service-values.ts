@@ -102,6 +102,7 @@ const SERVICE_VALUES: Readonly<Record<string, ServiceValue>> = {
   extraVolumes: { comment: "", schema: LIST_OF_OBJECTS },
   extraVolumeMounts: { comment: "", schema: LIST_OF_OBJECTS },
   podAnnotations: { comment: "", schema: OBJECT },
+  persistence: { comment: "Refused where enabled: state is in memory and gone with the pod.", schema: record({ enabled: SWITCH }) },
   volumes: {
     comment: "Encrypted by the runtime. With size or existingClaim a claim that outlives the pod, else a directory of the pod.",
     schema: {

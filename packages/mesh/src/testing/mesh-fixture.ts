@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ServiceMetadata } from "@vouchsafe/image";
+import { planCuratedImage, type ServiceMetadata } from "@vouchsafe/image";
 import type { ManifestDiagnostic } from "../diagnostic.ts";
 import type { MeshImage, MeshInputs } from "../mesh-inputs.ts";
 import { type MeshReadOptions, readMeshManifest } from "../mesh-manifest.ts";
@@ -79,6 +79,25 @@ export function metadata(name: string, command: readonly string[], more: Partial
     lock: [],
     files: {},
     ...more,
+  };
+}
+
+/** A curated image of the platform, without building it. */
+export function curatedImage(name: string): MeshImage {
+  const plan = planCuratedImage(`reg.example.org/vouchsafe/${name}:1.0`);
+  if (plan === undefined) throw new TypeError(`no curated image is called ${name}`);
+  const { policyTemplate, secretsTemplate, environment, chart } = plan.metadata;
+  return {
+    reference: plan.reference,
+    digest: `sha256:${createHash("sha256").update(name).digest("hex")}`,
+    service: metadata(name, plan.command, { kind: "curated", aliases: [...plan.aliases] }),
+    files: new Map([
+      ["policy.yaml.template", policyTemplate],
+      ["secrets.yaml.template", secretsTemplate],
+      ["env.yaml", environment],
+      ...[...chart].map(([path, text]): [string, string] => [`chart/${path}`, text]),
+    ]),
+    overrides: {},
   };
 }
 

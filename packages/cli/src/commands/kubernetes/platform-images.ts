@@ -1,6 +1,14 @@
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type BuildPlan, type BuildSettings, buildImage, openLocalRepository, planCuratedImage, pushImage } from "@vouchsafe/image";
+import {
+  type BuildPlan,
+  type BuildSettings,
+  buildImage,
+  curatedImages,
+  openLocalRepository,
+  planCuratedImage,
+  pushImage,
+} from "@vouchsafe/image";
 
 /** What distinguishes an image of the platform from the bare runtime. */
 interface PlatformImage {
@@ -49,10 +57,9 @@ const PLATFORM: Readonly<Record<string, PlatformImage>> = {
 const BASES: Readonly<Record<string, Pick<BuildPlan, "kind" | "base" | "command">>> = {
   python: { kind: "python", base: { kind: "debian", packages: ["python3"] }, command: ["python3"] },
 };
-const CURATED_IMAGES = ["redis"] as const;
 
 /** Every image that `publish` knows, in the order in which it is made. */
-export const PUBLISHED_IMAGES: readonly string[] = [...Object.keys(PLATFORM), ...Object.keys(BASES), ...CURATED_IMAGES];
+export const PUBLISHED_IMAGES: readonly string[] = [...Object.keys(PLATFORM), ...Object.keys(BASES), ...curatedImages];
 
 export interface PublishedImage {
   readonly name: string;
