@@ -21,7 +21,11 @@ export const SERVICE_OPTIONS: readonly OptionSpec[] = [
   { short: "f", long: "filename", value: "FILE", summary: "the manifest (default: Manifest.yaml; - is standard input)" },
   { short: "h", long: "helm-template", value: "DIR", summary: "chart templates to use instead of the built-in ones" },
   { long: "help", summary: "this text" },
-  { short: "n", long: "no-push", summary: "keep the image in the local store, do not push" },
+  {
+    short: "n",
+    long: "no-push",
+    summary: "keep the image in the local store and that of a container engine that answers (DOCKER_HOST), do not push",
+  },
   ...SHARED,
 ];
 
@@ -32,7 +36,7 @@ export const MESH_OPTIONS: readonly OptionSpec[] = [
   { short: "m", long: "maa", value: "URL", summary: "attest services through Microsoft Azure Attestation" },
   { short: "n", long: "no-pull", summary: "take images from the local store" },
   { short: "o", long: "output", value: "FORMAT", words: ["helm_chart", "yaml"], summary: "yaml also writes plain Kubernetes objects" },
-  { long: "otp", value: "DIGITS", summary: "one-time password for image signing" },
+  { long: "otp", value: "DIGITS", summary: "one-time password for confidential signing (repo.config_id), which this release refuses" },
   { long: "policy-namespace", value: "NAME", summary: "overrides policy.namespace" },
   {
     long: "evidence",

@@ -77,7 +77,9 @@ async function run(program: Shell["program"], raw: readonly string[]): Promise<n
   const environment = process.env;
   const { argv, casConfig, noColour } = takeGlobalOptions(takeStateFile(program, expandArguments(raw), environment));
   const general = renderGeneralHelp(program, VERSION, COMMAND_GROUPS);
-  const [first] = argv;
+  const quiet = argv[0] === "--quiet";
+  const words = quiet ? argv.slice(1) : argv;
+  const [first] = words;
   if (first === "--help") {
     process.stderr.write(`${general}\n`);
     return ExitCode.ok;
@@ -86,8 +88,6 @@ async function run(program: Shell["program"], raw: readonly string[]): Promise<n
     process.stdout.write(`vouchsafe ${VERSION}\n`);
     return ExitCode.ok;
   }
-  const quiet = first === "--quiet";
-  const words = quiet ? argv.slice(1) : argv;
   if (words[0] === "help") return help(program, words.slice(1), general);
   const command = findCommand(words);
   if (command === undefined) {

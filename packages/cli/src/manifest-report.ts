@@ -16,6 +16,7 @@ export class ManifestReport {
   readonly #options: ReportOptions;
   readonly #all: ManifestDiagnostic[] = [];
   readonly #printed = new Set<string>();
+  #warnings = 0;
   constructor(shell: Shell, options: ReportOptions) {
     this.#shell = shell;
     this.#options = options;
@@ -31,6 +32,7 @@ export class ManifestReport {
       if (this.#printed.has(key)) continue;
       this.#printed.add(key);
       this.#all.push(diagnostic);
+      this.#warnings += 1;
       const hidden = /(?:^|\.)secrets\..*\.value$|^\[\d+\]\.value$/.test(diagnostic.path);
       const text = renderDiagnostics([{ ...diagnostic, hidden }], {
         source: this.#options.sources.get(file),
@@ -41,9 +43,17 @@ export class ManifestReport {
     }
     if (diagnostics.some(({ severity }) => severity === "error")) throw new ManifestRefused();
   }
+  /** A warning about something else than a manifest's text. */
+  warn(code: string, message: string): void {
+    this.#warnings += 1;
+    const [yellow, reset] = this.#shell.colour ? ["\u001b[33m", "\u001b[0m"] : ["", ""];
+    this.#shell.note(
+      this.#options.json ? JSON.stringify({ severity: "warning", rule: code, message }) : `${yellow}warning[${code}]${reset}: ${message}`,
+    );
+  }
   /** With `--fail-on-warning` a warning stops before anything is pushed or uploaded (CL-41). */
   refuseWarnings(): void {
-    if (!this.#options.failOnWarning || this.#all.length === 0) return;
+    if (!this.#options.failOnWarning || this.#warnings === 0) return;
     throw new CliError("E-WARNING", "there are warnings, and --fail-on-warning is given", { remedy: "See above." });
   }
 }

@@ -131,9 +131,9 @@ export async function obtainImageMetadata(reference: string, { target, noPull, c
 }
 
 /** `SCONECTL_NOPULL`: platform images are taken from the local store. */
-function isPlatformKept(reference: string, { shell, platformRepository }: ApplyContext): boolean {
+function isPlatformKept(reference: string, { shell, platformRepository, report }: ApplyContext): boolean {
   if (shell.environment["SCONECTL_NOPULL"] === undefined || !reference.startsWith(`${platformRepository}/`)) return false;
-  shell.note(`warning: SCONECTL_NOPULL is set: ${reference} is taken from the local store`);
+  report.warn("W-NOPULL", `SCONECTL_NOPULL is set: nothing is pulled, ${reference} is taken from the local store`);
   return true;
 }
 

@@ -76,9 +76,9 @@ export function parseOptions(specs: readonly OptionSpec[], argv: readonly string
 
 function unknown(specs: readonly OptionSpec[], name: string, rules: ParseRules): never {
   rules.misplaced?.(name);
-  const near = findNearestWord(
+  const near = findNearestOption(
     name,
-    specs
+    [...specs, ...GLOBAL_OPTIONS]
       .flatMap(({ long, short }) => [...(long === undefined ? [] : [`--${long}`]), ...(short === undefined ? [] : [`-${short}`])])
       .filter((each) => each.length > 2 || name.length <= 2),
   );
@@ -87,6 +87,20 @@ function unknown(specs: readonly OptionSpec[], name: string, rules: ParseRules):
     `the option ${name} is unknown`,
     near === undefined || name.length <= 2 ? "See --help." : `Did you mean ${near}?`,
   );
+}
+
+/** May stand beside the options of every command. */
+const GLOBAL_OPTIONS: readonly OptionSpec[] = [
+  { long: "no-color", summary: "no colours" },
+  { long: "cas-config", value: "DIR", summary: "directory of the client's keys" },
+];
+
+/** The nearest option, as a whole or, for a word that is part of one (`--colour`), by its parts. */
+function findNearestOption(name: string, known: readonly string[]): string | undefined {
+  const whole = findNearestWord(name, known);
+  if (whole !== undefined || !name.startsWith("--")) return whole;
+  const part = findNearestWord(name.slice(2), [...new Set(known.flatMap((option) => option.slice(2).split("-").slice(1)))], 1);
+  return part === undefined ? undefined : known.find((option) => option.slice(2).split("-").includes(part));
 }
 
 export const usage = (code: string, message: string, remedy?: string): CliError =>

@@ -36,6 +36,7 @@ const LINES: readonly Line[] = [
   ["17", ["apply", "-f", "mesh.yaml", "--signing-url", "h:1"], "E-OPTION-MODE", ["SignOnline"]],
   ["18", ["apply", "-f", "mesh.yaml", "extra"], "E-ARGUMENT", ["extra"]],
   ["19", ["apply", "-f", "mesh.yaml", "--verbos"], "E-OPTION-UNKNOWN", ["--verbose"]],
+  ["19", ["apply", "-f", "mesh.yaml", "--colour"], "E-OPTION-UNKNOWN", ["--no-color"]],
   ["20", ["--cas-config", "rel/dir", "apply", "-f", "service.yaml"], "E-CAS-CONFIG-PATH", ["Absolute"]],
   ["21", ["apply", "-f", "service.yaml", "--cas-config"], "E-OPTION-VALUE", ["--cas-config"]],
   ["22", ["apply", "-f", "service.yaml"], "E-ENV-HOME", ["HOME"], { HOME: undefined }],

@@ -4,6 +4,7 @@ export type ImageErrorCode =
   | "E-BUILD-FIELD"
   | "E-BUILD-KIND"
   | "E-COPY-MISSING"
+  | "E-ENGINE"
   | "E-FILE-MISSING"
   | "E-IMAGE-BASE"
   | "E-IMAGE-LAYER"

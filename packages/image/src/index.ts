@@ -1,5 +1,7 @@
 export { buildImage } from "./build-image.ts";
 export { curatedImages, planCuratedImage } from "./curated/index.ts";
+export { DEFAULT_ENGINE, type EngineAddress, formatEngineAddress, parseEngineAddress } from "./engine-address.ts";
+export { isEngineThere, loadIntoEngine } from "./engine-load.ts";
 export { ImageError, type ImageErrorCode } from "./image-error.ts";
 export { verifyImageSignature } from "./image-signature.ts";
 export {

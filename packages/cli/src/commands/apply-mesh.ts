@@ -86,7 +86,8 @@ async function planAndCarryOut(
   const { shell, report, options, mode } = context;
   const images = await obtainMeshImages(mesh, { target, noPull: hasFlag(options, "no-pull"), identity, context, progress });
   if (hasFlag(options, "print-defaults")) {
-    shell.out(toYaml(Object.fromEntries(mesh.services.map(({ name }) => [name, imageDefaults(images.get(name))]))).trimEnd());
+    const defaults = Object.fromEntries(mesh.services.map(({ name }) => [name, imageDefaults(images.get(name))]));
+    shell.out(hasFlag(options, "json") ? JSON.stringify(defaults) : toYaml(defaults).trimEnd());
     return ExitCode.ok;
   }
   const planned = planMesh(mesh, {
@@ -135,6 +136,8 @@ async function carryOut(
   );
   const recordText = `${JSON.stringify(record, null, 2)}\n`;
   const chart = planApplicationChart(plan, chartResources(documents, plan.cas));
+  // Before anything is replaced or uploaded: this may fail (CL-28).
+  const manifests = givenValue(options, "output") === "yaml" ? await renderManifests(chart, plan.release ?? "release-name") : undefined;
   const isUnchanged = documents.every((document) => document.isUnchanged) && (await target.read("mesh.json")) === recordText;
   await target.replace("session_files", sessionFiles(documents, plan.cas), 0o600);
   for (const { prepared } of plan.services) {
@@ -144,8 +147,7 @@ async function carryOut(
   }
   if (plan.cas.mode === "Upload" && !isDryRun) await progress.run("Policies uploaded", () => uploadDocuments(plan, documents, shell));
   await target.replace("helm", chart);
-  if (givenValue(options, "output") === "yaml")
-    await target.replace("manifests", await renderManifests(target.file("helm"), plan.release ?? "release-name"));
+  if (manifests !== undefined) await target.replace("manifests", manifests);
   await target.write("mesh.json", recordText);
   for (const { planned, hash, isUnchanged: same } of documents)
     progress.detail(1, `policy ${planned.name}: ${hash}${same ? " (unchanged)" : ""}`);
@@ -167,7 +169,7 @@ function readExtraPolicies(mesh: MeshManifest, { shell, report, sources }: Apply
   return texts;
 }
 
-function meshOptions({ options, shell }: ApplyContext): MeshOptions {
+function meshOptions({ options, shell, report }: ApplyContext): MeshOptions {
   const release = givenValue(options, "release");
   if (release !== undefined && !/^[a-z](?:[a-z0-9.-]{0,51}[a-z0-9])?$/.test(release)) {
     throw usage(
@@ -179,6 +181,11 @@ function meshOptions({ options, shell }: ApplyContext): MeshOptions {
   const version = givenValue(options, "release-version") ?? "1";
   if (!/^[1-9]\d{0,8}$/.test(version))
     throw usage("E-OPTION-VALUE", `--release-version does not take ${JSON.stringify(version)}`, "An integer, 1 or more.");
+  const password = givenValue(options, "otp");
+  if (password !== undefined) {
+    if (!/^\d{4,10}$/.test(password)) throw usage("E-OPTION-VALUE", "--otp takes the digits of a one-time password");
+    report.warn("W-OTP", "--otp has no effect: copies of images are signed with a key of this machine (repo.key_file)");
+  }
   const evidence = givenValue(options, "evidence") ?? (shell.environment["VOUCHSAFE_EVIDENCE"] || undefined);
   return {
     release,

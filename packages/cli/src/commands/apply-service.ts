@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
+import { codeIdentity, NODE_AGENT_MEASUREMENT } from "@vouchsafe/attestation";
 import {
   type BuildPlan,
   type BuildProgress,
@@ -25,6 +26,7 @@ import { CliError } from "../cli-error.ts";
 import { type ClientIdentity, obtainClientIdentity } from "../client-identity.ts";
 import { wrapCodeKey } from "../code-key-wrap.ts";
 import { givenValue, hasFlag } from "../command-spec.ts";
+import { type ChosenEngine, chooseEngine, keepImage } from "../kept-image.ts";
 import { Progress } from "../progress.ts";
 import { obtainRuntimeBundle } from "../runtime-bundle.ts";
 import { ExitCode } from "../shell.ts";
@@ -51,7 +53,7 @@ export async function applyService(context: ApplyContext): Promise<number> {
   const manifest = read.manifest;
   if (manifest === undefined) return ExitCode.failed;
   if (hasFlag(options, "print-defaults")) {
-    shell.out(toYaml(serviceDefaults(manifest)).trimEnd());
+    shell.out(hasFlag(options, "json") ? JSON.stringify(serviceDefaults(manifest)) : toYaml(serviceDefaults(manifest)).trimEnd());
     return ExitCode.ok;
   }
   const files = readBuildFiles(manifest.build, shell.directory);
@@ -108,21 +110,23 @@ async function planAndBuild(
   report.add(planned.diagnostics);
   const plan = planned.manifest;
   if (plan === undefined || (manifest.build.stable !== undefined && stable === undefined)) return ExitCode.failed;
+  const engine = hasFlag(options, "no-push") ? chooseEngine(shell, report) : undefined;
   report.refuseWarnings();
   if (hasFlag(options, "dry-run")) {
     shell.out(hasFlag(options, "json") ? JSON.stringify(readablePlan(plan), null, 2) : toYaml(readablePlan(plan)).trimEnd());
     return ExitCode.ok;
   }
-  return build(manifest, { ...plan, copyRoot: shell.directory }, stable?.codeKey, workplace);
+  return build(manifest, { ...plan, copyRoot: shell.directory }, stable?.codeKey, engine, workplace);
 }
 
 async function build(
   manifest: ServiceManifest,
   plan: BuildPlan,
   codeKey: string | undefined,
+  engine: ChosenEngine | undefined,
   { key, target, progress, identity, context }: Workplace,
 ): Promise<number> {
-  const { shell, options } = context;
+  const { shell, options, report } = context;
   const keyFile =
     manifest.build.signatureKey === undefined ? target.file("identity.pem") : resolve(shell.directory, manifest.build.signatureKey.text);
   const runtimeBundle = await obtainRuntimeBundle(shell.environment);
@@ -142,7 +146,11 @@ async function build(
     },
   });
   const isLocal = parseImageReference(plan.reference).registry === LOCAL_REGISTRY;
-  const keeps = hasFlag(options, "no-push") || isLocal;
+  const keeps = engine !== undefined || isLocal;
+  if (engine !== undefined) {
+    const kept = { layoutDir: built.layoutDir, reference: plan.reference, key };
+    await keepImage(kept, engine, { target, progress, report, signal: shell.signal });
+  } else await target.remove(`images/${key}`); // of an earlier build
   if (!keeps) await progress.run(`Push to ${plan.reference}`, () => push(built.layoutDir, plan.reference, shell.signal));
   const directory = join("services", key);
   const { policyTemplate, secretsTemplate, environment, chart } = plan.metadata;
@@ -158,12 +166,15 @@ async function build(
   ];
   for (const [path, text, mode] of texts) await target.write(join(directory, path), text, mode);
   if (built.unchanged) progress.detail(0, `${manifest.build.name.text} is unchanged: no work was done`);
+  const identityOfNode = codeIdentity("node", NODE_AGENT_MEASUREMENT, { imageDigest: built.digest, fileSystemTag: built.tag ?? "" });
+  progress.detail(0, `code identity where the node agent gives evidence: ${identityOfNode}`);
   const result = {
     image: `${built.reference}@${built.digest}`,
     unchanged: built.unchanged,
     bytes: built.bytes,
     pushed: !keeps,
     fileSystemTag: built.tag ?? null,
+    codeIdentity: { node: identityOfNode },
   };
   shell.out(hasFlag(options, "json") ? JSON.stringify(result) : result.image);
   return ExitCode.ok;

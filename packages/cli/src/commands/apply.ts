@@ -22,16 +22,24 @@ import type { ApplyContext } from "./apply-context.ts";
 export async function apply(argv: readonly string[], shell: Shell, restricted?: ManifestKind): Promise<number> {
   const given = filenameOf(argv);
   if (argv.includes("--help") && given === undefined) {
-    shell.out(renderApplyHelp(shell.program, restricted));
+    shell.out(renderApplyHelp(shell.program, restricted, restricted));
+    return ExitCode.ok;
+  }
+  if (argv.includes("--version") || argv.includes("-V")) {
+    shell.out(`vouchsafe ${VERSION}`);
     return ExitCode.ok;
   }
   const { file, bytes } = await readManifest(given, shell, restricted);
   const kind = kindOf(bytes) ?? restricted;
   if (argv.includes("--help") || (kind === "mesh" && argv.includes("-h"))) {
-    shell.out(renderApplyHelp(shell.program, kind));
+    shell.out(renderApplyHelp(shell.program, kind, restricted));
     return ExitCode.ok;
   }
   const options = parse(kind, argv);
+  if (hasFlag(options, "help")) {
+    shell.out(renderApplyHelp(shell.program, kind, restricted));
+    return ExitCode.ok;
+  }
   if (hasFlag(options, "version")) {
     shell.out(`vouchsafe ${VERSION}`);
     return ExitCode.ok;
@@ -68,7 +76,8 @@ export async function apply(argv: readonly string[], shell: Shell, restricted?: 
   }
 }
 
-export function renderApplyHelp(program: string, kind: ManifestKind | undefined): string {
+/** `command`: the word under which it was called, where that was not `apply`. */
+export function renderApplyHelp(program: string, kind: ManifestKind | undefined, command: string = "apply"): string {
   const part = (title: string, options: readonly OptionSpec[]) => [title, renderOptions(options), ""];
   return [
     kind === "mesh"
@@ -77,15 +86,15 @@ export function renderApplyHelp(program: string, kind: ManifestKind | undefined)
         ? "Builds the image of a service."
         : "Builds the image of a service, or protects an application, as the manifest's kind says.",
     "",
-    `usage: ${program} apply -f FILE [OPTIONS]`,
+    `usage: ${program} ${command} -f FILE [OPTIONS]`,
     "",
     ...(kind === "mesh" ? [] : part("options for kind: genservice", SERVICE_OPTIONS)),
     ...(kind === "genservice" ? [] : part("options for kind: mesh", MESH_OPTIONS)),
     "examples:",
-    ...(kind === "mesh" ? [] : [`  ${program} apply -f service.yaml`, `  ${program} apply -f service.yaml --no-push -v`]),
+    ...(kind === "mesh" ? [] : [`  ${program} ${command} -f service.yaml`, `  ${program} ${command} -f service.yaml --no-push -v`]),
     ...(kind === "genservice"
       ? []
-      : [`  ${program} apply -f mesh.yaml --release clinic`, `  ${program} apply -f mesh.yaml --evidence node --dry-run`]),
+      : [`  ${program} ${command} -f mesh.yaml --release clinic`, `  ${program} ${command} -f mesh.yaml --evidence node --dry-run`]),
   ].join("\n");
 }
 
