@@ -16,7 +16,7 @@ export {
 } from "./core/appraise.ts";
 export { ByteCursor } from "./core/byte-cursor.ts";
 export { type Claims, type ClaimValue, codeIdentity, type SignerClaim, type TcbClaim, type TcbStatus } from "./core/claims.ts";
-export { EvidenceError, type Mismatch, OperationalError } from "./core/errors.ts";
+export { EvidenceError, type EvidenceReason, type Mismatch, OperationalError } from "./core/errors.ts";
 export { decodeEvidence, type Evidence, type EvidenceJson, type EvidenceKind, encodeEvidence, type Workload } from "./core/evidence.ts";
 export type { Collateral, IntelFreshness, TrustAnchors, VerificationContext } from "./core/trust.ts";
 export { verifyEvidence } from "./core/verify.ts";

@@ -22,9 +22,10 @@ function listText(name: string, values: readonly (string | Placeholder)[]): stri
   return values.length === 1 && only !== undefined ? `${name} ${shown(only)}` : `${name} in ${values.length} values`;
 }
 
-function hardwareTexts({ kind, values, minimumTcb }: HardwareFacts): string[] {
+function hardwareTexts({ kind, values, platform = [], minimumTcb }: HardwareFacts): string[] {
   return [
     ...Object.entries(values).map(([name, accepted]) => listText(`${kind} ${name}`, accepted)),
+    ...platform.map((property) => `${kind} platform with ${property}`),
     ...Object.entries(minimumTcb).map(([name, least]) => `${kind} TCB ${name} ≥ ${least}`),
   ];
 }

@@ -115,6 +115,7 @@ export type {
   Session,
   SessionReference,
   SignerFactor,
+  SnpPlatformProperty,
   SubjectAltName,
   SuppliedSecret,
   Tolerable,

@@ -190,12 +190,14 @@ export function variantForm(variant: AttestationVariant): Form {
   });
 }
 
-function hardwareForm({ values, minimumTcb: { bootLoader, ...others } }: HardwareFacts): Form {
-  const facts = Object.entries(values).map(([name, accepted]) => [name, accepted.map(text)] as const);
+function hardwareForm({ values, platform, minimumTcb: { bootLoader, ...others } }: HardwareFacts): Form {
+  const spell = (name: string) => (value: string | Placeholder) => (name === "vmpl" ? scalar(Number(value)) : text(value));
+  const facts = Object.entries(values).map(([name, accepted]) => [name, accepted.map(spell(name))] as const);
   const registers = facts.flatMap(([name, accepted]) => (name.startsWith("pcr") ? [[name.slice(3), accepted] as const] : []));
   return form({
     ...Object.fromEntries(facts.filter(([name]) => !name.startsWith("pcr"))),
     pcrs: nonEmpty(form(Object.fromEntries(registers))),
+    platform: platform?.map(text),
     minimum_tcb: nonEmpty(form({ boot_loader: bootLoader, ...others })),
   });
 }

@@ -73,11 +73,16 @@ export interface AttestationVariant<P = Placeholder> {
 
 export type HardwareKind = Exclude<EvidenceKind, "node" | "simulated">;
 
+export const SNP_PLATFORM_PROPERTIES = ["alias-check", "smt-off", "ecc", "ciphertext-hiding", "rapl-off"] as const;
+export type SnpPlatformProperty = (typeof SNP_PLATFORM_PROPERTIES)[number];
+
 /** Evidence of this kind, or simulated evidence that imitates it, with these facts. */
 export interface HardwareFacts<P = Placeholder> {
   readonly kind: HardwareKind;
-  /** Accepted values by fact, hex: `mrtd`, `host_data`, `pcr7`, … The found one must be among them. */
+  /** Accepted values by fact, hex or words: `mrtd`, `host_data`, `vmpl`, `pcr7`, … The found one must be among them. */
   readonly values: Readonly<Record<string, readonly (string | P)[]>>;
+  /** What the platform must have, all of it (SEV-SNP). */
+  readonly platform?: readonly SnpPlatformProperty[];
   /** Least security versions by part of the platform (SEV-SNP). */
   readonly minimumTcb: Readonly<Record<string, number>>;
 }

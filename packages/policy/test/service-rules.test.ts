@@ -411,6 +411,17 @@ test("SL-85 a variant names facts of one kind of evidence: registers, host data,
     signer: undefined,
     hardware: { kind: "snp", values: { measurement: ["ab".repeat(48)] }, minimumTcb: { bootLoader: 4, microcode: 219 } },
   });
+  const snp = "{snp: {vmpl: [0, 1], product: Genoa, signing_key: VCEK, platform: [alias-check, smt-off]}}";
+  assert.deepEqual(read(snp), {
+    mrenclave: undefined,
+    signer: undefined,
+    hardware: {
+      kind: "snp",
+      values: { vmpl: ["0", "1"], product: ["Genoa"], signing_key: ["VCEK"] },
+      platform: ["alias-check", "smt-off"],
+      minimumTcb: {},
+    },
+  });
   clean(attested(`{tdx: {mrtd: ${a48}, rtmr3: [${a48}], mrconfigid: ${a48}}, image: "sha256:${a32}"}`));
   clean(attested(`[{sgx: {config_id: ${"0".repeat(128)}}, mrenclave: ${A}}, {nitro: {pcrs: {0: ${a48}}}}]`));
   clean(`${attested('{tpm: {pcrs: {7: "$$SCONE::pcr$$"}}}')}\nsecrets: [{name: pcr, import: {session: o}}]`);
@@ -424,6 +435,11 @@ test("SL-85 a variant names facts of one kind of evidence: registers, host data,
     `{nitro: {pcrs: {32: ${a48}}}}`,
     `{tdx: {mrtd: ${a48}}, snp: {measurement: ${a48}}}`,
     "{snp: {minimum_tcb: {}}}",
+    "{snp: {vmpl: 4}}",
+    "{snp: {vmpl: []}}",
+    "{snp: {product: genoa}}",
+    "{snp: {platform: [alias_check]}}",
+    "{snp: {platform: []}}",
     "{snp: {minimum_tcb: {microcode: 256}}}",
     `{image: "${a32}"}`,
     "{image: []}",
@@ -433,6 +449,14 @@ test("SL-85 a variant names facts of one kind of evidence: registers, host data,
 });
 
 test("SL-85, SL-50 such facts are read in words and keep their spelling in the normal form", () => {
+  const guest = attested("{snp: {vmpl: 0, product: [Genoa, Turin], platform: alias-check}}");
+  assert.equal(
+    explainAttestation(accepted(guest).services[0] ?? assert.fail()),
+    "admits: (snp product in 2 values AND snp vmpl 0 AND snp platform with alias-check)",
+  );
+  const normal = normaliseSession(clean(guest), { unknownCreator: "omit" });
+  const attestation = [{ snp: { product: ["Genoa", "Turin"], vmpl: [0], platform: ["alias-check"] } }];
+  assert.deepEqual((normal.services as { attestation: object[] }[])[0]?.attestation, attestation);
   const text = attested(`{tpm: {pcrs: {7: ${A}}}, image: "sha256:${A}"}`);
   assert.equal(explainAttestation(accepted(text).services[0] ?? assert.fail()), "admits: (image 9f0c2e6a… AND tpm pcr7 9f0c2e6a…)");
   const { services } = normaliseSession(clean(text), { unknownCreator: "omit" });

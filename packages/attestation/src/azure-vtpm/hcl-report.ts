@@ -1,6 +1,6 @@
 import { ByteCursor } from "../core/byte-cursor.ts";
 import { concat, isSameBytes } from "../core/bytes.ts";
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type EvidenceReason } from "../core/errors.ts";
 import type { HashAlgorithm, PublicKey } from "../crypto/crypto-provider.ts";
 import { hash } from "../crypto/current-provider.ts";
 import { rsaPublicKey } from "../x509/public-key.ts";
@@ -43,7 +43,8 @@ const HASHES = new Map<number, HashAlgorithm>([
   [3, "sha512"],
 ]);
 
-const refuse = (detail: string, reason = "parse-error") => new EvidenceError("EVIDENCE_MALFORMED", `HCL report: ${detail}`, { reason });
+const refuse = (detail: string, reason: EvidenceReason = "parse-error") =>
+  new EvidenceError("EVIDENCE_MALFORMED", `HCL report: ${detail}`, { reason });
 
 /**
  * Splits an HCL report (Azure confidential VM guest attestation design). The hardware report lies at 0x20, a runtime data header at

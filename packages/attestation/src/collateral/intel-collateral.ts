@@ -1,4 +1,4 @@
-import { EvidenceError, type Mismatch } from "../core/errors.ts";
+import { EvidenceError, type EvidenceReason, type Mismatch } from "../core/errors.ts";
 import type { IntelFreshness, VerificationContext } from "../core/trust.ts";
 import { type Certificate, parseCertificate, parsePemCertificates } from "../x509/certificate.ts";
 import { assertNotRevoked, assertWithinDates, type VerifiedPath, verifyCertificationPath } from "../x509/certification-path.ts";
@@ -146,7 +146,7 @@ function assertCurrent(
   { maxAgeDays = Number.POSITIVE_INFINITY, minEvaluationNumber = 0 }: IntelFreshness,
 ): void {
   const { issueDate, nextUpdate, tcbEvaluationDataNumber } = document;
-  const stale = (reason: string, detail: string, mismatch: Mismatch) =>
+  const stale = (reason: EvidenceReason, detail: string, mismatch: Mismatch) =>
     new EvidenceError("EVIDENCE_STALE", `${name}: ${detail}`, {
       reason,
       ...mismatch,

@@ -22,8 +22,11 @@ export interface Mismatch {
   readonly found?: string;
 }
 
+/** The check that refused: the whole list, so that a `switch` over it can be checked by the compiler. New ones may come with new kinds. */
+export type EvidenceReason = keyof typeof REMEDIES;
+
 interface EvidenceErrorOptions extends Mismatch {
-  readonly reason?: string;
+  readonly reason?: EvidenceReason;
   readonly remedy?: string;
   readonly cause?: unknown;
 }
@@ -34,7 +37,7 @@ interface EvidenceErrorOptions extends Mismatch {
  * there where a value was compared; a signature that does not hold has none.
  */
 export class EvidenceError extends OperationalError<"EVIDENCE_MALFORMED" | "EVIDENCE_SIGNATURE" | "EVIDENCE_STALE"> implements Mismatch {
-  readonly reason: string;
+  readonly reason: EvidenceReason;
   readonly field?: string;
   readonly expected?: string;
   readonly found?: string;

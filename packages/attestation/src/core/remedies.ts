@@ -4,8 +4,8 @@ const RIGHT_COLLATERAL = "Give the collateral that was published for this platfo
 const KNOWN_FORM = "Give evidence whole and unchanged, as the hardware or its library wrote it.";
 const SUPPORTED = "Use a version, algorithm and platform that the README of the evidence library lists.";
 
-/** What would make Evidence pass, by the reason of its refusal, where the code that refuses has nothing better to say. */
-export const REMEDIES: Readonly<Record<string, string>> = {
+/** Every reason for which Evidence is refused, and what would make it pass where the code that refuses has nothing better to say. */
+export const REMEDIES = {
   "parse-error": KNOWN_FORM,
   "trailing-data": KNOWN_FORM,
   "not-tpm-generated": "Quote with a restricted key: only what a TPM made itself begins with TPM_GENERATED_VALUE.",
@@ -48,4 +48,4 @@ export const REMEDIES: Readonly<Record<string, string>> = {
   "qe-tcb-unsupported": "Update the quoting enclave, which comes with the platform software.",
   "tdx-module-mismatch": "Update the TDX module to one that the vendor signed and lists.",
   policy: "Use a key or guest with the properties that the message names.",
-};
+} as const;

@@ -1,4 +1,4 @@
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type EvidenceReason } from "../core/errors.ts";
 import { isIntegerWithin } from "../core/integer.ts";
 import { decodeStrictCbor, TaggedCbor } from "../core/strict-cbor.ts";
 import type { PublicKey, SignatureScheme } from "../crypto/crypto-provider.ts";
@@ -42,7 +42,8 @@ function ecdsa(digest: "sha256" | "sha384" | "sha512", curve: "P-256" | "P-384" 
 
 type CborMap = ReadonlyMap<unknown, unknown>;
 
-const refuse = (detail: string, reason = "parse-error") => new EvidenceError("EVIDENCE_MALFORMED", `signed CoRIM: ${detail}`, { reason });
+const refuse = (detail: string, reason: EvidenceReason = "parse-error") =>
+  new EvidenceError("EVIDENCE_MALFORMED", `signed CoRIM: ${detail}`, { reason });
 const malformed = (detail: string) => refuse(detail);
 
 /**
@@ -116,7 +117,7 @@ function readClaims(claims: CborMap): Statement {
 
 function assertWithin(now: Date, notBefore = Number.NEGATIVE_INFINITY, notAfter = Number.POSITIVE_INFINITY): void {
   const seconds = Math.floor(now.getTime() / 1000);
-  const stale = (detail: string, reason: string) => new EvidenceError("EVIDENCE_STALE", `signed CoRIM: ${detail}`, { reason });
+  const stale = (detail: string, reason: EvidenceReason) => new EvidenceError("EVIDENCE_STALE", `signed CoRIM: ${detail}`, { reason });
   if (seconds < notBefore) throw stale("not yet valid", "collateral-not-yet-valid");
   if (seconds > notAfter) throw stale("no longer valid", "collateral-expired");
 }

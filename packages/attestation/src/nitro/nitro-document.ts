@@ -1,4 +1,4 @@
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type EvidenceReason } from "../core/errors.ts";
 import { isIntegerWithin } from "../core/integer.ts";
 import { decodeStrictCbor } from "../core/strict-cbor.ts";
 import { type CoseSign1, parseCoseSign1 } from "./cose-sign1.ts";
@@ -38,7 +38,7 @@ const MEMBERS: readonly unknown[] = [
   "nonce",
 ];
 
-const refuse = (detail: string, reason: string): EvidenceError =>
+const refuse = (detail: string, reason: EvidenceReason): EvidenceError =>
   new EvidenceError("EVIDENCE_MALFORMED", `Nitro document: ${detail}`, { reason });
 const malformed = (detail: string): EvidenceError => refuse(detail, "parse-error");
 

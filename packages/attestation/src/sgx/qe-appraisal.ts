@@ -1,7 +1,7 @@
 import type { QeIdentity } from "../collateral/qe-identity.ts";
 import type { IsvTcbLevel } from "../collateral/tcb-info.ts";
 import { isSameBytes } from "../core/bytes.ts";
-import { EvidenceError, type Mismatch } from "../core/errors.ts";
+import { EvidenceError, type EvidenceReason, type Mismatch } from "../core/errors.ts";
 import type { SgxReport } from "./sgx-report.ts";
 
 /**
@@ -39,5 +39,5 @@ export function fitsMasked(found: Uint8Array, expected: Uint8Array, mask: Uint8A
   return found.every((octet, index) => (octet & (mask[index] ?? 0)) === ((expected[index] ?? 0) & (mask[index] ?? 0)));
 }
 
-const refused = (reason: string, message: string, mismatch: Mismatch) =>
+const refused = (reason: EvidenceReason, message: string, mismatch: Mismatch) =>
   new EvidenceError("EVIDENCE_SIGNATURE", message, { reason, ...mismatch });

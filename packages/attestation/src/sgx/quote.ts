@@ -1,5 +1,5 @@
 import { ByteCursor } from "../core/byte-cursor.ts";
-import { EvidenceError, type Mismatch } from "../core/errors.ts";
+import { EvidenceError, type EvidenceReason, type Mismatch } from "../core/errors.ts";
 import { parseTdReport, TD_REPORT_10_BYTES, TD_REPORT_15_BYTES, TD_REPORT_15_EX_BYTES, type TdReport } from "../tdx/td-report.ts";
 import { parseSgxReport, SGX_REPORT_BYTES, type SgxReport } from "./sgx-report.ts";
 
@@ -54,7 +54,7 @@ const INTEL_QE_VENDOR = "939a7233f79c4ca9940a0db3957f0607";
 const QE_REPORT_CERTIFICATION = 6;
 const CERTIFICATION_TYPE_MAX = 7;
 
-const refuse = (reason: string, detail: string, mismatch: Mismatch = {}) =>
+const refuse = (reason: EvidenceReason, detail: string, mismatch: Mismatch = {}) =>
   new EvidenceError("EVIDENCE_MALFORMED", `quote: ${detail}`, { reason, ...mismatch });
 const malformed = (detail: string) => refuse("parse-error", detail);
 

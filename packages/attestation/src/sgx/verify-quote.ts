@@ -9,7 +9,7 @@ import type { IntelCollateral } from "../collateral/intel-documents.ts";
 import type { IsvTcbLevel } from "../collateral/tcb-info.ts";
 import { cached } from "../collateral/verification-cache.ts";
 import { concat, isSameBytes } from "../core/bytes.ts";
-import { EvidenceError, type Mismatch } from "../core/errors.ts";
+import { EvidenceError, type EvidenceReason, type Mismatch } from "../core/errors.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import type { PublicKey } from "../crypto/crypto-provider.ts";
 import { hash } from "../crypto/current-provider.ts";
@@ -132,5 +132,5 @@ function assertFits({ tcbInfo, qeIdentity }: VerifiedIntelCollateral, { quote, p
   if (!isSameBytes(tcbInfo.pceId, pck.pceId)) throw mismatch("TCB Info", `PCE ${tcbInfo.pceId.toHex()}`, pck.pceId.toHex());
 }
 
-const refused = (reason: string, detail: string, mismatch: Mismatch = {}) =>
+const refused = (reason: EvidenceReason, detail: string, mismatch: Mismatch = {}) =>
   new EvidenceError("EVIDENCE_SIGNATURE", `quote: ${detail}`, { reason, ...mismatch });

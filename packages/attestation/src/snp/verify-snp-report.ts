@@ -1,6 +1,6 @@
 import { cached, type VerificationCache } from "../collateral/verification-cache.ts";
 import { concat, isSameBytes } from "../core/bytes.ts";
-import { EvidenceError, type Mismatch } from "../core/errors.ts";
+import { EvidenceError, type EvidenceReason, type Mismatch } from "../core/errors.ts";
 import { isSignedBy } from "../crypto/signature.ts";
 import { type Certificate, publicKeyOf } from "../x509/certificate.ts";
 import { assertNotRevoked, assertWithinDates, verifyCertificationPath } from "../x509/certification-path.ts";
@@ -35,7 +35,7 @@ export interface VerifiedSnpReport {
 }
 
 const ES384 = { kind: "ecdsa", digest: "sha384", encoding: "ieee-p1363" } as const;
-const refused = (detail: string, reason: string, mismatch: Mismatch = {}) =>
+const refused = (detail: string, reason: EvidenceReason, mismatch: Mismatch = {}) =>
   new EvidenceError("EVIDENCE_SIGNATURE", `SNP report: ${detail}`, { reason, ...mismatch });
 
 /**

@@ -1,4 +1,4 @@
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type EvidenceReason } from "../core/errors.ts";
 import { hash } from "../crypto/current-provider.ts";
 import { type Certificate, publicKeyOf } from "../x509/certificate.ts";
 import { findCertificationPath } from "../x509/find-certification-path.ts";
@@ -61,5 +61,5 @@ export function verifyEndorsementKey(
   return { key, id };
 }
 
-const refuse = (detail: string, reason: string, remedy?: string) =>
+const refuse = (detail: string, reason: EvidenceReason, remedy?: string) =>
   new EvidenceError("EVIDENCE_SIGNATURE", `TPM endorsement key: ${detail}`, { reason, ...(remedy === undefined ? {} : { remedy }) });

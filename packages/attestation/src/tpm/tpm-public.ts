@@ -1,5 +1,5 @@
 import { concat, u16, u32 } from "../core/bytes.ts";
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type EvidenceReason } from "../core/errors.ts";
 import type { NamedCurve, PublicKey } from "../crypto/crypto-provider.ts";
 import { hash } from "../crypto/current-provider.ts";
 import { ecPublicKey, rsaPublicKey } from "../x509/public-key.ts";
@@ -39,7 +39,7 @@ const CURVES = new Map<number, { readonly curve: NamedCurve; readonly bytes: num
 const DEFAULT_EXPONENT = 65537;
 const UNIQUE_MAX_BYTES = 1024;
 
-const refuse = (detail: string, reason = "parse-error") =>
+const refuse = (detail: string, reason: EvidenceReason = "parse-error") =>
   new EvidenceError("EVIDENCE_MALFORMED", `TPM public area: ${detail}`, { reason });
 
 /** Splits a TPMT_PUBLIC (TPM 2.0 Library, part 2, §12.2.4) of an RSA or ECC key. Throws EVIDENCE_MALFORMED. */

@@ -1,5 +1,5 @@
 import { isSameBytes } from "../core/bytes.ts";
-import { EvidenceError, type Mismatch } from "../core/errors.ts";
+import { EvidenceError, type EvidenceReason, type Mismatch } from "../core/errors.ts";
 import { isSignedBy } from "../crypto/signature.ts";
 import { type Certificate, isSelfIssued, publicKeyOf, serialNumberHex } from "./certificate.ts";
 import { type CertificateProfile, type CertificateRole, findProfileFault } from "./certificate-profile.ts";
@@ -269,5 +269,5 @@ function assertAllowsPurpose(certificate: Certificate, { extKeyUsage, profile }:
 
 const badChain = (detail: string) => new EvidenceError("EVIDENCE_SIGNATURE", `certification path: ${detail}`, { reason: "bad-chain" });
 const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
-const stale = (reason: string, message: string, mismatch: Mismatch) =>
+const stale = (reason: EvidenceReason, message: string, mismatch: Mismatch) =>
   new EvidenceError("EVIDENCE_STALE", message, { reason, ...mismatch });

@@ -1,5 +1,5 @@
 import { concat, isSameBytes } from "../core/bytes.ts";
-import { EvidenceError } from "../core/errors.ts";
+import { EvidenceError, type EvidenceReason } from "../core/errors.ts";
 import type { NamedCurve, PublicKey } from "../crypto/crypto-provider.ts";
 import { isUsableKey } from "../crypto/current-provider.ts";
 import { DER, DerReader } from "./der-reader.ts";
@@ -28,7 +28,8 @@ const ML_DSA = new Map([
 const KEY_MAX_BYTES = 16 * 1024;
 const UNCOMPRESSED = 4;
 
-const malformed = (detail: string, reason = "parse-error") => new EvidenceError("EVIDENCE_MALFORMED", `public key: ${detail}`, { reason });
+const malformed = (detail: string, reason: EvidenceReason = "parse-error") =>
+  new EvidenceError("EVIDENCE_MALFORMED", `public key: ${detail}`, { reason });
 
 /** A SubjectPublicKeyInfo taken apart (RFC 5280 §4.1.2.7): which algorithm it says, and the key's own bytes. */
 export interface KeyParts {

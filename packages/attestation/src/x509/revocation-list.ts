@@ -1,5 +1,5 @@
 import { isSameBytes } from "../core/bytes.ts";
-import { EvidenceError, type Mismatch } from "../core/errors.ts";
+import { EvidenceError, type EvidenceReason, type Mismatch } from "../core/errors.ts";
 import { isSignedBy } from "../crypto/signature.ts";
 import { type Certificate, publicKeyOf, serialNumberHex } from "./certificate.ts";
 import { DER, DerReader } from "./der-reader.ts";
@@ -133,6 +133,6 @@ export function assertRevocationListCurrent({ list }: VerifiedRevocationList, no
 export const isRevokedBy = ({ list }: VerifiedRevocationList, certificate: Certificate): boolean =>
   list.revoked.has(serialNumberHex(certificate.serialNumber));
 const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
-const refused = (reason: string, message: string) => new EvidenceError("EVIDENCE_SIGNATURE", message, { reason });
+const refused = (reason: EvidenceReason, message: string) => new EvidenceError("EVIDENCE_SIGNATURE", message, { reason });
 const stale = (message: string, mismatch: Mismatch) =>
   new EvidenceError("EVIDENCE_STALE", message, { reason: "crl-expired", ...mismatch, remedy: "Fetch a fresh CRL from its issuer." });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Claims, SignerClaim } from "@vouchsafe/attestation";
-import type { AttestationVariant, HardwareFacts } from "@vouchsafe/policy";
+import type { AttestationVariant, HardwareFacts, SnpPlatformProperty } from "@vouchsafe/policy";
 import { appraisePlatformId, appraiseVariants } from "./appraise.ts";
 
 const [found, other] = ["1a".repeat(32), "2b".repeat(32)];
@@ -37,6 +37,30 @@ test("SL-85 facts of one kind are never compared with those of another; simulate
   const simulated: Claims = { ...claims, kind: "simulated" };
   assert.equal(reasons(facts("snp", { host_data: [found], measurement: ["010203"] }), simulated), undefined);
   assert.match(reasons(facts("tpm", { pcr7: [found] }), simulated) ?? "", /of kind snp, expected tpm/);
+});
+
+test("hazard A10, SL-85 privilege level, product line, key and properties of an SNP platform", () => {
+  const details = {
+    vmpl: 1,
+    product: "Milan",
+    signingKey: "VCEK",
+    "platformInfo.aliasCheckComplete": true,
+    "platformInfo.smtEnabled": true,
+  };
+  const snp: Claims = { ...claims, kind: "snp", details };
+  assert.equal(reasons(facts("snp", { vmpl: ["0", "1"], product: ["Milan"], signing_key: ["VCEK"] }), snp), undefined);
+  assert.equal(reasons(facts("snp", { vmpl: ["0"] }), snp), "variant 1: vmpl is 1, expected 0");
+  assert.equal(reasons(facts("snp", { product: ["Genoa", "Turin"] }), snp), "variant 1: product is Milan, expected Genoa or Turin");
+  assert.equal(reasons(facts("snp", { signing_key: ["VLEK"] }), snp), "variant 1: signing_key is VCEK, expected VLEK");
+  const platform = (...properties: SnpPlatformProperty[]): AttestationVariant<never> => ({
+    ...{ mrenclave: undefined, signer: undefined },
+    hardware: { kind: "snp", values: {}, platform: properties, minimumTcb: {} },
+  });
+  assert.equal(reasons(platform("alias-check"), snp), undefined);
+  assert.equal(reasons(platform("alias-check", "smt-off"), snp), "variant 1: smt-off is not so, expected so");
+  assert.equal(reasons(platform("ecc"), snp), "variant 1: ecc is not in the evidence, expected so");
+  const paths = appraiseVariants(snp, [{ kind: "ok", value: platform("smt-off") }])?.map(({ path }) => path.join("."));
+  assert.deepEqual(paths, ["attestation.0.snp.platform"]);
 });
 
 test("SL-85 least security versions and the measured image", () => {

@@ -1,5 +1,5 @@
 import type { Claims } from "@vouchsafe/attestation";
-import type { AttestationVariant, HardwareFacts, Resolved, SignerFactor } from "@vouchsafe/policy";
+import type { AttestationVariant, HardwareFacts, Resolved, SignerFactor, SnpPlatformProperty } from "@vouchsafe/policy";
 import { differs, type PolicyRefusal } from "./policy-refusal.ts";
 
 /** Step "variants": undefined when one admits (SL-76), otherwise the reason of each (SL-78). No variant admits nothing. */
@@ -58,10 +58,20 @@ const CLAIM_NAMES: Readonly<Record<string, string>> = {
   image_id: "imageId",
   id_key_digest: "idKeyDigest",
   author_key_digest: "authorKeyDigest",
+  signing_key: "signingKey",
+};
+
+/** Properties of an SNP platform, by the claims that say so. */
+const PLATFORM_CLAIMS: Readonly<Record<SnpPlatformProperty, { readonly claim: string; readonly wanted: boolean }>> = {
+  "alias-check": { claim: "platformInfo.aliasCheckComplete", wanted: true },
+  "smt-off": { claim: "platformInfo.smtEnabled", wanted: false },
+  ecc: { claim: "platformInfo.eccEnabled", wanted: true },
+  "ciphertext-hiding": { claim: "platformInfo.ciphertextHidingEnabled", wanted: true },
+  "rapl-off": { claim: "platformInfo.raplDisabled", wanted: true },
 };
 
 /** SL-85: every fact that the variant names, and all of them of evidence of its kind. Simulated evidence counts as the kind it imitates (cas.md §9.1). */
-function hardwareProblem(claims: Claims, { kind, values, minimumTcb }: HardwareFacts<never>): PolicyRefusal | undefined {
+function hardwareProblem(claims: Claims, { kind, values, platform = [], minimumTcb }: HardwareFacts<never>): PolicyRefusal | undefined {
   const found = String(claims.kind === "simulated" ? claims.details["imitates"] : claims.kind);
   if (found !== kind) {
     const remedy = `Attest with ${kind} evidence, or write a variant for ${found}.`;
@@ -76,13 +86,19 @@ function hardwareProblem(claims: Claims, { kind, values, minimumTcb }: HardwareF
   }
   for (const [word, accepted] of Object.entries(values)) {
     const claim = word === "measurement" ? claims.launchMeasurement.toHex() : claims.details[CLAIM_NAMES[word] ?? word];
-    if (accepted.some((value) => value === claim)) continue;
+    if (claim !== undefined && accepted.some((value) => value === String(claim))) continue;
     const register = /^pcr(\d+)$/.exec(word)?.[1];
     const path = register === undefined ? [kind, word] : [kind, "pcrs", register];
     return differs(path, register === undefined ? word : `PCR ${register}`, {
       found: String(claim ?? "not in the evidence"),
       expected: accepted,
     });
+  }
+  for (const property of platform) {
+    const { claim, wanted } = PLATFORM_CLAIMS[property];
+    if (claims.details[claim] === wanted) continue;
+    const found = claims.details[claim] === undefined ? "not in the evidence" : "not so";
+    return differs([kind, "platform"], property, { found, expected: ["so"] });
   }
   for (const [part, least] of Object.entries(minimumTcb)) {
     const claim = claims.details[`reportedTcb.${part}`];

@@ -1,6 +1,6 @@
 import { mapping, type Raw } from "../mapping.ts";
-import { type Context, hex, integer, list, mapNode, orPlaceholder, type Place, quote, type Reader } from "../reader.ts";
-import type { HardwareFacts, HardwareKind, Placeholder } from "../session.ts";
+import { type Context, hex, integer, list, mapNode, oneOf, orPlaceholder, type Place, quote, type Reader } from "../reader.ts";
+import { type HardwareFacts, type HardwareKind, type Placeholder, SNP_PLATFORM_PROPERTIES } from "../session.ts";
 
 /** Rule of the language for evidence other than SGX's own factors. */
 const RULE = "SL-85";
@@ -49,6 +49,14 @@ function registers(last: number, bytes: number): Reader<ReadonlyMap<number, Valu
   }
 }
 
+const anyOf = <T>(item: Reader<T>, what: string): Reader<readonly T[]> =>
+  list(item, {
+    rule: RULE,
+    expected: `${what}, or a list of them`,
+    nonEmpty: { rule: RULE, expected: "at least one" },
+    single: true,
+  });
+
 const SVN = { reader: integer(RULE, 0, 255), doc: "Least security version." };
 const minimumTcb = mapping(
   { boot_loader: SVN, tee: SVN, snp: SVN, microcode: SVN, fmc: SVN } as const,
@@ -82,6 +90,22 @@ const FIELDS = {
     image_id: fact(16, "Image of the guest, from its identity block."),
     id_key_digest: fact(48, "Digest of the key that signed the identity block."),
     author_key_digest: fact(48, "Digest of the key that certified the identity key."),
+    vmpl: {
+      reader: anyOf(integer(RULE, 0, 3), "a privilege level 0…3"),
+      doc: "Privilege level within the guest that asked for the report.",
+    },
+    product: {
+      reader: anyOf(oneOf(RULE, ["Milan", "Genoa", "Turin"]), "a product line"),
+      doc: "Product line of the processor (Siena and Bergamo are `Genoa`).",
+    },
+    signing_key: {
+      reader: anyOf(oneOf(RULE, ["VCEK", "VLEK"]), "a kind of key"),
+      doc: "Who vouches: the key of the chip (`VCEK`) or that of the cloud provider (`VLEK`).",
+    },
+    platform: {
+      reader: anyOf(oneOf(RULE, SNP_PLATFORM_PROPERTIES), "a property of the platform"),
+      doc: "What the platform must have, all of it: `alias-check` (no memory module lies about its size), `smt-off`, `ecc`, `ciphertext-hiding`, `rapl-off`.",
+    },
     minimum_tcb: { reader: minimumTcb, doc: "Least security versions of the platform's firmware." },
   },
   nitro: { pcrs: { reader: registers(31, 48), doc: "Platform configuration registers by number." } },
@@ -92,15 +116,20 @@ const FIELDS = {
 function readFacts(kind: HardwareKind, raw: Readonly<Record<string, unknown>>, place: Place, context: Context): HardwareFacts | undefined {
   const {
     pcrs,
+    vmpl,
+    platform,
     minimum_tcb: least,
     ...facts
   } = raw as Readonly<Record<string, Values>> & {
     readonly pcrs?: ReadonlyMap<number, Values>;
+    readonly vmpl?: readonly number[];
+    readonly platform?: HardwareFacts["platform"];
     readonly minimum_tcb?: Readonly<Record<string, number>>;
   }; // as the readers of FIELDS make them
   const registers = [...(pcrs ?? [])].map(([index, value]) => [`pcr${index}`, value] as const);
-  const values = Object.fromEntries([...Object.entries(facts).filter(([, value]) => value !== undefined), ...registers]);
-  if (Object.keys(values).length === 0 && least === undefined) {
+  const levels = vmpl === undefined ? [] : [["vmpl", vmpl.map(String)] as const];
+  const values = Object.fromEntries([...Object.entries(facts).filter(([, value]) => value !== undefined), ...levels, ...registers]);
+  if (Object.keys(values).length === 0 && least === undefined && platform === undefined) {
     return context.error(place, {
       rule: RULE,
       message: "no fact",
@@ -109,7 +138,7 @@ function readFacts(kind: HardwareKind, raw: Readonly<Record<string, unknown>>, p
         .join(", ")}`,
     });
   }
-  return { kind, values, minimumTcb: least ?? {} };
+  return { kind, values, minimumTcb: least ?? {}, ...(platform === undefined ? {} : { platform }) };
 }
 
 const reader = <K extends HardwareKind>(kind: K): Reader<HardwareFacts> =>
