@@ -1,5 +1,5 @@
-import { timingSafeEqual } from "node:crypto";
 import type { AppraisalCheck, AttestationResult, CheckOutcome, Claims } from "@vouchsafe/attestation";
+import { isEqualProof } from "@vouchsafe/protocol";
 import { appraisePlatformId, appraiseVariants } from "./appraise.ts";
 import { appraisePlatform } from "./appraise-platform.ts";
 import type { PolicyRefusal } from "./policy-refusal.ts";
@@ -22,8 +22,7 @@ export function evidenceResult(claims: Claims, { userData, rules, now }: ResultI
 function userDataCheck({ userData }: Claims, expected: Uint8Array | undefined): AppraisalCheck {
   const found = userData.toHex();
   if (expected === undefined) return passed("user data", "passed-any", "any", found);
-  if (expected.length === userData.length && timingSafeEqual(expected, userData))
-    return passed("user data", "passed", expected.toHex(), found);
+  if (isEqualProof(userData, expected)) return passed("user data", "passed", expected.toHex(), found);
   const remedy = "Attest again on this connection: evidence of another is worth nothing here.";
   return { name: "user data", outcome: "failed", expected: expected.toHex(), found, remedy };
 }
