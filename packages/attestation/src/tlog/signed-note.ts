@@ -62,16 +62,15 @@ export function asWitness({ name, publicKey }: NoteVerifier): NoteVerifier {
  */
 export function openNote(note: string | Uint8Array, verifiers: readonly NoteVerifier[]): OpenedNote {
   const { text, lines } = splitNote(note);
-  const verifiedBy: NoteSignature[] = [];
+  const verifiedBy = new Map<NoteVerifier, NoteSignature>();
   const unverified = new Set<string>();
   for (const { name, keyId, signature } of lines) {
     const verifier = verifiers.find((candidate) => candidate.name === name && candidate.keyId === keyId);
     if (verifier === undefined) unverified.add(`${name} ${keyId}`);
-    else if (!verifiedBy.some((seen) => seen.name === name && seen.keyId === keyId))
-      verifiedBy.push(verifySignature(text, verifier, signature));
+    else if (!verifiedBy.has(verifier)) verifiedBy.set(verifier, verifySignature(text, verifier, signature));
   }
-  if (verifiedBy.length === 0) throw new LogError("LOG_SIGNATURE", "no known key signed the note");
-  return { text, verifiedBy, unverified: unverified.size };
+  if (verifiedBy.size === 0) throw new LogError("LOG_SIGNATURE", "no known key signed the note");
+  return { text, verifiedBy: [...verifiedBy.values()], unverified: unverified.size };
 }
 
 interface SignatureLine {
