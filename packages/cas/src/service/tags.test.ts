@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { testPolicy } from "../testing/policies.ts";
-import { createTestClient, startTestCas } from "../testing/test-cas.ts";
+import { AUDITED, auditedLines } from "../testing/said-aloud.ts";
+import { createTestClient, startTestCas, type TestCas } from "../testing/test-cas.ts";
 
 const TAGS = ["11".repeat(16), "22".repeat(16), "33".repeat(16)] as const;
 const OPEN = "{attestation: {mode: none}}";
@@ -75,4 +76,76 @@ test("SL-162 to SL-165: a volume is shared with the session that its owner names
   await assert.rejects(attest("guest/api"), /does not export data to guest/);
   await refused("shared", "no_rollback_protection", byName.hash);
   await assert.rejects(attest("guest/api"), /allows rollback_protected/);
+});
+
+const auditedTags = (cas: TestCas): readonly unknown[] =>
+  auditedLines(cas)
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+    .filter(({ event }) => event.endsWith("_tag_updated"))
+    .map(({ event, data }) => [event, data.service, data.target]);
+
+test("C-51, C-52, C-86: the tag of a service's file system is compared and swapped from the one that its session states, and is nowhere on record", async (t) => {
+  const cas = await startTestCas(t, { selfProvision: AUDITED });
+  const client = cas.client(createTestClient());
+  const [path, key] = ["fspf_path: /f.pb", `fspf_key: ${"5a".repeat(32)}`];
+  const policy = (name: string, ...more: readonly string[]) =>
+    testPolicy({ name, security: OPEN, service: [path, key, ...more].map((line) => `    ${line}`).join("\n") });
+  await client.uploadSession(policy("kept", `fspf_tag: ${TAGS[0]}`));
+  await client.uploadSession(policy("loose", "fspf_update_policy: no_rollback_protection"));
+  const attest = async (name: string) => {
+    const attested = await cas.attest(`${name}/api`, { evidence: undefined });
+    t.after(() => attested.connection.close());
+    return attested;
+  };
+  const files = { kind: "file-system" } as const;
+  const { connection, configuration } = await attest("kept");
+  assert.deepEqual([configuration.fileSystem?.tag, configuration.fileSystem?.currentTag], [TAGS[0], null]);
+  await assert.rejects(connection.reportTag(files, null, TAGS[1]), {
+    code: "TAG_CONFLICT",
+    message: /file system of kept\/api is in another state/,
+  });
+  await connection.reportTag(files, TAGS[2], TAGS[0]); // what it is already
+  assert.deepEqual(auditedTags(cas), []);
+  await connection.reportTag(files, TAGS[0], TAGS[1]);
+  assert.equal((await attest("kept")).configuration.fileSystem?.currentTag, TAGS[1]);
+  const loose = await attest("loose");
+  await loose.connection.reportTag(files, TAGS[0], TAGS[2]);
+  assert.equal((await attest("loose")).configuration.fileSystem?.currentTag, TAGS[2]);
+  assert.deepEqual(auditedTags(cas), [
+    ["service_fspf_tag_updated", "kept/api", "file system of kept/api"],
+    ["service_fspf_tag_updated", "loose/api", "file system of loose/api"],
+  ]);
+  for (const tag of TAGS) assert.equal(auditedLines(cas).includes(tag), false);
+});
+
+test("C-52: a volume whose state the session states starts from it", async (t) => {
+  const cas = await startTestCas(t, { selfProvision: AUDITED });
+  const volume = `{name: data, fspf_key: ${"5a".repeat(32)}, fspf_tag: ${TAGS[0]}}`;
+  await cas.client(createTestClient()).uploadSession(policyWithVolume("shop", "rollback_protected", volume));
+  const { connection, configuration } = await cas.attest("shop/api", { evidence: undefined });
+  t.after(() => connection.close());
+  assert.equal(configuration.volumes[0]?.tag, TAGS[0]);
+  const data = { kind: "volume", name: "data" } as const;
+  await assert.rejects(connection.reportTag(data, null, TAGS[1]), { code: "TAG_CONFLICT" });
+  await connection.reportTag(data, TAGS[0], TAGS[1]);
+  assert.deepEqual(auditedTags(cas), [["volume_fspf_tag_updated", "shop/api", "volume data of shop"]]);
+});
+
+test("C-53: an instance reports for what its own version of the session gives it, as long as there is that version", async (t) => {
+  const cas = await startTestCas(t);
+  const client = cas.client(createTestClient());
+  const { hash } = await client.uploadSession(policyWithVolume("shop", "rollback_protected"));
+  const attest = async () => {
+    const { connection } = await cas.attest("shop/api", { evidence: undefined });
+    t.after(() => connection.close());
+    return connection;
+  };
+  const former = await attest();
+  await client.uploadSession(testPolicy({ name: "shop", security: OPEN, rest: `predecessor: ${hash}` }));
+  const data = { kind: "volume", name: "data" } as const;
+  await assert.rejects((await attest()).reportTag(data, null, TAGS[0]), { code: "TAG_CONFLICT", message: /no volume data/ });
+  await former.reportTag(data, null, TAGS[0]);
+  await former.reportTag(data, TAGS[0], TAGS[1]);
 });
