@@ -89,6 +89,17 @@ test("a TCB Info of version 2 numbers its components and is always of SGX", () =
   assert.deepEqual(readTcbInfo({ ...members, id: "TDX", tdxModule }).tdxModuleIdentities, [], "version 3 may leave the list out");
 });
 
+test("components may say what they stand for, as Intel's do; the numbers count", () => {
+  const document = fresh();
+  const components = tcbOf(firstLevel(document))["sgxtcbcomponents"] as JsonDocument[];
+  for (const component of components) Object.assign(component, { category: "BIOS", type: "Early Microcode Update" });
+  assert.deepEqual(readTcbInfo(document), readTcbInfo(fresh()));
+  for (const label of ["category", "type"]) {
+    Object.assign(components[0] ?? {}, { category: "BIOS", type: "x", [label]: 7 });
+    assert.throws(() => readTcbInfo(document), { code: "EVIDENCE_MALFORMED", message: new RegExp(`${label} is not a text`) });
+  }
+});
+
 test("an identity of another enclave or version is refused", () => {
   const identity = () => splitSignedJson(Buffer.from(textOf(collateral.qeIdentity)), "enclaveIdentity").value as JsonDocument; // minted as an object
   assert.equal(readQeIdentity(identity()).tee, "tdx");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { VerificationCache, withCache } from "./verification-cache.ts";
+import { cached, VerificationCache, withCache } from "./verification-cache.ts";
 
 test("the cache of one verification makes a value once for the same arrays, and again for others, fewer, or another kind", () => {
   const given = new VerificationCache();
@@ -16,4 +16,15 @@ test("the cache of one verification makes a value once for the same arrays, and 
   assert.throws(() => cache.get("z", [a], () => assert.fail("refused")), /refused/);
   assert.equal(get("z", a), 7, "what was thrown is not kept");
   assert.equal(cache.size, 7);
+});
+
+test("with a cache a value is made once, without one for each use", () => {
+  for (const [cache, expected] of [
+    [new VerificationCache(), [1, 1]],
+    [undefined, [1, 2]],
+  ] as const) {
+    let made = 0;
+    const get = () => cached(cache, "x", [Uint8Array.of(1)], () => ++made);
+    assert.deepEqual([get(), get()], expected);
+  }
 });
