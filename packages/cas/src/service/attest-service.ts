@@ -216,9 +216,9 @@ function checkBinding(
     throw refused("the evidence was made for another connection, CAS, instance key or service");
   }
   // An agent that gives each service a socket of its own also says which one was asked.
-  const agentService = claims?.kind === "node" ? claims.details["service"] : "";
-  if (agentService !== undefined && agentService !== "" && agentService !== name) {
-    throw refused(`the node agent vouches for service ${agentService}, not for ${name}`);
+  const vouchedFor: readonly unknown[] = ["", name];
+  if (claims?.kind === "node" && !vouchedFor.includes(claims.details["service"])) {
+    throw refused(`the node agent vouches for service ${claims.details["service"]}, not for ${name}`);
   }
   if (!verifyInstanceProof(userData, instanceKey, Buffer.from(instanceProof, "base64"))) {
     throw refused("the instance does not hold the key it names");

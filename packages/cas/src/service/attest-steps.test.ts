@@ -199,6 +199,52 @@ test("SL-94: a singleton that comes back comes back as the service that it was",
   await assert.rejects(again("other/api"), refusal("singleton_seen", "singleton"));
 });
 
+test("C-46: an instance that comes back does not count as another start, one that does not say so does", async (t) => {
+  const cas = await startTestCas(t);
+  await cas.client(createTestClient()).uploadSession(testPolicy({ name: "shop", service: "    max_activations: 1" }));
+  const instanceKey = generateInstanceKey();
+  (await cas.attest("shop/api", { instanceKey })).connection.close();
+  await cas.restart(); // its connection is over for certain
+  await assert.rejects(cas.attest("shop/api"), refusal("activation_limit", "activation"));
+  (await cas.attest("shop/api", { instanceKey, reconnect: true })).connection.close();
+});
+
+test("SL-134: an instance that would be refused now is sent nothing new, and keeps what it has", async (t) => {
+  const cas = await startTestCas(t);
+  const client = cas.client(createTestClient());
+  const secret = (name: string, more = "") => `{name: ${name}, kind: ascii, supplied_by: CREATOR${more}}`;
+  const owner = (secrets: string, more = "") => `version: "0.3"\nname: owner\nsecrets: [${secrets}]\n${more}`;
+  const shared = ", export: {session: shop}";
+  const { hash } = await client.uploadSession(owner(`${secret("one", shared)}, ${secret("two", shared)}`));
+  await client.uploadSession(
+    testPolicy({
+      name: "shop",
+      service: "    image_name: i",
+      rest: [
+        "secrets: [{name: one, import: {session: owner}}, {name: two, import: {session: owner}}]",
+        'images: [{name: i, injection_files: [{path: /f, content: "$$SCONE::one$$ $$SCONE::two$$"}]}]',
+      ].join("\n"),
+    }),
+  );
+  for (const name of ["one", "two"]) await client.supplySecret("owner", name, "before");
+  const { connection } = await cas.attest("shop/api");
+  t.after(() => connection.close());
+  const renewals: string[] = [];
+  connection.onRenewal(({ files }) => renewals.push(Buffer.from(files[0]?.content ?? "", "base64").toString()));
+  await client.supplySecret("owner", "one", "second");
+  await connection.ping();
+  while (renewals.length === 0) await connection.ping();
+  await client.uploadSession(owner(`${secret("one", shared)}, ${secret("two")}`, `predecessor: ${hash}`));
+  await client.supplySecret("owner", "one", "third");
+  await assert.rejects(cas.attest("shop/api"), refusal("values_unresolved", "values"));
+  await connection.ping();
+  assert.deepEqual(renewals, ["second before"]);
+  assert.equal(
+    cas.lines.some((line) => line.includes("were not told")),
+    false,
+  );
+});
+
 /** What the CAS answers to a request that no client of ours would send. */
 async function answerTo(t: TestContext, cas: TestCas, change: Partial<AttestRequest>): Promise<Record<string, unknown>> {
   const { socket, identity } = await connectToCas({ ...cas.running.serviceAddress, pin: {}, alpn: SERVICE_ALPN, timeoutMs: 30_000 });
