@@ -9,6 +9,8 @@ import { HOST_ARCHITECTURE, MEDIA_TYPES } from "./descriptor.ts";
 import { DIVERSION_DIRECTORY, SEARCH_PATH } from "./executables.ts";
 import { ImageError } from "./image-error.ts";
 import { assertCopiedProgram, obtainIntegrity } from "./integrity-layer.ts";
+import { isJavaKind } from "./java-base.ts";
+import { compileJava } from "./java-code.ts";
 import { type Layer, type LayerEntry, writeLayer } from "./layer.ts";
 import { cacheKey, writeWhole } from "./layer-cache.ts";
 import { type LocalRepository, openLocalRepository } from "./local-repository.ts";
@@ -82,6 +84,12 @@ function followsLock({ requirements }: BuildPlan, installed: string | undefined)
   return locked === undefined || requirements.lock === installed;
 }
 
+/** Words by which users start the interpreter of a kind: the launcher stands at their place (MF-68). */
+const interpreterOf = ({ kind }: BuildPlan): readonly string[] => {
+  if (kind === "python") return ["python3"];
+  return isJavaKind(kind) ? ["java"] : [];
+};
+
 const directoryEntries = (path: string): LayerEntry[] => {
   const parts = path.split("/").filter((part) => part !== "");
   return parts.map((_, index): LayerEntry => ({ kind: "directory", path: `/${parts.slice(0, index + 1).join("/")}`, mode: 0o755 }));
@@ -123,8 +131,8 @@ export async function buildImage(plan: BuildPlan, settings: BuildSettings): Prom
   };
   // Installers are no part of the image, whoever asks for them.
   const basePackages = plan.base.packages.filter((name) => !INSTALLER_PACKAGES.includes(name));
-  const { base } = await resolveDebianBase(cacheDir, basePackages, signal);
-  const programs = [...new Set([...(plan.kind === "python" ? ["python3"] : []), plan.command[0] ?? ""])].sort();
+  const { base } = await resolveDebianBase(cacheDir, { names: basePackages, suite: plan.base.suite }, signal);
+  const programs = [...new Set([...interpreterOf(plan), plan.command[0] ?? ""])].sort();
   const [runtime, bottom] = await Promise.all([
     step("runtime", () => obtainRuntimeLayers(cacheDir, repository, settings.runtimeBundle, { nodeBinary: settings.nodeBinary, signal })),
     step("base", () => obtainBaseLayer(cacheDir, repository, base, programs, signal)),
@@ -140,6 +148,13 @@ export async function buildImage(plan: BuildPlan, settings: BuildSettings): Prom
             lock: requirements.lock,
           }),
         );
+  const compiled = isJavaKind(plan.kind)
+    ? await step("compile", async () => ({
+        ...(await compileJava({ cacheDir, root: await obtainBaseRoot(cacheDir, base, signal), plan, copies, signal })),
+        cached: false,
+      }))
+    : undefined;
+  const brought = compiled?.entries ?? copies;
   const ran =
     plan.run.length === 0
       ? undefined
@@ -151,7 +166,7 @@ export async function buildImage(plan: BuildPlan, settings: BuildSettings): Prom
             root,
             installed: installed?.directory,
             plan,
-            copies,
+            copies: brought,
             inputs: [base.key, installed?.layer.diffId],
             signal,
           });
@@ -162,10 +177,14 @@ export async function buildImage(plan: BuildPlan, settings: BuildSettings): Prom
     ...(installed === undefined ? [] : [installed.layer]),
     ...(ran === undefined ? [] : [ran.layer]),
   ];
-  const code = ran === undefined ? copies : ran.copies;
+  const code = ran === undefined ? brought : ran.copies;
   const confidential = code.filter(({ path }) => protectionOfCode(plan, path) === "encrypted");
   const plain = code.filter(({ path }) => protectionOfCode(plan, path) !== "encrypted");
-  const integrity = await obtainIntegrity(cacheDir, repository, plan, below, plain);
+  const integrity = await obtainIntegrity(cacheDir, repository, plan, {
+    below,
+    plain,
+    targets: compiled?.targets ?? plan.copy.map(({ target }) => target),
+  });
   if (!integrity.hasProgram) assertCopiedProgram(plan, code);
 
   const hasSecrets = confidential.some(({ kind }) => kind === "file");

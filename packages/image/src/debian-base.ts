@@ -1,10 +1,12 @@
-import { existsSync } from "node:fs";
+import { existsSync, globSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import { type DebianPackage, downloadPackages, readControl, unpackPackages } from "./debian-packages.ts";
+import { type DebianPackage, downloadPackages, type PackageRequest, readControl, unpackPackages } from "./debian-packages.ts";
 import { divert, findProgram, protectExecutables } from "./executables.ts";
 import { ImageError } from "./image-error.ts";
+import { JAVA_TOOLS, JAVA_TRUST_STORE, PREPARE_JAVA } from "./java-base.ts";
+import { renderTrustStore } from "./java-trust-store.ts";
 import { type Layer, type LayerEntry, readLayerEntries } from "./layer.ts";
 import { cacheKey, obtainLayer, writeWhole } from "./layer-cache.ts";
 import type { LocalRepository } from "./local-repository.ts";
@@ -48,7 +50,7 @@ if [ -e /usr/bin/python3 ]; then
     python3 -B -m compileall -q -f --invalidation-mode unchecked-hash "$d" > /dev/null || [ $? = 1 ]
   done
 fi
-`;
+${PREPARE_JAVA}`;
 
 const BaseRecord = z.strictObject({
   packages: z.array(z.strictObject({ name: z.string(), version: z.string(), sha256: z.string(), file: z.string() })),
@@ -63,20 +65,24 @@ export interface DebianBase {
 /** Which packages, in which versions, a base consists of: decided once, then kept until the cache is cleared, so that builds can be repeated. */
 export async function resolveDebianBase(
   cacheDir: string,
-  names: readonly string[],
+  { names, suite }: PackageRequest,
   signal?: AbortSignal,
 ): Promise<{ base: DebianBase; cached: boolean }> {
   const wanted = [...new Set([...EVERY_BASE, ...names])].sort();
-  const recordFile = join(cacheDir, "bases", `${cacheKey(wanted)}.json`);
+  const recordFile = join(cacheDir, "bases", `${cacheKey(suite === undefined ? wanted : [suite, wanted])}.json`);
   const baseOf = (packages: readonly DebianPackage[]): DebianBase => ({
     packages,
-    key: cacheKey(["debian", packages.map(({ name, version, sha256 }) => [name, version, sha256]), PREPARE, BASE_FILES, UNNEEDED.source]),
+    key: cacheKey([
+      "debian",
+      packages.map(({ name, version, sha256 }) => [name, version, sha256]),
+      ...[PREPARE, BASE_FILES, UNNEEDED.source, JAVA_TOOLS.source],
+    ]),
   });
   if (existsSync(recordFile)) {
     const record = BaseRecord.safeParse(JSON.parse(await readFile(recordFile, "utf8")));
     if (record.success) return { base: baseOf(record.data.packages), cached: true };
   }
-  const packages = await downloadPackages(join(cacheDir, "apt"), wanted, signal);
+  const packages = await downloadPackages(cacheDir, { names: wanted, suite }, signal);
   await mkdir(join(cacheDir, "bases"), { recursive: true });
   await writeWhole(recordFile, JSON.stringify({ packages } satisfies z.infer<typeof BaseRecord>));
   return { base: baseOf(packages), cached: false };
@@ -123,6 +129,7 @@ export async function obtainBaseRoot(cacheDir: string, base: DebianBase, signal?
       signal,
     });
     if (status !== 0) throw new ImageError("E-IMAGE-BASE", `the base cannot be prepared:\n${lastLines(stderr)}`);
+    if (existsSync(join(building, "usr/lib/jvm"))) await writeTrustStore(building);
     await rename(building, root).catch(async (error) => {
       if (!existsSync(root)) throw error; // otherwise another build was first
     });
@@ -130,6 +137,16 @@ export async function obtainBaseRoot(cacheDir: string, base: DebianBase, signal?
     await rm(building, { recursive: true, force: true });
   }
   return root;
+}
+
+/** For Java the certificates of ca-certificates in its own format; Debian makes it in a maintainer script. */
+async function writeTrustStore(root: string): Promise<void> {
+  const certificates = new Map<string, string>();
+  for (const file of globSync(join(root, "usr/share/ca-certificates/*/*.crt")))
+    certificates.set(`debian:${basename(file, ".crt")}.pem`, await readFile(file, "utf8"));
+  const store = join(root, JAVA_TRUST_STORE);
+  await mkdir(dirname(store), { recursive: true });
+  await writeFile(store, renderTrustStore(certificates));
 }
 
 export interface BaseLayer {
@@ -152,7 +169,7 @@ export async function obtainBaseLayer(
   let diverted: string[] = [];
   const { layer, cached } = await obtainLayer(cacheDir, repository, key, { level: 12 }, async () => {
     const root = await obtainBaseRoot(cacheDir, base, signal);
-    const entries = (await readLayerEntries(root)).filter(({ path }) => !UNNEEDED.test(path));
+    const entries = (await readLayerEntries(root)).filter(({ path }) => !UNNEEDED.test(path) && !JAVA_TOOLS.test(path));
     const links = new Map(entries.flatMap((entry): [string, string][] => (entry.kind === "link" ? [[entry.path, entry.target]] : [])));
     const files = new Set(entries.flatMap((entry) => (entry.kind === "file" ? [entry.path] : [])));
     diverted = [...new Set(programs.flatMap((word) => findProgram(word, "/", files, links) ?? []))].sort();

@@ -4,6 +4,8 @@ export { DEFAULT_ENGINE, type EngineAddress, formatEngineAddress, parseEngineAdd
 export { isEngineThere, loadIntoEngine } from "./engine-load.ts";
 export { ImageError, type ImageErrorCode } from "./image-error.ts";
 export { verifyImageSignature } from "./image-signature.ts";
+export { isJavaKind, type JavaKind, javaBase } from "./java-base.ts";
+export { findJavaLibraries } from "./java-code.ts";
 export {
   defaultCacheDir,
   defaultRepositoryDir,

@@ -37,12 +37,22 @@ export interface Integrity {
   readonly hasProgram: boolean;
 }
 
+/** What an image consists of beside its metadata. */
+export interface ImageContent {
+  /** Layers below the user's files. */
+  readonly below: readonly Layer[];
+  /** Files of the user that stay in clear. */
+  readonly plain: readonly TreeEntry[];
+  /** Files and directories in which the user's files lie. */
+  readonly targets: readonly string[];
+}
+
 /** Regions that hold the user's files: the working directory where it is the program's own, otherwise just what was copied. */
-function encryptedPaths(plan: BuildPlan, files: ReadonlyMap<string, ListedFile>): string[] {
-  if (!plan.encrypt || plan.copy.length === 0) return [];
+function encryptedPaths(plan: BuildPlan, placed: readonly string[], files: ReadonlyMap<string, ListedFile>): string[] {
+  if (!plan.encrypt || placed.length === 0) return [];
   const inside = `${plan.workingDirectory}/`;
   const isOwn = plan.workingDirectory !== "/" && ![...files.keys()].some((path) => path.startsWith(inside));
-  const targets = plan.copy.map(({ target }) => target).filter((target) => !isOwn || !target.startsWith(inside));
+  const targets = placed.filter((target) => !isOwn || !target.startsWith(inside));
   const paths = [...(isOwn ? [plan.workingDirectory] : []), ...targets];
   return [...new Set(paths)].filter((path) => protectionOfCode(plan, path) === "encrypted").sort();
 }
@@ -70,19 +80,17 @@ const linksOf = (files: Iterable<ListedFile | TreeEntry>): Map<string, string> =
   new Map([...files].flatMap((file): [string, string][] => (file.kind === "link" ? [[file.path, file.target]] : [])));
 
 /**
- * Regions of an image and the layer with the list of its protected files: those of the layers below the user's, and the user's own that stay in clear
- * (`plain`); made once for each set of them. Throws E-BUILD-FIELD where the manifest asks to encrypt what is public.
+ * Regions of an image and the layer with the list of its protected files: those of the layers below the user's, and the user's own that stay in clear;
+ * made once for each set of them. Throws E-BUILD-FIELD where the manifest asks to encrypt what is public.
  */
 export async function obtainIntegrity(
   cacheDir: string,
   repository: LocalRepository,
   plan: BuildPlan,
-  below: readonly Layer[],
-  plain: readonly TreeEntry[],
+  { below, plain, targets }: ImageContent,
 ): Promise<Integrity> {
   const rules = plan.protection ?? [];
   const [word = ""] = plan.command;
-  const targets = plan.copy.map(({ target }) => target);
   const diffIds = below.map(({ diffId }) => diffId);
   const shape = [plan.encrypt, targets, plan.workingDirectory, rules, OPEN_PATHS, word];
   const key = cacheKey(["integrity by region", diffIds, digestCopies(plain), ...shape]);
@@ -92,7 +100,7 @@ export async function obtainIntegrity(
     // Later layers win.
     const files = new Map(below.flatMap((one) => one.files.map((file): [string, ListedFile] => [file.path, file])));
     refuseEncryptionOfPublicFiles(plan, files.keys());
-    const encrypted = encryptedPaths(plan, files);
+    const encrypted = encryptedPaths(plan, targets, files);
     const regions = planRegions(encrypted, rules);
     const all = new Map([...files, ...plain.flatMap(listedFile)]);
     const listings = regions

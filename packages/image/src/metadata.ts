@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { JAVA_KINDS } from "./java-base.ts";
 
 /** Directory of an image's metadata (MF-64). */
 export const METADATA_DIRECTORY = "/vouchsafe/mesh";
@@ -23,7 +24,7 @@ export const ServiceMetadata = z.strictObject({
   platformVersion: z.string().max(64),
   /** `build.name`. */
   name: z.string().max(63),
-  kind: z.enum(["python", "curated", "sconify_image"]),
+  kind: z.enum(["python", ...JAVA_KINDS, "curated", "sconify_image"]),
   mode: z.enum(["production", "debug"]),
   command: z.array(Text).min(1).max(4096),
   workingDirectory: AbsolutePath,

@@ -1,3 +1,4 @@
+import type { JavaKind } from "./java-base.ts";
 import type { ProtectionRule } from "./protection.ts";
 
 /** One file or directory of the user, and where it lies in the program's view. */
@@ -18,7 +19,12 @@ export interface VolumePlan {
 /** Where the root file system comes from. */
 export type BasePlan =
   /** Assembled from Debian packages that the machine's apt has verified. */
-  | { readonly kind: "debian"; readonly packages: readonly string[] }
+  | {
+      readonly kind: "debian";
+      readonly packages: readonly string[];
+      /** Code name of the Debian release that all packages come from; without it the release of the machine. */
+      readonly suite?: string;
+    }
   /** Pulled from a registry, or taken from the local repository. */
   | { readonly kind: "image"; readonly reference: string };
 
@@ -46,7 +52,7 @@ export interface StableVersion {
 export interface BuildPlan {
   /** `build.name`. */
   readonly name: string;
-  readonly kind: "python" | "curated" | "sconify_image";
+  readonly kind: "python" | JavaKind | "curated" | "sconify_image";
   /** Image reference with a tag (`build.to`). */
   readonly reference: string;
   readonly mode: "production" | "debug";
@@ -99,7 +105,7 @@ export interface BuildSettings {
 }
 
 export interface BuildProgress {
-  readonly step: "base" | "runtime" | "requirements" | "run" | "code" | "metadata" | "image";
+  readonly step: "base" | "runtime" | "requirements" | "compile" | "run" | "code" | "metadata" | "image";
   readonly state: "started" | "done" | "cached";
   readonly detail?: string;
 }

@@ -136,7 +136,7 @@ export const INSTALLER_PACKAGES: readonly string[] = ["python3-pip", "python3-se
 
 /** Where the installer runs: the base with pip; not part of any image. */
 async function obtainInstallerRoot(cacheDir: string, basePackages: readonly string[], signal?: AbortSignal): Promise<string> {
-  const { base } = await resolveDebianBase(cacheDir, [...basePackages, ...INSTALLER_PACKAGES], signal);
+  const { base } = await resolveDebianBase(cacheDir, { names: [...basePackages, ...INSTALLER_PACKAGES] }, signal);
   return obtainBaseRoot(cacheDir, base, signal);
 }
 

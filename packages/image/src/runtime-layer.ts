@@ -71,7 +71,7 @@ export async function obtainRuntimeLayers(
   const launcherDigest = createHash("sha256").update(launcher).digest("hex");
   const nodeKey = cacheKey(["node", nodeBinary === process.execPath ? process.version : nodeBinary, launcherDigest, LIBRARIES]);
   const node = await obtainLayer(cacheDir, repository, nodeKey, { level: 16, windowLog: 27 }, async () => {
-    const packages = await downloadPackages(join(cacheDir, "apt"), LIBRARY_PACKAGES, options.signal);
+    const packages = await downloadPackages(cacheDir, { names: LIBRARY_PACKAGES }, options.signal);
     const root = await mkdtemp(join(cacheDir, "runtime-"));
     try {
       await unpackPackages(packages, root, options.signal);

@@ -8,7 +8,7 @@ import { TEST_CACHE } from "./testing/sample-build.ts";
 import { temporaryDirectory } from "./testing/small-image.ts";
 
 async function request(command: string, scratchDir: string, changes: Partial<SandboxRequest> = {}): Promise<SandboxRequest> {
-  const { base } = await resolveDebianBase(TEST_CACHE, []);
+  const { base } = await resolveDebianBase(TEST_CACHE, { names: [] });
   const root = await obtainBaseRoot(TEST_CACHE, base);
   return {
     root,

@@ -7,6 +7,7 @@ import {
   buildImage,
   defaultCacheDir,
   defaultRepositoryDir,
+  findJavaLibraries,
   LOCAL_REGISTRY,
   openLocalRepository,
   parseImageReference,
@@ -38,6 +39,7 @@ const STEPS: Readonly<Record<BuildProgress["step"], string>> = {
   base: "Base from Debian packages",
   runtime: "Runtime",
   requirements: "Requirements",
+  compile: "Java sources",
   run: "Commands of the manifest",
   code: "Code, encrypted",
   metadata: "Metadata",
@@ -98,9 +100,10 @@ async function planAndBuild(
   const lock = await target.read("services", key, "requirements.lock");
   const requirements =
     found.requirements === undefined ? {} : { requirements: { ...found.requirements, ...(lock === undefined ? {} : { lock }) } };
+  const libraries = await findJavaLibraries(found.copy, shell.directory);
   const planned = planService(
     manifest,
-    { ...found, ...requirements },
+    { ...found, ...requirements, libraries },
     {
       mode,
       ...(stable === undefined ? {} : { stable: stable.version }),

@@ -23,7 +23,7 @@ GRANT SELECT, INSERT ON shop.* TO named;`;
 
 test("MF-110: MariaDB of the curated image lets in accounts with a certificate of its CA only, and keeps its state in memory", async (context) => {
   const unpacked = await unpackCurated(context, mariadb);
-  const { base } = await resolveDebianBase(TEST_CACHE, ["mariadb-client-core"]);
+  const { base } = await resolveDebianBase(TEST_CACHE, { names: ["mariadb-client-core"] });
   const tools = join(unpacked.directory, "tools");
   await unpackPackages(
     base.packages.filter(({ name }) => name === "mariadb-client-core" || name === "libmariadb3"),

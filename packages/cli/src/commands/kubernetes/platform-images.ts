@@ -5,6 +5,8 @@ import {
   type BuildSettings,
   buildImage,
   curatedImages,
+  type JavaKind,
+  javaBase,
   openLocalRepository,
   planCuratedImage,
   pushImage,
@@ -53,9 +55,14 @@ const PLATFORM: Readonly<Record<string, PlatformImage>> = {
   },
 };
 
+const javaImage = (kind: JavaKind) => ({ kind, base: javaBase(kind), command: ["java"] });
 /** Bases of services: the layers that all images of their kind have in common, so that nodes can pull them ahead. */
 const BASES: Readonly<Record<string, Pick<BuildPlan, "kind" | "base" | "command">>> = {
   python: { kind: "python", base: { kind: "debian", packages: ["python3"] }, command: ["python3"] },
+  java17: javaImage("java17"),
+  "java17-glibc": javaImage("java17"),
+  java21: javaImage("java21"),
+  "java21-ubuntu": javaImage("java21"),
 };
 
 /** Every image that `publish` knows, in the order in which it is made. */
