@@ -1,5 +1,5 @@
 /**
- * A script together with what V8 compiled of it, in one readable file: the launcher is started twice for every container, and compiling
+ * A script together with what V8 compiled of it, in one readable file: the launcher is started for every container, and compiling
  * it would be a tenth of each start. V8 takes compiled code only if its version, its flags and the length of the source fit; otherwise it
  * compiles the source as usual.
  */

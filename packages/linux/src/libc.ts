@@ -4,23 +4,11 @@ import { SystemCallError } from "./system-call-error.ts";
 /** Every C function the house calls. All are synchronous and act on the calling thread or the whole process. */
 const SIGNATURES = {
   __errno_location: { return: "pointer", arguments: [] },
-  unshare: { return: "i32", arguments: ["i32"] },
-  setns: { return: "i32", arguments: ["i32", "i32"] },
-  mount: { return: "i32", arguments: ["buffer", "buffer", "buffer", "u64", "buffer"] },
-  umount2: { return: "i32", arguments: ["buffer", "i32"] },
-  chroot: { return: "i32", arguments: ["buffer"] },
-  sethostname: { return: "i32", arguments: ["buffer", "u64"] },
   prctl: { return: "i32", arguments: ["i32", "u64", "u64", "u64", "u64"] },
-  setgroups: { return: "i32", arguments: ["u64", "buffer"] },
-  setresgid: { return: "i32", arguments: ["u32", "u32", "u32"] },
-  setresuid: { return: "i32", arguments: ["u32", "u32", "u32"] },
   prlimit: { return: "i32", arguments: ["i32", "i32", "buffer", "pointer"] },
   ioctl: { return: "i32", arguments: ["i32", "u64", "buffer"] },
-  getsockopt: { return: "i32", arguments: ["i32", "i32", "i32", "buffer", "buffer"] },
   waitpid: { return: "i32", arguments: ["i32", "buffer", "i32"] },
   memfd_create: { return: "i32", arguments: ["buffer", "u32"] },
-  signal: { return: "pointer", arguments: ["i32", "pointer"] },
-  sigprocmask: { return: "i32", arguments: ["i32", "buffer", "pointer"] },
   syscall: { return: "i64", arguments: ["i64", "u64", "u64", "u64", "u64", "u64", "u64"] },
 } as const;
 

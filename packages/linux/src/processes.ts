@@ -1,10 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { constants } from "node:os";
-import { checked, isInterrupted, libc } from "./libc.ts";
+import { isInterrupted, libc } from "./libc.ts";
 
 const WNOHANG = 1;
-const SIG_SETMASK = 2;
-const SIGSET_BYTES = 128;
 
 /** How a process ended: as wait(2) says. */
 export interface ProcessEnd {
@@ -60,22 +57,4 @@ export function readStatus(pid: number): ProcessStatus | undefined {
   // The name stands in parentheses and may contain any of them.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return { state: fields[0] ?? "", parent: Number(fields[1]), startTime: fields[19] ?? "" };
-}
-
-/** Node ignores SIGPIPE, which `execve` would hand on; programs expect every signal at its default and none blocked. */
-export function resetSignals(): void {
-  const { call } = libc();
-  for (const signal of Object.values(constants.signals)) {
-    if (signal !== constants.signals.SIGKILL && signal !== constants.signals.SIGSTOP) call.signal(signal, 0n);
-  }
-  checked("sigprocmask", call.sigprocmask(SIG_SETMASK, Buffer.alloc(SIGSET_BYTES), 0n));
-}
-
-const CLOSE_RANGE_NUMBER = 436n;
-const CLOSE_RANGE_CLOEXEC = 4n;
-
-/** Marks every open file from descriptor `first` on to be closed at `execve`: the next program gets only what lies below. */
-export function closeFilesOnExec(first: number): void {
-  const result = libc().call.syscall(CLOSE_RANGE_NUMBER, BigInt(first), 0xffff_ffffn, CLOSE_RANGE_CLOEXEC, 0n, 0n, 0n);
-  checked("close_range", Number(result));
 }

@@ -1,213 +1,42 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { createMemoryFile } from "./credentials.ts";
 import { cString } from "./libc.ts";
-import { MOUNT_FLAGS, type MountFlag } from "./mounts.ts";
-import { NAMESPACE_FLAGS, type NamespaceKind } from "./namespaces.ts";
+import { Assembly } from "./system-call-assembly.ts";
+import type { Step } from "./system-call-steps.ts";
 
 /*
  * A program of nothing but system calls. Node cannot make a user namespace (it has several threads) and is not there inside a container; a shell
- * with its tools would have to be. So the few dozen calls that turn a process into a container are compiled into a static ELF program of some
- * kilobytes that lives in memory only: straight-line code, one call after the other with constant arguments, no decision but "stop at the first
- * failure". Descriptor 3 is a socket to whoever starts it: the program reports there and waits there for a byte.
+ * with its tools would have to be. So the few dozen calls that turn a process into a container, or into a program, are compiled into a static ELF
+ * program of some kilobytes that lives in memory only: straight-line code, one call after the other with constant arguments, no decision but "stop
+ * at the first failure". Descriptor 3 is a socket to whoever starts it: the program reports there and waits there for a byte.
+ *
+ * What must not be in a file, not even in one without a name, comes later: a program that ends in `continue` reads the rest of its steps from
+ * descriptor 4, once it has closed itself to others, and then the content of the files that it writes.
  */
 
-/** An argument: a number, or text that is passed as the address of its NUL-terminated bytes, or the address of bytes as they are. */
-type Argument = number | bigint | string | Uint8Array;
-
-export type Step =
-  | {
-      readonly kind: "call";
-      readonly name: string;
-      readonly number: number;
-      readonly arguments: readonly Argument[];
-      readonly optional: boolean;
-    }
-  /** Sends one byte to the starter and goes on when one byte came back; the end of the socket is a failure. */
-  | { readonly kind: "meet"; readonly name: string }
-  /** The child goes on; the parent waits for it and ends with its exit status (128 and the signal's number where a signal ended it). */
-  | { readonly kind: "fork" }
-  | {
-      readonly kind: "execute";
-      readonly path: string;
-      readonly argv: readonly string[];
-      readonly environment: Readonly<Record<string, string>>;
-    };
-
-const NUMBERS = {
-  mount: 165,
-  umount2: 166,
-  unshare: 272,
-  chdir: 80,
-  mkdir: 83,
-  symlink: 88,
-  mknod: 133,
-  chown: 92,
-  pivot_root: 155,
-  sethostname: 170,
-  prctl: 157,
-  setgroups: 116,
-  setresgid: 119,
-  setresuid: 117,
-  setsid: 112,
-  umask: 95,
-  fcntl: 72,
-  capset: 126,
-} as const;
-
-const call = (syscall: keyof typeof NUMBERS, what: string, ...args: readonly Argument[]): Step => ({
-  kind: "call",
-  name: `${syscall} ${what}`.trimEnd(),
-  number: NUMBERS[syscall],
-  arguments: args,
-  optional: false,
-});
-
-const REGULAR_FILE = 0o100_644;
-const DETACH = 2;
-const PR_SET_PDEATHSIG = 1;
-const SIGKILL = 9;
-const F_SETFD = 2;
-const CAPABILITY_VERSION = 0x2008_0522;
-const PR_CAP_AMBIENT = 47;
-const PR_CAP_AMBIENT_RAISE = 2;
-
-/** The steps a program can consist of. */
-export const step = {
-  unshare: (...kinds: readonly NamespaceKind[]): Step =>
-    call(
-      "unshare",
-      kinds.join(","),
-      kinds.reduce((bits, kind) => bits | NAMESPACE_FLAGS[kind], 0),
-    ),
-  mount: (source: string, target: string, type: string, flags: readonly MountFlag[] = [], options = ""): Step => {
-    const bits = flags.reduce((all, flag) => all | MOUNT_FLAGS[flag], 0n);
-    return call("mount", `${type || flags.join(",")} at ${target}`, source, target, type, bits, options);
-  },
-  detach: (target: string): Step => call("umount2", target, target, DETACH),
-  changeDirectory: (path: string): Step => call("chdir", path, path),
-  makeDirectory: (path: string, mode: number): Step => call("mkdir", path, path, mode),
-  /** An empty file, to mount another one over it. */
-  makeFile: (path: string): Step => call("mknod", path, path, REGULAR_FILE, 0),
-  makeLink: (path: string, target: string): Step => call("symlink", path, target, path),
-  changeOwner: (path: string, uid: number, gid: number): Step => call("chown", path, path, uid, gid),
-  /** The working directory becomes the root; the old root is stacked on it and can be detached as ".". */
-  pivotHere: (): Step => call("pivot_root", "", ".", "."),
-  setHostName: (name: string): Step => call("sethostname", name, name, Buffer.byteLength(name)),
-  becomeUser: (uid: number, gid: number): Step[] => [
-    call("setgroups", "", 0, 0),
-    call("setresgid", String(gid), gid, gid, gid),
-    call("setresuid", String(uid), uid, uid, uid),
-  ],
-  /**
-   * Keeps these capabilities (numbers of linux/capability.h, below 32) and no others, also for an ordinary user and through the next execve:
-   * they become permitted, effective, inheritable and ambient.
-   */
-  keepCapabilities: (...capabilities: readonly number[]): Step[] => {
-    const header = new Uint8Array(8);
-    new DataView(header.buffer).setUint32(0, CAPABILITY_VERSION, true);
-    const sets = new Uint8Array(24);
-    const bits = capabilities.reduce((all, one) => all | (1 << one), 0);
-    for (const offset of [0, 4, 8]) new DataView(sets.buffer).setUint32(offset, bits, true);
-    return [
-      call("capset", "", header, sets),
-      ...capabilities.map((one) => call("prctl", `PR_CAP_AMBIENT ${one}`, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, one, 0, 0)),
-    ];
-  },
-  /** Ends with whoever started it, even if that was killed. */
-  dieWithParent: (): Step => call("prctl", "PR_SET_PDEATHSIG", PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0),
-  newSession: (): Step => call("setsid", ""),
-  setMask: (mask: number): Step => call("umask", "", mask),
-  /** Closes the socket to the starter when the next program begins. */
-  closeOnExecute: (descriptor: number): Step => call("fcntl", String(descriptor), descriptor, F_SETFD, 1),
-  meet: (name: string): Step => ({ kind: "meet", name }),
-  fork: (): Step => ({ kind: "fork" }),
-  execute: (path: string, argv: readonly string[], environment: Readonly<Record<string, string>>): Step => ({
-    kind: "execute",
-    path,
-    argv,
-    environment,
-  }),
-  /** The same step, whose failure does not matter. */
-  optional: (one: Step): Step => (one.kind === "call" ? { ...one, optional: true } : one),
-} as const;
+const STATUS_DESCRIPTOR = 3;
+const ORDER_DESCRIPTOR = 4;
 
 const IMAGE_BASE = 0x40_0000n;
 const CODE_OFFSET = 64 + 56;
-const STATUS_DESCRIPTOR = 3;
+/** Where a continuation lies: far from the program, below anything that the kernel places by itself. */
+const CONTINUATION_BASE = 0x1000_0000n;
+
+/* System calls that the machinery itself makes (x86-64). */
+const WRITE = 1;
+const OPEN = 2;
+const CLOSE = 3;
+const MMAP = 9;
+const MPROTECT = 10;
+const RECVFROM = 45;
+const FORK = 57;
 const EXECVE = 59;
-/** mov rdi|rsi|rdx|r10|r8|r9, imm64: where the kernel takes its arguments from. */
-const ARGUMENT_MOVES = ["48bf", "48be", "48ba", "49ba", "49b8", "49b9"] as const;
 
-/** Code and data while they grow. Addresses of data are known only when the code is complete, so they are filled in at the end. */
-class Assembly {
-  readonly #code: number[] = [];
-  readonly #data: number[] = [];
-  readonly #dataFixes: { readonly at: number; readonly offset: number }[] = [];
-  readonly #pointerFixes: { readonly at: number; readonly offset: number }[] = [];
-  readonly #jumps: { readonly at: number; readonly label: string }[] = [];
-  readonly #labels = new Map<string, number>();
-
-  emit(hex: string): void {
-    this.#code.push(...Uint8Array.fromHex(hex));
-  }
-  emitUint(value: bigint, bytes: 4 | 8): void {
-    for (let at = 0n; at < bytes; at++) this.#code.push(Number((BigInt.asUintN(64, value) >> (at * 8n)) & 0xffn));
-  }
-  label(name: string): void {
-    this.#labels.set(name, this.#code.length);
-  }
-  /** A jump instruction with a 32-bit distance. */
-  jump(hex: string, label: string): void {
-    this.emit(hex);
-    this.#jumps.push({ at: this.#code.length, label });
-    this.emitUint(0n, 4);
-  }
-  /** Offset of bytes in the data. */
-  place(bytes: Uint8Array): number {
-    const offset = this.#data.length;
-    this.#data.push(...bytes);
-    return offset;
-  }
-  /** Offset of a NULL-terminated list of pointers to texts. */
-  placeList(texts: readonly string[]): number {
-    const offsets = texts.map((text) => this.place(cString(text)));
-    while (this.#data.length % 8 !== 0) this.#data.push(0);
-    const list = this.#data.length;
-    for (const [index, offset] of offsets.entries()) this.#pointerFixes.push({ at: list + index * 8, offset });
-    this.place(new Uint8Array(8 * (offsets.length + 1)));
-    return list;
-  }
-  /** A 64-bit immediate operand that holds an address in the data. */
-  emitAddress(offset: number): void {
-    this.#dataFixes.push({ at: this.#code.length, offset });
-    this.emitUint(0n, 8);
-  }
-  finish(): Uint8Array {
-    while (this.#code.length % 8 !== 0) this.#code.push(0x90);
-    const body = Buffer.from([...this.#code, ...this.#data]);
-    const dataBase = IMAGE_BASE + BigInt(CODE_OFFSET + this.#code.length);
-    for (const { at, offset } of this.#dataFixes) body.writeBigUInt64LE(dataBase + BigInt(offset), at);
-    for (const { at, offset } of this.#pointerFixes) body.writeBigUInt64LE(dataBase + BigInt(offset), this.#code.length + at);
-    for (const { at, label } of this.#jumps) {
-      const target = this.#labels.get(label);
-      if (target === undefined) throw new TypeError(`no label ${label}`);
-      body.writeInt32LE(target - (at + 4), at);
-    }
-    return body;
-  }
-}
-
-function emitCall(code: Assembly, number: number, args: readonly Argument[]): void {
-  for (const [index, argument] of args.entries()) {
-    code.emit(ARGUMENT_MOVES[index] ?? "");
-    if (typeof argument === "string") code.emitAddress(code.place(cString(argument)));
-    else if (argument instanceof Uint8Array) code.emitAddress(code.place(argument));
-    else code.emitUint(BigInt(argument), 8);
-  }
-  code.emit("b8"); // mov eax, number
-  code.emitUint(BigInt(number), 4);
-  code.emit("0f05"); // syscall
-}
+const READ_WRITE = 3;
+const READ_EXECUTE = 5;
+const PRIVATE_ANONYMOUS_HERE = 0x2 | 0x20 | 0x10_0000; // MAP_FIXED_NOREPLACE
+const WRITE_CREATE_TRUNCATE = 0o1 | 0o100 | 0o1000 | 0o2_000_000; // O_CLOEXEC
+const WAIT_FOR_ALL = 0x100;
 
 /** At `fail-N` the kernel's answer is in rax: the step's name goes to the starter, its errno becomes the exit status. */
 function emitFailure(code: Assembly, index: number, name: string): void {
@@ -221,7 +50,7 @@ function emitFailure(code: Assembly, index: number, name: string): void {
 }
 
 function emitMeeting(code: Assembly, index: number, name: string): void {
-  emitCall(code, 1, [STATUS_DESCRIPTOR, name.slice(0, 1), 1]); // write
+  code.emitCall(WRITE, [STATUS_DESCRIPTOR, name.slice(0, 1), 1]);
   code.emit("4889e6"); // mov rsi, rsp: a byte of the stack that nobody needs any more
   code.emit(`bf0${STATUS_DESCRIPTOR}000000`); // mov edi, descriptor
   code.emit("ba01000000"); // mov edx, 1
@@ -232,12 +61,12 @@ function emitMeeting(code: Assembly, index: number, name: string): void {
 }
 
 function emitFork(code: Assembly, index: number): void {
-  emitCall(code, 57, []); // fork
+  code.emitCall(FORK, []);
   code.emit("4885c0"); // test rax, rax
   code.jump("0f88", `fail-${index}`); // js
   code.jump("0f84", `child-${index}`); // je
   code.emit("4989c5"); // mov r13, rax
-  emitCall(code, 3, [STATUS_DESCRIPTOR]); // close
+  code.emitCall(CLOSE, [STATUS_DESCRIPTOR]);
   code.label(`wait-${index}`);
   code.emit("4c89ef"); // mov rdi, r13
   code.emit("4889e6"); // mov rsi, rsp
@@ -260,35 +89,159 @@ function emitFork(code: Assembly, index: number): void {
   code.label(`child-${index}`);
 }
 
-const nameOf = (one: Step): string => (one.kind === "fork" ? "fork" : one.kind === "execute" ? `execve ${one.path}` : one.name);
+/** Length and bytes of the continuation are read to its place, which is never writable and executable at once. */
+function emitContinue(code: Assembly, index: number): void {
+  code.emit("4883ec10"); // sub rsp, 16
+  code.emit("4889e6"); // mov rsi, rsp
+  emitReceiveAll(code, () => code.emit("ba08000000")); // mov edx, 8
+  code.emit("4883f808"); // cmp rax, 8
+  code.jump("0f85", `fail-${index}`); // jne
+  code.emit("488b1c24"); // mov rbx, [rsp]
+  const atBase = (number: number, protection: number, more: () => void) => {
+    code.emit("48bf"); // mov rdi, base
+    code.emitUint(CONTINUATION_BASE, 8);
+    code.emit("4889de"); // mov rsi, rbx
+    code.emit("ba"); // mov edx, protection
+    code.emitUint(BigInt(protection), 4);
+    more();
+    code.emit("b8"); // mov eax, number
+    code.emitUint(BigInt(number), 4);
+    code.emit("0f05");
+    code.emit("4885c0"); // test rax, rax
+    code.jump("0f88", `fail-${index}`); // js
+  };
+  atBase(MMAP, READ_WRITE, () => {
+    code.emit("49ba"); // mov r10, flags
+    code.emitUint(BigInt(PRIVATE_ANONYMOUS_HERE), 8);
+    code.emit("49b8"); // mov r8, -1
+    code.emitUint(-1n, 8);
+    code.emit("4d31c9"); // xor r9, r9
+  });
+  code.emit("48be"); // mov rsi, base
+  code.emitUint(CONTINUATION_BASE, 8);
+  emitReceiveAll(code, () => code.emit("4889da")); // mov rdx, rbx
+  code.emit("4839d8"); // cmp rax, rbx
+  code.jump("0f85", `fail-${index}`);
+  atBase(MPROTECT, READ_EXECUTE, () => {});
+  code.emit("48b8"); // mov rax, base
+  code.emitUint(CONTINUATION_BASE, 8);
+  code.emit("ffe0"); // jmp rax
+}
 
-/** The program's bytes. Its last step has to be `execute`. Runs on x86-64. */
-export function renderSystemCallProgram(steps: readonly Step[]): Uint8Array {
-  if (steps.at(-1)?.kind !== "execute") throw new TypeError("the last step must execute a program");
+/** recvfrom on the order socket until all is there that `length` puts into rdx; the address is in rsi. */
+function emitReceiveAll(code: Assembly, length: () => void): void {
+  code.emit(`bf0${ORDER_DESCRIPTOR}000000`); // mov edi, descriptor
+  length();
+  code.emit("41ba"); // mov r10d, flags
+  code.emitUint(BigInt(WAIT_FOR_ALL), 4);
+  code.emit("4d31c0"); // xor r8, r8
+  code.emit("4d31c9"); // xor r9, r9
+  code.emit("b8"); // mov eax, recvfrom
+  code.emitUint(BigInt(RECVFROM), 4);
+  code.emit("0f05");
+}
+
+function emitReceive(code: Assembly, index: number, path: string, length: number): void {
+  code.emitCall(OPEN, [path, WRITE_CREATE_TRUNCATE, 0o600]);
+  code.emit("4885c0"); // test rax, rax
+  code.jump("0f88", `fail-${index}`); // js
+  code.emit("4989c6"); // mov r14, rax: the file
+  code.emit("49bf"); // mov r15, length: what is still to come
+  code.emitUint(BigInt(length), 8);
+  code.jump("e8", "copy"); // call
+  code.emit("4885c0"); // test rax, rax
+  code.jump("0f88", `fail-${index}`);
+}
+
+const BUFFER_BYTES = 0x1_0000n;
+
+/** Copies r15 bytes from the order socket into the file r14 and closes it. Leaves 0 or a negative errno in rax. */
+function emitCopy(code: Assembly): void {
+  code.label("copy");
+  code.emit("4881ec"); // sub rsp, buffer
+  code.emitUint(BUFFER_BYTES, 4);
+  code.label("copy-next");
+  code.emit("4d85ff"); // test r15, r15
+  code.jump("0f84", "copy-done"); // je
+  code.emit("4889e6"); // mov rsi, rsp
+  emitReceiveAll(code, () => {
+    code.emit("4c89fa"); // mov rdx, r15
+    code.emit("b8"); // mov eax, buffer
+    code.emitUint(BUFFER_BYTES, 4);
+    code.emit("4839c2"); // cmp rdx, rax
+    code.emit("480f47d0"); // cmova rdx, rax
+  });
+  code.emit("4885c0"); // test rax, rax
+  code.jump("0f88", "copy-end"); // js
+  code.jump("0f84", "copy-short"); // je: the starter has ended
+  code.emit("4929c7"); // sub r15, rax
+  code.emit("4989c5"); // mov r13, rax: what is to be written
+  code.emit("4889e3"); // mov rbx, rsp
+  code.label("copy-write");
+  code.emit("4c89f7"); // mov rdi, r14
+  code.emit("4889de"); // mov rsi, rbx
+  code.emit("4c89ea"); // mov rdx, r13
+  code.emit("b8"); // mov eax, write
+  code.emitUint(BigInt(WRITE), 4);
+  code.emit("0f05");
+  code.emit("4885c0"); // test rax, rax
+  code.jump("0f88", "copy-end"); // js
+  code.emit("4801c3"); // add rbx, rax
+  code.emit("4929c5"); // sub r13, rax
+  code.jump("0f85", "copy-write"); // jne
+  code.jump("e9", "copy-next");
+  code.label("copy-short");
+  code.emit("48c7c0e0ffffff"); // mov rax, -EPIPE
+  code.jump("e9", "copy-end");
+  code.label("copy-done");
+  code.emit("4c89f7"); // mov rdi, r14
+  code.emit("b8"); // mov eax, close
+  code.emitUint(BigInt(CLOSE), 4);
+  code.emit("0f05");
+  code.label("copy-end");
+  code.emit("4881c4"); // add rsp, buffer
+  code.emitUint(BUFFER_BYTES, 4);
+  code.emit("c3"); // ret
+}
+
+function emitExecute(code: Assembly, index: number, one: Extract<Step, { kind: "execute" }>): void {
+  const argv = code.placeList(one.argv);
+  const environment = code.placeList(Object.entries(one.environment).map(([name, value]) => `${name}=${value}`));
+  code.emit("48bf"); // mov rdi, path
+  code.emitAddress(code.place(cString(one.path)));
+  code.emit("48be"); // mov rsi, argv
+  code.emitAddress(argv);
+  code.emit("48ba"); // mov rdx, environment
+  code.emitAddress(environment);
+  code.emitCall(EXECVE, []);
+  if (!one.optional) code.jump("e9", `fail-${index}`);
+}
+
+/** The end that a program must have: it becomes another one, or is continued. */
+function endsProperly(steps: readonly Step[]): boolean {
+  const last = steps.at(-1);
+  return last?.kind === "continue" || (last?.kind === "execute" && !last.optional);
+}
+
+function assemble(steps: readonly Step[], base: bigint): Buffer {
+  if (!endsProperly(steps)) throw new TypeError("the last step must execute a program");
   const code = new Assembly();
   for (const [index, one] of steps.entries()) {
     if (one.kind === "meet") emitMeeting(code, index, one.name);
+    else if (one.kind === "say") code.emitCall(WRITE, [STATUS_DESCRIPTOR, one.byte, 1]);
     else if (one.kind === "fork") emitFork(code, index);
-    else if (one.kind === "execute") {
-      const argv = code.placeList(one.argv);
-      const environment = code.placeList(Object.entries(one.environment).map(([name, value]) => `${name}=${value}`));
-      code.emit("48bf");
-      code.emitAddress(code.place(cString(one.path)));
-      code.emit("48be");
-      code.emitAddress(argv);
-      code.emit("48ba");
-      code.emitAddress(environment);
-      emitCall(code, EXECVE, []);
-      code.jump("e9", `fail-${index}`);
-    } else {
-      emitCall(code, one.number, one.arguments);
+    else if (one.kind === "continue") emitContinue(code, index);
+    else if (one.kind === "receive") emitReceive(code, index, one.path, one.length);
+    else if (one.kind === "execute") emitExecute(code, index, one);
+    else {
+      code.emitCall(one.number, one.arguments);
       if (!one.optional) {
         code.emit("4885c0"); // test rax, rax
         code.jump("0f88", `fail-${index}`); // js
       }
     }
   }
-  for (const [index, one] of steps.entries()) emitFailure(code, index, nameOf(one));
+  for (const [index, one] of steps.entries()) emitFailure(code, index, one.name);
   code.label("fail");
   code.emit("4989c4"); // mov r12, rax
   code.emit(`bf0${STATUS_DESCRIPTOR}000000`);
@@ -296,10 +249,31 @@ export function renderSystemCallProgram(steps: readonly Step[]): Uint8Array {
   code.emit("0f05");
   code.emit("49f7dc"); // neg r12
   code.emit("4c89e7"); // mov rdi, r12
+  code.jump("0f8f", "exit"); // jg
+  code.emit("bf20000000"); // mov edi, EPIPE: less came than was asked for, which is no errno
   code.label("exit");
   code.emit("b8e7000000"); // exit_group
   code.emit("0f05");
-  return elf(code.finish());
+  if (steps.some(({ kind }) => kind === "receive")) emitCopy(code);
+  return code.finish(base);
+}
+
+/** The program's bytes. Its last step has to be `execute` or `continue`. Runs on x86-64. */
+export function renderSystemCallProgram(steps: readonly Step[]): Uint8Array {
+  return elf(assemble(steps, IMAGE_BASE + BigInt(CODE_OFFSET)));
+}
+
+/**
+ * The rest of a program that waits in `continue`, as the order socket wants it: length (u64), code. The content of the files that it receives
+ * follows, in their order.
+ */
+export function renderContinuation(steps: readonly Step[]): Uint8Array {
+  const body = assemble(steps, CONTINUATION_BASE);
+  const order = Buffer.alloc(8 + body.length);
+  order.writeBigUInt64LE(BigInt(body.length));
+  order.set(body, 8);
+  body.fill(0);
+  return order;
 }
 
 function elf(body: Uint8Array): Uint8Array {

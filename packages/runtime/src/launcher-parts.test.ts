@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { programArgv, programEnvironment } from "./become-program.ts";
 import { parseImageDescription } from "./image-description.ts";
 import { parseMountPoints } from "./mount-points.ts";
 import { repairHosts, repairResolvConf } from "./name-service.ts";
+import { programArgv, programEnvironment } from "./program-start.ts";
 import { RuntimeError } from "./runtime-error.ts";
 import { readSettings } from "./settings.ts";
 import { fillTemplate } from "./template-file.ts";
@@ -74,9 +74,10 @@ test("the view: mounts are taken over, directories above them are rebuilt, all o
     "/etc": ["hosts", "passwd", "ssl"],
   };
   const kinds: Record<string, "link" | "file"> = { "/bin": "link", "/etc/hosts": "file", "/etc/passwd": "file" };
-  const steps = planView(["/", "/dev", "/dev/shm", "/proc", "/etc/hosts"], {
+  const steps = planView({
+    mountPoints: new Set(["/", "/dev", "/dev/shm", "/proc", "/etc/hosts"]),
     list: (path) => tree[path] ?? [],
-    kindOf: (path) => kinds[path] ?? "directory",
+    status: (path) => ({ kind: kinds[path] ?? "directory", uid: 0, gid: 0, mode: 0o755 }),
   });
   assert.deepEqual(
     steps.map((step) => `${step.kind} ${step.path}`),

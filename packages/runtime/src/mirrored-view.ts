@@ -1,8 +1,8 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { bindMount, detachMount, mount, pivotRoot } from "@vouchsafe/linux";
-import { parseMountPoints } from "./mount-points.ts";
-import { RuntimeError } from "./runtime-error.ts";
+import { step } from "@vouchsafe/linux";
+import type { ContainerFiles } from "./container-files.ts";
+import { type LayoutStep, plain } from "./layout.ts";
+import { type Binding, moveInto } from "./overlay-view.ts";
 
 /*
  * The private view where the container has no root rights. An overlay would not help there: files of the image belong to a user that the user
@@ -21,39 +21,33 @@ const KERNEL = ["/proc", "/sys", "/dev"];
 export interface ViewChanges {
   /** Paths that are written after the view is there: each of their parents becomes a directory of the view. */
   readonly written: readonly string[];
-  /** Files of the image shown at another place. */
-  readonly bindings: readonly { readonly source: string; readonly target: string }[];
+  readonly bindings: readonly Binding[];
 }
 
-/** Builds the view and makes it the root. Call in the namespaces of `startInUserNamespace`. Throws R-VIEW. */
-export function buildMirroredView(changes: ViewChanges): void {
-  try {
-    const workshop = WORKSHOPS.find((path) => lstatSync(path, { throwIfNoEntry: false })?.isDirectory());
-    if (workshop === undefined) throw new Error(`the image has none of ${WORKSHOPS.join(", ")}`);
-    const parents = planParents(changes.written);
-    const mountPoints = new Set(parseMountPoints(readFileSync("/proc/self/mountinfo", "utf8")).map(({ target }) => target));
-    mount({ source: "view", target: workshop, type: "tmpfs", flags: ["noSetUserId", "noDevices"], options: "mode=0755" });
-    mirror("", workshop, { parents, written: new Set(changes.written), skipped: new Set([workshop]) });
-    for (const path of SCRATCH) {
-      const target = join(workshop, path);
-      const isKept = parents.has(path) || mountPoints.has(path) || !isDirectory(target);
-      if (!isKept) mount({ source: "scratch", target, type: "tmpfs", flags: ["noSetUserId", "noDevices"], options: "mode=1777" });
-    }
-    mkdirSync(join(workshop, workshop), { recursive: true, mode: 0o755 });
-    for (const { source, target } of changes.bindings) bindMount(source, join(workshop, target));
-    process.chdir(workshop);
-    pivotRoot(".", ".");
-    detachMount(".");
-    process.chdir("/");
-  } catch (cause) {
-    throw new RuntimeError("R-VIEW", "the program's view of the file system cannot be made", { cause });
-  }
+/** Builds the view and makes it the root. For the namespaces of `startProgram` without root rights. Throws where the image has no place for it. */
+export function mirroredView(files: ContainerFiles, { written, bindings }: ViewChanges): LayoutStep[] {
+  const isDirectory = (path: string) => files.status(path)?.kind === "directory";
+  const workshop = WORKSHOPS.find(isDirectory);
+  if (workshop === undefined) throw new Error(`the image has none of ${WORKSHOPS.join(", ")}`);
+  const parents = planParents(written);
+  const memory = (target: string, mode: string) => step.mount("view", target, "tmpfs", ["noSetUserId", "noDevices"], `mode=${mode}`);
+  const scratch = SCRATCH.filter((path) => path !== workshop && !parents.has(path) && !files.mountPoints.has(path) && isDirectory(path));
+  return [
+    ...plain(memory(workshop, "0755")),
+    ...mirror("", workshop, files, { parents, written: new Set(written), skipped: workshop }),
+    ...plain(
+      ...scratch.map((path) => memory(join(workshop, path), "1777")),
+      step.optional(step.makeDirectory(join(workshop, workshop), 0o755)),
+      ...bindings.map(({ source, target }) => step.bind(source, join(workshop, target))),
+      ...moveInto(workshop),
+    ),
+  ];
 }
 
 interface MirrorPlan {
   readonly parents: ReadonlySet<string>;
   readonly written: ReadonlySet<string>;
-  readonly skipped: ReadonlySet<string>;
+  readonly skipped: string;
 }
 
 /** All parents of the paths but the root. */
@@ -64,24 +58,19 @@ export function planParents(paths: readonly string[]): ReadonlySet<string> {
   return parents;
 }
 
-function mirror(path: string, view: string, plan: MirrorPlan): void {
-  for (const name of readdirSync(path === "" ? "/" : path)) {
-    const source = `${path}/${name}`;
+function mirror(directory: string, view: string, files: ContainerFiles, plan: MirrorPlan): LayoutStep[] {
+  return files.list(directory === "" ? "/" : directory).flatMap((name) => {
+    const source = `${directory}/${name}`;
     const target = join(view, source);
-    if (plan.skipped.has(source)) continue;
-    const status = lstatSync(source);
-    if (status.isSymbolicLink()) {
-      if (plan.written.has(source)) continue;
-      symlinkSync(readlinkSync(source), target);
-    } else if (status.isDirectory()) {
-      mkdirSync(target, { mode: status.mode & 0o7777 });
-      if (plan.parents.has(source) && !KERNEL.includes(source)) mirror(source, view, plan);
-      else bindMount(source, target);
-    } else if (!plan.written.has(source)) {
-      writeFileSync(target, "");
-      bindMount(source, target);
+    const status = files.status(source);
+    if (source === plan.skipped || status === undefined) return [];
+    if (status.kind === "directory") {
+      const made = plain(step.makeDirectory(target, status.mode));
+      if (plan.parents.has(source) && !KERNEL.includes(source)) return [...made, ...mirror(source, view, files, plan)];
+      return [...made, ...plain(step.bind(source, target))];
     }
-  }
+    if (plan.written.has(source)) return [];
+    if (status.kind === "link") return plain(step.makeLink(target, files.readLink(source)));
+    return plain(step.makeFile(target), step.bind(source, target));
+  });
 }
-
-const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;

@@ -5,16 +5,18 @@ import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AttestedService, FileConfiguration, RenewedFile, ServiceConnection } from "@vouchsafe/protocol";
 import { attestOnce, attestPatiently } from "./attest.ts";
+import { ownContainerFiles } from "./container-files.ts";
 import { chooseSource, describeSource, type GatherEvidence, gatherFrom } from "./evidence/choose-source.ts";
 import { handOver } from "./hand-over.ts";
 import { readImageDescription } from "./image-description.ts";
 import { untilListening } from "./listening.ts";
+import { planProgram } from "./plan-program.ts";
 import { replaceRenewedFiles } from "./renewed-files.ts";
 import { explainFailure, log } from "./report.ts";
 import { type RuntimeSettings, readSettings } from "./settings.ts";
 import { forwardSignals } from "./signals.ts";
+import type { StartedProgram } from "./start-program.ts";
 import { tellAgent } from "./tell-agent.ts";
-import type { StartedProgram } from "./unprivileged-start.ts";
 import { RUNTIME_VERSION } from "./version.ts";
 
 const RECONNECT_FIRST_MS = 500;
@@ -29,10 +31,11 @@ const EXIT_START_FAILED = 1;
  * the program ended. It stays in the container's own mount namespace, so that whoever enters the container sees none of the program's files.
  */
 export async function supervise(
-  { child: program, isReady }: StartedProgram,
+  waiting: StartedProgram,
   hostArguments: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<number> {
+  const { child: program } = waiting;
   let settings: RuntimeSettings | undefined;
   try {
     settings = readSettings(environment);
@@ -48,8 +51,13 @@ export async function supervise(
     for (const warning of attested.configuration.warnings) log(`warning: ${warning}`);
     if (!attested.configuration.attested) log("warning: this service is not attested (mode: none)");
     const host = Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
-    await isReady;
-    await handOver(program, { configuration: attested.configuration, image, hostArguments, hostEnvironment: host });
+    await waiting.isReady;
+    const user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+    const files = ownContainerFiles();
+    await handOver(
+      waiting,
+      planProgram({ configuration: attested.configuration, image, hostArguments, hostEnvironment: host, user, files }),
+    );
     log(`started after ${Math.round(performance.now())} ms, session version ${attested.configuration.sessionHash}`);
     signals.programRuns();
     void reportReady(program, settings);

@@ -1,7 +1,5 @@
 import { dirname } from "node:path";
-
-/** What lies at a path of the container's root. */
-export type EntryKind = "directory" | "link" | "file" | "other";
+import type { ContainerFiles } from "./container-files.ts";
 
 /** One step of building the view below the new root. `path` is absolute in both roots. */
 export type ViewStep =
@@ -14,31 +12,24 @@ export type ViewStep =
   | { readonly kind: "file"; readonly path: string }
   | { readonly kind: "link"; readonly path: string };
 
-export interface ContainerFiles {
-  readonly list: (directory: string) => readonly string[];
-  readonly kindOf: (path: string) => EntryKind;
-}
-
 /** Our own directory is no part of the program's view: it would find the launcher and ciphertext there. */
 const HIDDEN = "/vouchsafe";
 
 /**
  * Decides how the view is put together. The kernel lays nothing over a directory that has locked mounts below (those that were made outside of this
  * user namespace: all of a container's), so such directories are rebuilt entry by entry; all others get an overlay.
- * `mountPoints`: targets of the mounts of this namespace.
  */
-export function planView(mountPoints: readonly string[], files: ContainerFiles): readonly ViewStep[] {
-  const isMount = new Set(mountPoints);
+export function planView(files: Pick<ContainerFiles, "list" | "status" | "mountPoints">): readonly ViewStep[] {
   const holdsMount = new Set<string>();
-  for (const target of mountPoints) for (let at = dirname(target); at !== "/"; at = dirname(at)) holdsMount.add(at);
+  for (const target of files.mountPoints) for (let at = dirname(target); at !== "/"; at = dirname(at)) holdsMount.add(at);
   const steps: ViewStep[] = [];
   const visit = (directory: string): void => {
     for (const name of [...files.list(directory)].sort()) {
       const path = directory === "/" ? `/${name}` : `${directory}/${name}`;
       if (path === HIDDEN) continue;
-      const kind = files.kindOf(path);
+      const kind = files.status(path)?.kind;
       if (kind === "link") steps.push({ kind, path });
-      else if (isMount.has(path)) steps.push({ kind: "mount", path, isDirectory: kind === "directory" });
+      else if (files.mountPoints.has(path)) steps.push({ kind: "mount", path, isDirectory: kind === "directory" });
       else if (kind === "file") steps.push({ kind, path });
       else if (kind === "directory" && holdsMount.has(path)) {
         steps.push({ kind, path });

@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { ProgramOrder } from "../src/become-program.ts";
+import { step } from "@vouchsafe/linux";
 import { handOver } from "../src/hand-over.ts";
+import { type LayoutStep, type Phase, plain } from "../src/layout.ts";
+import { RuntimeError } from "../src/runtime-error.ts";
 import { startProgram } from "../src/start-program.ts";
 
 /*
@@ -17,39 +19,14 @@ import { startProgram } from "../src/start-program.ts";
  * not start is taken for started.
  */
 const scratch = mkdtempSync(join(tmpdir(), "waiting-"));
-const bundle = join(scratch, "main.js");
 const source = (name: string) => JSON.stringify(fileURLToPath(new URL(`../src/${name}`, import.meta.url)));
-const ORDER: ProgramOrder = {
-  configuration: {
-    session: "s",
-    service: "s",
-    secretApi: [],
-    sessionHash: "00",
-    attested: true,
-    arguments: ["no-such-program"],
-    hostArguments: [],
-    environment: {},
-    hostVariables: [],
-    workingDirectory: "/",
-    volumes: [],
-    files: [],
-    templateValues: {},
-    warnings: [],
-  },
-  image: {
-    platformVersion: "0",
-    mode: "development",
-    user: { uid: 65_532, gid: 65_532 },
-    environment: {},
-    searchPath: ["/nowhere"],
-    diversions: [],
-    fileSystemTag: undefined,
-  },
-  hostArguments: [],
-  hostEnvironment: {},
-};
+const phase = (what: string, ...steps: readonly LayoutStep[]): Phase => ({
+  steps,
+  failure: (reason) => new RuntimeError("R-PROGRAM", what, { cause: new Error(reason) }),
+});
+const SAY = plain(step.closeAllOnExecute(3), step.say("."));
+const run = (...words: readonly string[]): LayoutStep[] => plain(step.execute(words[0] ?? "", words, {}));
 
-before(() => execFileSync(process.execPath, [fileURLToPath(new URL("../../../scripts/bundle-runtime.ts", import.meta.url)), bundle]));
 after(() => rmSync(scratch, { recursive: true, force: true }));
 
 /** Process 1 while it attests: it has started the other process, and passes signals on. Says the other's id. */
@@ -57,7 +34,7 @@ function startLauncher(): { readonly launcher: ChildProcess; readonly waiting: P
   const script = `
     import { forwardSignals } from ${source("signals.ts")};
     import { startProgram } from ${source("start-program.ts")};
-    const { child, isReady } = startProgram(${JSON.stringify(bundle)});
+    const { child, isReady } = startProgram();
     forwardSignals(child, 0);
     await isReady;
     console.log(child.pid);
@@ -113,49 +90,88 @@ test("the waiting process ends without a word when process 1 is killed", { timeo
 });
 
 test("a waiting process that was killed is not taken for a program that started", async () => {
-  const { child, isReady } = startProgram(bundle);
-  await isReady;
-  child.kill("SIGKILL");
-  await assert.rejects(handOver(child, ORDER), { code: "R-PROGRAM", message: "the starting process ended by SIGKILL" });
+  const waiting = startProgram();
+  await waiting.isReady;
+  waiting.child.kill("SIGKILL");
+  await assert.rejects(handOver(waiting, [phase("never", ...SAY, ...run("/bin/true"))]), {
+    code: "R-PROGRAM",
+    message: "the starting process ended by SIGKILL",
+  });
 });
 
-test("the waiting process holds no variable of process 1 but the path of its libraries", async () => {
+test("the waiting process holds nothing of process 1: no variable, no descriptor but its sockets", async () => {
   process.env["CANARY"] = "c4n4ry";
-  const { child, isReady } = startProgram(bundle);
+  const { child, isReady } = startProgram();
   delete process.env["CANARY"];
   await isReady;
   const ended = once(child, "exit");
   try {
-    const { LD_LIBRARY_PATH } = process.env;
-    const expected = LD_LIBRARY_PATH === undefined ? "" : `LD_LIBRARY_PATH=${LD_LIBRARY_PATH}\0`;
-    assert.equal(readFileSync(`/proc/${child.pid}/environ`, "latin1"), expected);
+    assert.equal(readFileSync(`/proc/${child.pid}/environ`, "latin1"), "");
   } finally {
     child.kill("SIGKILL");
   }
   await ended;
 });
 
-test("what cannot be laid out is told, and the process ends", async () => {
-  const { child, isReady } = startProgram(bundle);
-  const ended = once(child, "exit");
-  await isReady;
-  const volume = { name: "data", path: "/data", key: "00", tag: null, mode: "encrypted", policy: "ephemeral" } as const;
-  const order = { ...ORDER, configuration: { ...ORDER.configuration, volumes: [volume] } };
-  await assert.rejects(handOver(child, order), { code: "R-PROGRAM", message: /volume data/ });
-  assert.deepEqual(await ended, [1, null]);
+test("contents reach the files, in order, and are wiped in process 1", async () => {
+  const waiting = startProgram();
+  await waiting.isReady;
+  const contents = ["first secret", "", "x".repeat(700_000), "last secret"].map((content) => Buffer.from(content));
+  const expected = contents.map(String);
+  const files = contents.map((content, index): LayoutStep => {
+    const path = join(scratch, `content-${index}`);
+    return { step: step.receiveFile(path, content.length), content };
+  });
+  const ended = once(waiting.child, "exit");
+  await handOver(waiting, [phase("files", ...files), phase("program", ...SAY, ...run("/bin/sh", "-c", "exit 7"))]);
+  assert.deepEqual(await ended, [7, null]);
+  for (const [index, content] of expected.entries()) {
+    const path = join(scratch, `content-${index}`);
+    assert.equal(readFileSync(path, "utf8"), content);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+  }
+  assert(contents.every((content) => content.every((byte) => byte === 0)));
 });
 
-test("a second process that cannot be started is told, and is no crash", async () => {
-  const { execPath } = process;
-  process.execPath = join(scratch, "no-node");
-  try {
-    const { child, isReady } = startProgram(bundle);
-    await assert.rejects(
-      isReady.then(() => handOver(child, ORDER)),
-      { code: "R-PROGRAM" },
-    );
-    assert.equal(child.kill("SIGKILL"), false);
-  } finally {
-    process.execPath = execPath;
+test("what cannot be laid out is told by its phase, call and errno, and the process ends", async () => {
+  for (const [phases, message, cause] of [
+    [
+      [
+        phase("the first", ...plain(step.changeDirectory("/"))),
+        phase("the second", ...plain(step.changeDirectory("/nowhere"))),
+        phase("the last", ...run("/bin/true")),
+      ],
+      "the second",
+      "chdir /nowhere: ENOENT",
+    ],
+    [
+      [
+        phase("files", { step: step.receiveFile("/proc/nowhere", 3_000_000), content: Buffer.alloc(3_000_000) }),
+        phase("p", ...run("/bin/true")),
+      ],
+      "files",
+      "write /proc/nowhere: ENOENT",
+    ],
+    [[phase("program", ...SAY, ...run("/etc/passwd"))], "program", "execve /etc/passwd: EACCES"],
+  ] as const) {
+    const waiting = startProgram();
+    const ended = once(waiting.child, "exit");
+    await waiting.isReady;
+    await assert.rejects(handOver(waiting, phases), (error) => {
+      assert(error instanceof RuntimeError && error.cause instanceof Error);
+      assert.deepEqual([error.message, error.cause.message], [message, cause]);
+      return true;
+    });
+    const [code] = await ended;
+    assert.notEqual(code, 0);
   }
+});
+
+test("a NUL in an argument is told, and nothing starts", async () => {
+  const waiting = startProgram();
+  await waiting.isReady;
+  await assert.rejects(handOver(waiting, [phase("program", ...run("/bin/true", "a\0b"))]), { code: "R-PROGRAM", message: /byte/ });
+  const ended = once(waiting.child, "exit");
+  waiting.child.kill("SIGKILL");
+  await ended;
 });
