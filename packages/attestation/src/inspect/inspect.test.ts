@@ -3,6 +3,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { encode, Tagged } from "cborg";
 import fc from "fast-check";
+import { encodeUtf8 } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import { encodeEvidence } from "../core/evidence.ts";
 import { createNodeStatement } from "../node/create-node-statement.ts";
@@ -11,9 +12,10 @@ import { eventLogBytes } from "../testing/mint-event-log.ts";
 import { mintIntel } from "../testing/mint-intel.ts";
 import { mintNitro } from "../testing/mint-nitro.ts";
 import { mintSnp } from "../testing/mint-snp.ts";
-import { octetString } from "../x509/der-writer.ts";
+import { octetString, sequence, tlv } from "../x509/der-writer.ts";
 import { certificatePem, issueCertificate } from "../x509/issue-certificate.ts";
 import { inspectEvidence } from "./describe.ts";
+import { recogniseEvidence } from "./recognise.ts";
 
 const { report } = mintSnp({ report: { measurement: new Uint8Array(48).fill(0xaa) } });
 const base64 = Buffer.from(report).toString("base64");
@@ -67,6 +69,21 @@ for (const [name, file] of Object.entries(certificates)) {
     assert.equal(inspectEvidence(file).format, "snp");
   });
 }
+
+test("evidence is found in one certificate of a chain in PEM, with words around it", () => {
+  const [carrying, other] = [certificateWith(TCG, tagged), certificateWith("1.2.3.4", report)].map((der) => certificatePem(der));
+  for (const chain of [`${carrying}${other}`, `Certificate:\n    Data: …\n${other}subject=CN = x\n${carrying}`])
+    assert.equal(recogniseEvidence(Buffer.from(chain)).format, recogniseEvidence(certificateWith(TCG, tagged)).format);
+  assert.throws(() => recogniseEvidence(Buffer.from(`${other}${other}`)), { message: /2 certificates, none of which carries a quote/ });
+});
+
+test("a Nitro document is found in a DNS name of a certificate", () => {
+  const document = mintNitro();
+  const named = (label: string) =>
+    certificateWith("2.5.29.17", sequence(tlv(0x82, encodeUtf8("a.example")), tlv(0x82, encodeUtf8(`${label}.example`))));
+  assert.deepEqual(recogniseEvidence(named(document.toHex())), { format: "nitro", bytes: Uint8Array.from(document) });
+  assert.throws(() => recogniseEvidence(named("8444a1013822")), { message: /a certificate that carries no quote/ });
+});
 
 test("a certificate without evidence, or with tagged evidence that is none, is refused", () => {
   for (const value of [encode([1]), encode(new Tagged(60000, 5)), encode(new Tagged(60000, [])), Uint8Array.of(...tagged, 0)]) {

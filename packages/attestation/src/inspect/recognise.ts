@@ -18,6 +18,7 @@ export interface Recognised {
 const TEXT_MAX_BYTES = 8 * 1024 * 1024;
 /** Of an unknown file so many bytes are shown. */
 const HEAD_BYTES = 8;
+const CERTIFICATES_MAX = 20;
 const NODE_LABEL = "vouchsafe/node-statement/";
 const unknown = (detail: string) =>
   new EvidenceError("EVIDENCE_MALFORMED", `evidence: ${detail}`, {
@@ -41,6 +42,8 @@ export function recogniseEvidence(file: Uint8Array): Recognised {
   if (file.length > TEXT_MAX_BYTES) throw notKnown(file, "");
   const text = decodeAscii(file).trim();
   if (text.startsWith("{") || text.startsWith("[")) return recogniseJson(file);
+  const certificates = pemBlocks(text, "CERTIFICATE");
+  if (certificates.length > 0) return recogniseCertificates(certificates);
   const decoded = decodeText(text);
   const inner = decoded === undefined ? undefined : recogniseBytes(decoded);
   if (inner === undefined) throw decoded === undefined || text === "" ? notKnown(file, "") : notKnown(decoded, ", decoded from text,");
@@ -54,6 +57,18 @@ function recogniseBytes(bytes: Uint8Array): Recognised | undefined {
   if (carried === undefined) throw unknown("a certificate that carries no quote");
   const format = formatOf(carried);
   return format === undefined ? undefined : { format, bytes: carried };
+}
+
+/** An attested TLS certificate, perhaps with its issuers, in any order. */
+function recogniseCertificates(blocks: readonly Uint8Array[]): Recognised {
+  for (const block of blocks) {
+    const carried = findCertificateEvidence(parseCertificate(block));
+    const format = carried === undefined ? undefined : formatOf(carried);
+    if (carried !== undefined && format !== undefined) return { format, bytes: carried };
+  }
+  throw unknown(
+    blocks.length === 1 ? "a certificate that carries no quote" : `${blocks.length} certificates, none of which carries a quote`,
+  );
 }
 
 function recogniseJson(file: Uint8Array): Recognised {
@@ -83,6 +98,12 @@ function formatOf(bytes: Uint8Array): RecognisedFormat | undefined {
   if (/^.(?:sgx|tdx|snp|nitro|tpm)/s.test(text) && (head[0] ?? 0) <= 5) return "simulated";
   const isLogHeader = tee === 3 && head.subarray(8, 28).every((byte) => byte === 0);
   return isLogHeader ? "event-log" : undefined;
+}
+
+/** Blocks of a PEM text; what stands around them, such as a certificate in words, is passed over. Those that are not base64 are none. */
+function pemBlocks(text: string, label: string): readonly Uint8Array[] {
+  const bodies = text.split(`-----BEGIN ${label}-----`).slice(1, 1 + CERTIFICATES_MAX);
+  return bodies.flatMap((body) => decodeText(body.split(`-----END ${label}-----`)[0] ?? "") ?? []);
 }
 
 function decodeText(text: string): Uint8Array | undefined {
