@@ -5,7 +5,7 @@ import { COLLATERAL_COMMANDS } from "./commands/collateral/collateral-spec.ts";
 import { ENGINE_COMMANDS } from "./commands/engine/engine-spec.ts";
 import { EVIDENCE_COMMANDS } from "./commands/evidence/evidence-spec.ts";
 import { KUBERNETES_COMMANDS } from "./commands/kubernetes/kubernetes-spec.ts";
-import { LAS_COMMANDS } from "./commands/las/las-spec.ts";
+import { GATHER, LAS_COMMANDS } from "./commands/las/las-spec.ts";
 import { SELF_COMMANDS } from "./commands/self/self-spec.ts";
 import { SESSION_COMMANDS } from "./commands/session/session-spec.ts";
 
@@ -18,7 +18,7 @@ export const COMMAND_GROUPS: readonly { readonly title: string; readonly command
   { title: "evidence", commands: [...EVIDENCE_COMMANDS, ...COLLATERAL_COMMANDS, ...LAS_COMMANDS] },
   { title: "other", commands: [completionSpec()] },
 ];
-export const COMMANDS: readonly CommandSpec[] = [...COMMAND_GROUPS.flatMap(({ commands }) => commands), completeWordsSpec()];
+export const COMMANDS: readonly CommandSpec[] = [...COMMAND_GROUPS.flatMap(({ commands }) => commands), completeWordsSpec(), GATHER];
 
 function completeWordsSpec(): CommandSpec {
   return {

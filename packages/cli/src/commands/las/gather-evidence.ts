@@ -1,12 +1,12 @@
 import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { CliError } from "../../cli-error.ts";
 import { givenValue, hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import type { Shell } from "../../shell.ts";
+import type { GatherOrder } from "./carry-out-order.ts";
 import type { GatheredEvidence, NoEvidence } from "./choose-and-gather.ts";
 import { type EvidencePlace, evidencePlace } from "./evidence-sources.ts";
+import { GATHER_COMMAND } from "./las-spec.ts";
 
-const GATHER = fileURLToPath(import.meta.resolve("./gather-main.ts"));
 const TIMEOUT_SECONDS = 10;
 const TIMEOUT_SECONDS_MAX = 3600;
 const ANSWER_MAX_BYTES = 1 << 20;
@@ -19,7 +19,7 @@ export async function gatherEvidence(options: ParsedOptions, shell: Shell): Prom
   const seconds = timeoutSeconds(options);
   const place = evidencePlace(shell.environment, wantsDcap);
   const workloadFile = shell.environment["VOUCHSAFE_WORKLOAD_FILE"];
-  const order = { place, wantsDcap, ...(workloadFile === undefined || workloadFile === "" ? {} : { workloadFile }) };
+  const order: GatherOrder = { place, wantsDcap, ...(workloadFile === undefined || workloadFile === "" ? {} : { workloadFile }) };
   const answer = await runGatherer(JSON.stringify(order), seconds, shell);
   if ("evidence" in answer) return { ...answer, place };
   const what = wantsDcap ? "DCAP evidence" : "evidence";
@@ -32,19 +32,24 @@ export async function gatherEvidence(options: ParsedOptions, shell: Shell): Prom
   );
 }
 
-/** In a process of its own, which is killed when the time is over. */
+/** In a process of its own, which is killed when the time is over: this same program, which is one file in an image. */
 function runGatherer(order: string, seconds: number, { signal, environment }: Shell): Promise<GatheredEvidence | NoEvidence> {
   const { promise, resolve, reject } = Promise.withResolvers<GatheredEvidence | NoEvidence>();
   const limits = { timeout: seconds * 1000, killSignal: "SIGKILL", maxBuffer: ANSWER_MAX_BYTES, signal } as const;
-  execFile(process.execPath, [GATHER, order], { ...limits, env: { ...environment } }, (error, out, err) => {
-    if (error === null) return resolve(JSON.parse(out));
-    if (error.killed !== true) return reject(new CliError("E-EVIDENCE", `gathering evidence failed: ${err.trim()}`, { cause: error }));
-    reject(
-      new CliError("E-EVIDENCE", `no evidence came within ${seconds} s`, {
-        remedy: "Ask again with a longer --timeout: making a key takes a slow TPM half a minute.",
-      }),
-    );
-  });
+  execFile(
+    process.execPath,
+    [...process.execArgv, process.argv[1] ?? "", GATHER_COMMAND, order],
+    { ...limits, env: { ...environment } },
+    (error, out, err) => {
+      if (error === null) return resolve(JSON.parse(out));
+      if (error.killed !== true) return reject(new CliError("E-EVIDENCE", `gathering evidence failed: ${err.trim()}`, { cause: error }));
+      reject(
+        new CliError("E-EVIDENCE", `no evidence came within ${seconds} s`, {
+          remedy: "Ask again with a longer --timeout: making a key takes a slow TPM half a minute.",
+        }),
+      );
+    },
+  );
   return promise;
 }
 

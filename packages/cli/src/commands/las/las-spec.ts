@@ -7,7 +7,22 @@ const GATHER_OPTIONS: readonly OptionSpec[] = [
   { long: "timeout", value: "SECONDS", summary: "how long evidence may take (default: 10)" },
 ];
 const SOURCES =
-  "Asks the node agent at VOUCHSAFE_AGENT_SOCKET or SCONE_LAS_ADDR (port 18766) where one is set, else the devices of this machine; VOUCHSAFE_TPM names another TPM than /dev/tpmrm0.";
+  "Asks the node agent at VOUCHSAFE_AGENT_SOCKET or SCONE_LAS_ADDR (port 18766) where one is set, else the devices of this machine; VOUCHSAFE_TPM names another TPM than /dev/tpmrm0. On a cluster the agent gives evidence to the launcher of a container alone: from any other pod the answer shows that it is reached, and why it refuses.";
+
+export const GATHER_COMMAND = "gather-evidence";
+
+/** What the commands below start as a process of its own. */
+export const GATHER: CommandSpec = {
+  name: GATHER_COMMAND,
+  summary: "Gathers evidence for las probe and las show-tcb-state.",
+  operands: "ORDER",
+  minOperands: 1,
+  maxOperands: 1,
+  options: [],
+  examples: [`${GATHER_COMMAND} '{"place":{"tpm":{"device":"/dev/tpmrm0"}},"wantsDcap":false}'`],
+  isHidden: true,
+  load: async () => (await import("./carry-out-order.ts")).carryOutOrder,
+};
 
 /** The commands about what gives evidence here (C-90). */
 export const LAS_COMMANDS: readonly CommandSpec[] = [
