@@ -24,6 +24,17 @@ const CUSTOM_KINDS: readonly Pick<Header, "apiVersion" | "kind">[] = [
   { apiVersion: "base.scone.cloud/v1beta1", kind: "SGXPlugin" },
   CAS_KIND,
 ];
+/** What the operator makes for its resources. The cluster's garbage collector removes them, each in its own time, when their owner is gone. */
+const OWNED_KINDS: readonly Pick<Header, "apiVersion" | "kind">[] = [
+  { apiVersion: "apps/v1", kind: "StatefulSet" },
+  { apiVersion: "apps/v1", kind: "DaemonSet" },
+  { apiVersion: "batch/v1", kind: "Job" },
+  { apiVersion: "v1", kind: "Pod" },
+  { apiVersion: "v1", kind: "Service" },
+  { apiVersion: "v1", kind: "ConfigMap" },
+  { apiVersion: "v1", kind: "ServiceAccount" },
+  { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy" },
+];
 const NODE_WIDE = ["Namespace", "CustomResourceDefinition", ...CUSTOM_KINDS.map(({ kind }) => kind)];
 
 /**
@@ -47,7 +58,7 @@ export async function uninstallPlatform(cluster: Cluster, settings: PlatformSett
     await cluster.remove(object);
     log(`removed ${object.kind} ${object.metadata.name}`);
   }
-  await untilPodsAreGone(cluster, settings.namespace, componentSelector("operator", OPERATOR_NAME), options);
+  await untilAreGone(cluster, settings.namespace, componentSelector("operator", OPERATOR_NAME), options);
   for (const kind of CUSTOM_KINDS) {
     for (const metadata of await names(cluster, kind)) {
       await cluster.remove({ ...kind, metadata });
@@ -55,10 +66,10 @@ export async function uninstallPlatform(cluster: Cluster, settings: PlatformSett
     }
   }
   for (const { name, namespace } of everyCas) {
-    await untilPodsAreGone(cluster, namespace ?? "default", componentSelector("cas", name), options);
+    await untilAreGone(cluster, namespace ?? "default", componentSelector("cas", name), options);
     if (options.removesVolumes) await removeVolumes(cluster, name, namespace ?? "default", log);
   }
-  await untilPodsAreGone(cluster, settings.namespace, { "app.kubernetes.io/name": "las" }, options);
+  await untilAreGone(cluster, settings.namespace, { "app.kubernetes.io/name": "las" }, options);
   await labelNodes(cluster, "", []);
   await withdrawDevices(cluster);
   await removeLabelled(cluster, "ConfigMap", settings.namespace, { [AGENT_RECORD_LABEL]: "true" });
@@ -88,15 +99,18 @@ const selector = (labels: Readonly<Record<string, string>>): string =>
     .map(([label, value]) => `${label}=${value}`)
     .join(",");
 
-async function untilPodsAreGone(
+async function untilAreGone(
   cluster: Cluster,
   namespace: string,
   labels: Readonly<Record<string, string>>,
   options: UninstallOptions,
 ): Promise<void> {
-  await untilTrue(`pods of the platform in ${namespace} stay`, options, async () => {
-    const [pod] = await cluster.list({ apiVersion: "v1", kind: "Pod", namespace }, selector(labels));
-    return pod === undefined ? undefined : `${Named.parse(pod).metadata.name} has not ended`;
+  await untilTrue(`something of the platform in ${namespace} stays`, options, async () => {
+    for (const kind of OWNED_KINDS) {
+      const [left] = await cluster.list({ ...kind, namespace }, selector(labels));
+      if (left !== undefined) return `${kind.kind} ${Named.parse(left).metadata.name} is still there`;
+    }
+    return undefined;
   });
 }
 
