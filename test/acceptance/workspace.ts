@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 
+/** Less than a test may take (`scripts/test.ts`), so that it still says what its command wrote. */
+const RUN_TIMEOUT_MS = 14 * 60_000;
 const SHARED_CACHE = process.env["VOUCHSAFE_TEST_CACHE"] ?? join(tmpdir(), "vouchsafe-test-cache");
 
 export interface Outcome {
@@ -64,7 +66,11 @@ export class Workspace implements AsyncDisposable {
     child.stderr?.on("data", (chunk: Buffer) => {
       output.stderr += chunk.toString();
     });
-    const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 600_000);
+    const timeoutMs = options.timeoutMs ?? RUN_TIMEOUT_MS;
+    const timer = setTimeout(() => {
+      output.stderr += `\n(ended by the test after ${timeoutMs / 1000} s)\n`;
+      child.kill("SIGKILL");
+    }, timeoutMs);
     child.on("error", reject);
     child.on("close", (status) => {
       clearTimeout(timer);
