@@ -41,8 +41,13 @@ test("./run.sh installs the example on a cluster, updates it, goes back, and lea
     /APP_NAMESPACE="(.*)"/.exec(await readFile(join(workspace.root, "release.sh"), "utf8"))?.[1] ?? "";
   const kubectl = (where: string, ...args: readonly string[]) => run("kubectl", "-n", where, ...args);
 
-  /** Does what the script's last lines say: a port-forward, then curl with the certificate that it fetched. */
-  const assertServes = async (workspace: Workspace, where: string, release: string, expected: RegExp) => {
+  /**
+   * Does what the script's last lines say: a port-forward, then curl with the certificate that it fetched. Again if the pod that the port-forward had
+   * chosen was one on its way out.
+   */
+  const assertServes = (workspace: Workspace, where: string, release: string, expected: RegExp) =>
+    eventually(`${release} serves`, () => serves(workspace, where, release, expected));
+  const serves = async (workspace: Workspace, where: string, release: string, expected: RegExp): Promise<true> => {
     const forward: ChildProcess = spawn("kubectl", ["-n", where, "port-forward", `svc/${release}-flask`, ":4996"], { env: environment });
     const said: string[] = [];
     forward.stdout?.on("data", (chunk: Buffer) => said.push(chunk.toString()));
@@ -56,6 +61,7 @@ test("./run.sh installs the example on a cluster, updates it, goes back, and lea
         "fname=Noor&lname=Haddad&address=Mill&city=Ghent&state=OVL&ssn=900-55-0001&email=noor@example.org&dob=1984-11-30&contactphone=1&drugallergies=none&preexistingconditions=none&dateadmitted=2026-02-01&insurancedetails=none";
       await curl(`/patient/${id}`, "-d", form);
       assert.match(await curl(`/patient/${id}`), expected);
+      return true;
     } finally {
       forward.kill();
     }
@@ -90,7 +96,9 @@ test("./run.sh installs the example on a cluster, updates it, goes back, and lea
 
   await t.test("helm test connects to every Service", async () => {
     assert.match(await run("helm", "-n", namespace, "test", "clinic"), /Phase:\s+Succeeded/);
-    assert.equal((await kubectl(namespace, "get", "pods", "-l", "vouchsafe.dev/test=connection", "-o", "name")).trim(), "");
+    await eventually("the pods of the test are gone", async () =>
+      (await kubectl(namespace, "get", "pods", "-l", "vouchsafe.dev/test=connection", "-o", "name")).trim() === "" ? true : undefined,
+    );
   });
 
   await t.test("the second run keeps the policy namespace and updates the policies", async () => {
@@ -106,8 +114,10 @@ test("./run.sh installs the example on a cluster, updates it, goes back, and lea
     assert.match(await readFile(join(one.root, "target/policies/flask.yaml"), "utf8"), /REDIS_HOST: "?ward-redis/);
     const names = await kubectl(namespace, "get", "services", "-o", "name");
     for (const name of ["clinic-redis", "ward-redis", "clinic-flask", "ward-flask"]) assert.match(names, new RegExp(`/${name}\n`));
-    const ready = await kubectl(namespace, "get", "deployments", "-o", "jsonpath={.items[*].status.readyReplicas}");
-    assert.equal(ready.trim(), "1 1 1 1");
+    await eventually("all four are ready", async () => {
+      const ready = await kubectl(namespace, "get", "deployments", "-o", "jsonpath={.items[*].status.readyReplicas}");
+      return ready.trim() === "1 1 1 1" ? true : undefined;
+    });
   });
 
   await t.test("another clone and namespace: policies of its own, and an APP_NAMESPACE from outside does not count", async () => {
