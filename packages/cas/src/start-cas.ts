@@ -173,7 +173,7 @@ async function start(options: CasOptions, started: AsyncDisposableStack): Promis
   const nodeKeys = await NodeKeys.open(context);
   const [nodeIssuers, backupIssuers] = [await ClusterIssuers.open(context, "node"), await ClusterIssuers.open(context, "backup")];
   for (const key of isTrusted ? (options.nodeKeys ?? []) : []) {
-    const hash = await nodeKeys.enrol(key.export({ type: "spki", format: "der" }));
+    const { keyHash: hash } = await nodeKeys.enrol(key.export({ type: "spki", format: "der" }));
     log.warn(`node agent ${hash} is trusted to measure programs: this proves nothing about hardware`);
   }
   return serve(

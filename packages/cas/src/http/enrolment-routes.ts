@@ -32,10 +32,9 @@ export function enrolmentRoutes(app: FastifyInstance, context: CasContext, parts
     limiter.take(request.ip, context.now().getTime());
     const { key, statement } = jsonBody(NodeBody, bodyText(request));
     const spki = Uint8Array.fromBase64(key);
-    const wasKnown = nodeKeys.isEnrolled(spki);
     const node = await verifyNodeStatement(nodeIssuers, statement, spki);
-    const keyHash = await nodeKeys.enrol(spki, node);
-    if (!wasKnown) context.log.warn(`node agent ${keyHash} of node ${node} is trusted on the word of its cluster`);
+    const { keyHash, isNew } = await nodeKeys.enrol(spki, node);
+    if (isNew) context.log.warn(`node agent ${keyHash} of node ${node} is trusted on the word of its cluster`);
     return NodeEnrolled.parse({ keyHash, node });
   });
   app.post("/v1/backup-enrolments", async (request, reply) => {

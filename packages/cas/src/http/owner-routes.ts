@@ -51,7 +51,8 @@ export function ownerRoutes(app: FastifyInstance, operations: OwnerOperations): 
     const { keyHash } = requireClientCertificate(request.socket, "enrolling a node key");
     provisioning.assertOwner(keyHash, "enrolling a node key");
     const { key } = jsonBody(NodeKeyBody, bodyText(request));
-    return reply.code(201).send({ keyHash: await nodeKeys.enrol(Uint8Array.fromBase64(key)) });
+    const enrolled = await nodeKeys.enrol(Uint8Array.fromBase64(key));
+    return reply.code(201).send({ keyHash: enrolled.keyHash });
   });
   for (const [path, issuers, what] of [
     ["/v1/node-issuers", nodeIssuers, "a cluster to enrol its nodes"],

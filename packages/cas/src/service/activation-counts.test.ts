@@ -110,6 +110,16 @@ test("C-47: the place of an instance whose connection broke is kept for 75 s; on
   assert.deepEqual(await count(), { activations: 3, running: 1 });
 });
 
+test("C-47: an instance with two connections that lost one is still there when the CAS ends", async (t) => {
+  const { admit, reconnect, disconnect, lost, restart } = await service(t, { maxRunning: 1 });
+  await admit("a");
+  await reconnect("a");
+  disconnect("a");
+  await lost("a", "ended");
+  restart();
+  assert.equal(await admit("b"), "running_limit");
+});
+
 test("C-47: who was connected when the CAS ended has 75 s from its start to come back", async (t) => {
   const { admit, reconnect, restart, wait } = await service(t, { maxRunning: 1 });
   assert.equal(await admit("a"), "granted");
@@ -122,19 +132,27 @@ test("C-47: who was connected when the CAS ended has 75 s from its start to come
   assert.equal(await admit("b"), "granted");
 });
 
-test("of the instances that are gone a thousand are remembered, the latest; of those that run, all", async (t) => {
-  const { database, admit, lost, disconnect, kept } = await service(t, { maxRunning: 10 });
+test("of the instances that are gone a thousand are remembered, the latest; of those that run or may come back, all", async (t) => {
+  const { database, admit, reconnect, lost, disconnect, kept, wait } = await service(t, { maxRunning: 10 });
   const keys = Array.from({ length: 1001 }, (_, index) => `k${index}`);
-  const gone = { since: "2026-06-15T10:00:00Z", until: "2026-06-15T11:00:00Z" };
-  const running = { since: "2026-06-15T10:00:00Z" };
-  const instances = { running, ...Object.fromEntries(keys.map((key) => [key, gone])) };
-  await database.transact(async (tx) => tx.put(RECORD, { count: 1002, instances } satisfies Kept));
+  const since = "2026-06-15T10:00:00Z";
+  const gone = Object.fromEntries(keys.map((key) => [key, { since, until: "2026-06-15T11:00:00Z" }]));
+  const instances = { broken: { since, until: "2026-06-15T12:01:00Z" }, crashed: { since }, ...gone };
+  await database.transact(async (tx) => tx.put(RECORD, { count: 1003, instances } satisfies Kept));
+  const rest = async () => Object.keys((await kept())?.instances ?? {});
   assert.equal(await admit("new"), "granted");
-  assert.deepEqual(Object.keys((await kept())?.instances ?? {}), ["running", ...keys.slice(1), "new"]);
+  assert.deepEqual(await rest(), ["broken", "crashed", ...keys.slice(1), "new"]);
   disconnect("new");
   await lost("new", "ended");
   assert.deepEqual((await kept())?.instances["new"], { since: "2026-06-15T12:00:00.000Z", until: "2026-06-15T12:00:00.000Z" });
-  assert.equal((await kept())?.count, 1003);
+  assert.equal((await kept())?.count, 1004);
+  wait(75);
+  assert.equal(await reconnect("crashed"), "granted", "it is late, and known all the same");
+  assert.deepEqual(
+    await rest(),
+    [...keys.slice(3), "new", "crashed"].toSpliced(0, 0, keys[2] ?? ""),
+    "the two that did not come back in time are gone like others",
+  );
 });
 
 test("a service without limits is counted nowhere", async (t) => {

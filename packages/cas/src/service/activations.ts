@@ -126,7 +126,8 @@ export class Activations {
       );
     }
     const since = isKnown ? known.since : this.#now().toISOString();
-    const kept = this.#withoutOldest(session, service, { ...instances, [instanceKeyId]: { since } });
+    const { [instanceKeyId]: _, ...others } = instances;
+    const kept = { ...this.#withoutOldest(session, service, others), [instanceKeyId]: { since } };
     tx.put(recordKey(session, service), { count: isKnown ? count : count + 1, instances: kept } satisfies ActivationRecord);
   }
 
@@ -148,7 +149,7 @@ export class Activations {
   /** Lost instances are remembered, so that their return is no new start; the oldest are forgotten. */
   #withoutOldest(session: string, service: string, instances: ActivationRecord["instances"]): ActivationRecord["instances"] {
     const running = this.#running(session, service, instances);
-    const lost = Object.keys(instances).filter((key) => !running.has(key) && instances[key]?.until !== undefined);
+    const lost = Object.keys(instances).filter((key) => !running.has(key));
     const forgotten = new Set(lost.slice(0, Math.max(0, lost.length - LOST_KEPT)));
     return forgotten.size === 0 ? instances : Object.fromEntries(Object.entries(instances).filter(([key]) => !forgotten.has(key)));
   }

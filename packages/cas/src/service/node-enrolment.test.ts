@@ -96,6 +96,7 @@ test("C-85, C-91: the key of an agent is on record whenever it comes to be belie
     await cas.client().enrolNode(spkiOf(publicKey), statement);
     return audited("node_key_enrolled").length;
   };
+  const told = () => cas.lines.filter((line) => line.includes("is trusted on the word of its cluster")).length;
   assert.equal(await tell(), 1);
   assert.deepEqual(audited("node_key_enrolled")[0], { key, node: "node-2" });
   hours(2);
@@ -108,6 +109,7 @@ test("C-85, C-91: the key of an agent is on record whenever it comes to be belie
   assert.equal(await tell(), 2);
   hours(7);
   assert.equal(await tell(), 3);
+  assert.equal(told(), 3, "each of these times the console says so, too");
   hours(1);
   await owner().enrolNodeKey(spkiOf(publicKey));
   await owner().enrolNodeKey(spkiOf(publicKey));
@@ -154,8 +156,12 @@ test("C-91, hazard A8: an agent has a P-256 or Ed25519 key, of whoever enrols it
 
 const agentKey = generateKeyPairSync("ed25519").publicKey;
 const audience = `vouchsafe-node:${keyHashOf(agentKey)}`;
-const refused = [
-  { what: "about another key", change: { audience: `vouchsafe-node:${keyHashOf(generateKeyPairSync("ed25519").publicKey)}` } },
+const refused: { what: string; change: Parameters<TestIssuer["statement"]>[0]; says?: RegExp }[] = [
+  {
+    what: "about another key",
+    says: /^the cluster's statement is not about vouchsafe-node:/,
+    change: { audience: `vouchsafe-node:${keyHashOf(generateKeyPairSync("ed25519").publicKey)}` },
+  },
   { what: "that is a login elsewhere too", change: { audience: [audience, "https://kubernetes.default.svc"] } },
   { what: "of another service account", change: { audience, subject: "system:serviceaccount:default:default" } },
   { what: "of another issuer", change: { audience, issuer: "https://elsewhere" } },
@@ -168,8 +174,8 @@ test("C-91, field/2026-evidence-subject: a statement that a cluster did not make
   await cas.client(owner).provision(cas.running.provisioningToken ?? "", "");
   const cluster = new TestIssuer();
   await cas.client(owner).putNodeIssuer(cluster.issuer);
-  for (const { what, change } of refused) {
-    await assert.rejects(cas.client().enrolNode(spkiOf(agentKey), await cluster.statement(change)), problem("forbidden"), what);
+  for (const { what, change, says } of refused) {
+    await assert.rejects(cas.client().enrolNode(spkiOf(agentKey), await cluster.statement(change)), problem("forbidden", says), what);
   }
   const rotated = new TestIssuer("two");
   await assert.rejects(cas.client().enrolNode(spkiOf(agentKey), await rotated.statement({ audience })), problem("forbidden"));

@@ -38,16 +38,11 @@ export class NodeKeys {
     return [...this.#records.values()].filter((record) => this.#isBelieved(record)).map(({ key }) => Uint8Array.fromBase64(key));
   }
 
-  isEnrolled(spki: Uint8Array): boolean {
-    const record = this.#records.get(keyHash(spki));
-    return record !== undefined && this.#isBelieved(record);
-  }
-
   /**
    * Enrols a key; harmless when it is enrolled already. `node` is its node's name where the cluster vouched for it: then it is believed for six hours
-   * from now. Returns the key's hash, as policies name it in `NODE_KEY:…`. Throws `bad_request`.
+   * from now. Returns the key's hash, as policies name it in `NODE_KEY:…`, and whether it was not believed before. Throws `bad_request`.
    */
-  async enrol(spki: Uint8Array, node?: string): Promise<string> {
+  async enrol(spki: Uint8Array, node?: string): Promise<{ readonly keyHash: string; readonly isNew: boolean }> {
     assertAgentKey(spki);
     const id = keyHash(spki);
     const present = this.#records.get(id);
@@ -55,20 +50,20 @@ export class NodeKeys {
     const isForGood = present !== undefined && present.believedUntil === undefined;
     // A cluster repeats its word every few minutes: what still holds for half of the time needs no new record.
     const isFresh = node !== undefined && Date.parse(present?.believedUntil ?? "") - nowMs > LEASE_MS / 2;
-    if (isForGood || isFresh) return id;
+    if (isForGood || isFresh) return { keyHash: id, isNew: false };
     const record: NodeKeyRecord = {
       key: spki.toBase64(),
       enrolledAt: present?.enrolledAt ?? new Date(nowMs).toISOString(),
       ...(node === undefined ? {} : { believedUntil: new Date(nowMs + LEASE_MS).toISOString() }),
     };
-    const isRepeated = present !== undefined && node !== undefined && this.#isBelieved(present);
+    const isNew = present === undefined || !this.#isBelieved(present);
     const context = this.#context;
     await context.database.transact((tx) => {
       tx.put({ kind: "node-key", id }, record);
-      if (!isRepeated) context.audit.append(tx, "node_key_enrolled", { key: id, ...(node === undefined ? {} : { node }) });
+      if (isNew || node === undefined) context.audit.append(tx, "node_key_enrolled", { key: id, ...(node === undefined ? {} : { node }) });
     });
     this.#records.set(id, record);
-    return id;
+    return { keyHash: id, isNew };
   }
 
   #isBelieved({ believedUntil }: NodeKeyRecord): boolean {
