@@ -284,13 +284,20 @@ export function provenLogKeys(text: string, casCertificatePem: string): readonly
     const binding = Binding.safeParse(data);
     if (!binding.success) continue;
     bindings.push(binding.data);
-    const software = binding.data.chain?.[1];
-    if (software === undefined) continue;
-    const certificate = new X509Certificate(software);
-    if (certificate.ca && certificate.verify(casKey)) softwareKeys.push(certificate.publicKey);
+    const certificate = readCertificate(binding.data.chain?.[1]);
+    if (certificate?.ca === true && certificate.verify(casKey)) softwareKeys.push(certificate.publicKey);
   }
   const proven = bindings.filter(({ verifierKey, signature }) =>
     softwareKeys.some((key) => verify("sha256", logKeyMessage(verifierKey), key, Buffer.from(signature, "base64"))),
   );
   return [...new Set(proven.map(({ verifierKey }) => verifierKey))];
+}
+
+/** Undefined for what is none: it proves nothing, and a log may say anything. */
+function readCertificate(pem: string | undefined): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem ?? "");
+  } catch {
+    return undefined;
+  }
 }

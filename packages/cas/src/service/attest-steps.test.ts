@@ -21,6 +21,7 @@ import { newSimulatedPlatform } from "../../../attestation/src/testing/simulated
 import { mintedSource } from "../../../collateral/src/testing/minted-source.ts";
 import { refusal, TEST_CODE, TEST_WORKLOAD, testPolicy } from "../testing/policies.ts";
 import { createTestClient, startTestCas, type TestCas } from "../testing/test-cas.ts";
+import { startLogServer } from "../testing/test-log-server.ts";
 
 const MEASUREMENT = "3e".repeat(32);
 const OUTDATED = [4, 4, 1, 1, 2, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -197,6 +198,27 @@ test("SL-94: a singleton that comes back comes back as the service that it was",
   (await cas.attest("once/api", { instanceKey, evidence })).connection.close();
   (await again("once/api")).connection.close();
   await assert.rejects(again("other/api"), refusal("singleton_seen", "singleton"));
+});
+
+test("C-37, C-84: while the audit log takes no entry no service is served, none is refused for anything else, and nothing is counted", async (t) => {
+  const log = await startLogServer(t);
+  const cas = await startTestCas(t, { selfProvision: { config: log.config } });
+  const client = cas.client(createTestClient());
+  await client.uploadSession(testPolicy({ name: "plain" }));
+  await client.uploadSession(testPolicy({ name: "limited", service: "    max_running: 1\n    max_activations: 1" }));
+  log.status = 503;
+  for (const service of ["plain/api", "limited/api", "nothing/api"])
+    await assert.rejects(cas.attest(service), refusal("audit_unavailable", "audit", /so no service is served/), service);
+  assert.ok(cas.lines.some((line) => line.includes("audit log: ")));
+  log.status = 204;
+  const [api] = (await client.activations("limited")).services;
+  assert.deepEqual([api?.activations, api?.running], [0, 0]);
+  for (const service of ["plain/api", "limited/api"]) {
+    const { connection } = await cas.attest(service);
+    t.after(() => connection.close());
+    assert.ok(log.received.join("").includes(`"service":"${service}","attested":true`));
+  }
+  await assert.rejects(cas.attest("limited/api"), refusal("activation_limit", "activation"));
 });
 
 test("C-46: an instance that comes back does not count as another start, one that does not say so does", async (t) => {
