@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { KnownTcbStatus, TcbLevel } from "../collateral/tcb-info.ts";
 import { findTdxModuleLevel } from "../tdx/tdx-tcb.ts";
-import { converge, isAtLeast } from "./platform-tcb.ts";
+import { converge, isAtLeast, reachesSgxLevel } from "./platform-tcb.ts";
 import { fitsMasked } from "./qe-appraisal.ts";
 
 const level = (status: KnownTcbStatus, advisories: readonly string[] = [], date = "2024-01-01"): TcbLevel => ({
@@ -42,6 +42,17 @@ test("hazard A5: component lists of different length never compare", () => {
   assert.equal(isAtLeast([1, 2], [1]), false);
   assert.equal(isAtLeast([1], [1, 0]), false);
   assert.equal(isAtLeast([], []), true);
+});
+
+test("a platform reaches a level with every SGX component and the PCE, and with none of them one lower", () => {
+  const svns = [5, 5, 2, 2, 3, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1];
+  const wanted = { sgxComponents: svns, pceSvn: 13, tdxComponents: [], status: "UpToDate", advisories: [], date: new Date() } as const;
+  assert.equal(reachesSgxLevel({ sgxComponents: svns, pceSvn: 13 }, wanted), true);
+  assert.equal(reachesSgxLevel({ sgxComponents: svns.map((svn) => svn + 1), pceSvn: 14 }, wanted), true);
+  assert.equal(reachesSgxLevel({ sgxComponents: svns, pceSvn: 12 }, wanted), false);
+  for (const [index, svn] of svns.entries())
+    if (svn > 0)
+      assert.equal(reachesSgxLevel({ sgxComponents: svns.with(index, svn - 1), pceSvn: 14 }, wanted), false, `component ${index + 1}`);
 });
 
 test("hazard A5: fields of different length never fit a mask", () => {
