@@ -2,6 +2,7 @@ import { Findings } from "./diagnostic.ts";
 import { parseManifestYaml } from "./manifest-yaml.ts";
 import type { MeshImage } from "./mesh-inputs.ts";
 import type { PlainMapping } from "./plain-value.ts";
+import { expandConditions } from "./render-template.ts";
 import { readDeclarations } from "./service-manifest.ts";
 import { child } from "./service-policy.ts";
 
@@ -13,7 +14,8 @@ export function imageDefaults(image: MeshImage | undefined): PlainMapping {
     return node?.kind === "list" ? node.items : [];
   };
   const declarations = readDeclarations(list(image?.overrides.environment ?? image?.files.get("env.yaml")), new Map(), {}, findings);
-  const secrets = list(image?.overrides.secrets ?? image?.files.get("secrets.yaml.template"));
+  // All that may be wanted: what stands under a condition as well.
+  const secrets = list(expandConditions(image?.overrides.secrets ?? image?.files.get("secrets.yaml.template") ?? "[]", () => true));
   return {
     required: declarations.filter(({ value }) => value === undefined).map(({ name }) => name),
     defaults: Object.fromEntries(declarations.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value.text]]))),

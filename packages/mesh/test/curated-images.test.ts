@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseSession } from "@vouchsafe/policy";
+import { imageDefaults } from "../src/image-defaults.ts";
 import { type MeshPlan, type PlainMapping, type PlainValue, policyText } from "../src/index.ts";
 import { curatedImage, imageOf, meshText, planOf } from "../src/testing/mesh-fixture.ts";
 
@@ -165,6 +166,25 @@ test("MF-108, MF-110: ports, readiness, kind, waits and values under the aliases
   ]);
   const eager = waits(valuesOf(valid("{name: nginx_initContainers_enabled, value: false}"), "nginx"));
   assert.deepEqual([(eager?.["container1"] as PlainMapping | undefined)?.["enabled"], eager?.["waitFor"]], [false, []]);
+});
+
+test("MF-111: what an image needs can be shown: variables without and with a default, and what it imports", () => {
+  assert.deepEqual(imageDefaults(curatedImage("nginx")), {
+    required: [
+      "nginx_server_name",
+      "nginx_backend_server_name",
+      "nginx_backend_server_port",
+      "NGINX_BACKEND_CLIENT_CERT",
+      "NGINX_BACKEND_CA_CERT",
+    ],
+    defaults: {
+      APP_SERVICE_PORT: "8443",
+      nginx_initContainers_enabled: "true",
+      INIT_CONTAINER1_ENABLE: "{{nginx_initContainers_enabled}}",
+      K8sNAMESPACE: "",
+    },
+    imports: ["{{NGINX_BACKEND_CLIENT_CERT}}", "{{NGINX_BACKEND_CA_CERT}}"],
+  });
 });
 
 test("MF-19, MF-110: what a curated image needs and the mesh does not say is named", () => {
