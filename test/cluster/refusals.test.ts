@@ -96,7 +96,10 @@ test("refusals on a real Kubernetes: the pod says why, in its log and in an even
 
   await step("user namespaces forbidden by the seccomp profile", async () => {
     const patch = [{ op: "replace", path: "/spec/template/spec/securityContext/seccompProfile", value: { type: "RuntimeDefault" } }];
-    await refused("no-userns", patch, { log: /error: .*namespace/i, event: /StartRefused: error: .*namespace/i });
+    await refused("no-userns", patch, {
+      log: /error: .*namespace[\s\S]*securityContext\.seccompProfile/i,
+      event: /StartRefused: error: .*namespace/i,
+    });
   });
 
   await step("a missing pull secret, and a wrong one", async () => {

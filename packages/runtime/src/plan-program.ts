@@ -86,7 +86,7 @@ const privateNamespace: Phase = {
   failure: failed(
     "R-VIEW",
     "a private mount namespace is not allowed here",
-    "Allow unshare and mount: on Kubernetes the node agent installs a seccomp profile for it; see docs/platforms.md.",
+    "Allow unshare and mount: on Kubernetes with securityContext.seccompProfile {type: Localhost, localhostProfile: vouchsafe/runtime.json}, which the node agent installs; see docs/platforms.md.",
   ),
 };
 

@@ -92,5 +92,6 @@ function mapUserToItself(pid: number | undefined): void {
 const namespaceRefused = (what: string, cause?: unknown): RuntimeError =>
   new RuntimeError("R-VIEW", `this container may not make a user namespace (${what})`, {
     cause,
-    remedy: "Let the pod use the seccomp profile of the node agent (Localhost, vouchsafe/runtime.json), or none; see docs/platforms.md.",
+    remedy:
+      "On Kubernetes set securityContext.seccompProfile of the pod (podSecurityContext of the chart) to {type: Localhost, localhostProfile: vouchsafe/runtime.json}, which the node agent installs; see docs/platforms.md.",
   });
