@@ -239,6 +239,11 @@ COMP_WORDS=(${words}); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _vouchsafe; echo 
     ["vouchsafe cas set-default lo", "local"],
     ["vouchsafe explain services.attestation.sig", "services.attestation.signer"],
     ["vouchsafe complete-w", ""],
+    ["vouchsafe help doc", "doctor"],
+    ["vouchsafe completion z", "zsh"],
+    ["sconectl apply --mode d", "debug"],
+    ["sconectl apply -f mesh.yaml -o y", "yaml"],
+    ["sconectl apply --no-c", "--no-color"],
   ] as const) {
     assert.equal(complete(words), offered, words);
   }

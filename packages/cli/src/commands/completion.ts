@@ -15,6 +15,10 @@ export async function completion(options: ParsedOptions, shell: Shell, commands:
   return ExitCode.ok;
 }
 
+/** Options that stand anywhere. */
+const GLOBAL_OPTIONS = "--cas-config --no-color";
+const SHELLS = ["bash", "zsh", "fish"];
+
 const optionsOf = (command: CommandSpec) =>
   command.name === "apply"
     ? [...new Map([...SERVICE_OPTIONS, ...MESH_OPTIONS].map((option) => [option.long ?? option.short, option])).values()]
@@ -47,11 +51,22 @@ function bash(commands: readonly CommandSpec[], words: ReadonlyMap<string, reado
     const next = parts.flatMap((name) => (name.slice(0, depth).join(" ") === prefix ? (name[depth] ?? []) : []));
     return `    "${prefix}") COMPREPLY=($(compgen -W "${[...new Set(next)].join(" ")}" -- "$current")); return ;;`;
   });
+  const values = commands.flatMap((command) =>
+    optionsOf(command).flatMap(({ long, short, words: known }) => {
+      if (known === undefined) return [];
+      const names = [...(long === undefined ? [] : [`--${long}`]), ...(short === undefined ? [] : [`-${short}`])];
+      const patterns = names.map((option) => `"${command.name} "*"${option}"`).join("|");
+      return [`    ${patterns}) COMPREPLY=($(compgen -W "${known.join(" ")}" -- "$current")); return ;;`];
+    }),
+  );
   return `_vouchsafe() {
   local current="\${COMP_WORDS[COMP_CWORD]}" words=""
-  if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W "${firsts.join(" ")} --help --quiet --version" -- "$current")); return; fi
+  if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W "${firsts.join(" ")} --help --quiet --version ${GLOBAL_OPTIONS}" -- "$current")); return; fi
   case "\${COMP_WORDS[*]:1:COMP_CWORD-1}" in
+    help) COMPREPLY=($(compgen -W "${firsts.join(" ")}" -- "$current")); return ;;
+    completion) COMPREPLY=($(compgen -W "${SHELLS.join(" ")}" -- "$current")); return ;;
 ${groups.join("\n")}
+${values.join("\n")}
   esac
   case "\${COMP_WORDS[*]:1}" in
 ${cases.join("\n")}
@@ -66,7 +81,7 @@ ${dynamic.join("\n")}
     esac ;;
   esac
   case "$current" in
-    -*) COMPREPLY=($(compgen -W "$words" -- "$current")) ;;
+    -*) COMPREPLY=($(compgen -W "$words ${GLOBAL_OPTIONS}" -- "$current")) ;;
     *) COMPREPLY=($(compgen -f -- "$current")) ;;
   esac
 }
@@ -87,13 +102,14 @@ function fish(commands: readonly CommandSpec[]): string {
         (kind) => `complete -c vouchsafe -n ${quote(seen)} -a ${quote(`(vouchsafe complete-words ${kind} (commandline -ct) 2>/dev/null)`)}`,
       ),
       `complete -c vouchsafe -f -n ${quote(at)} -a ${quote(second ?? first)} -d ${quote(command.summary)}`,
-      ...optionsOf(command).map(({ long, short, value, summary }) =>
+      ...optionsOf(command).map(({ long, short, value, words: known, summary }) =>
         [
           "complete -c vouchsafe -n",
           quote(seen),
           long === undefined ? "" : `-l ${long}`,
           short === undefined ? "" : `-s ${short}`,
           value === undefined ? "" : "-r",
+          known === undefined ? "" : `-f -a ${quote(known.join(" "))}`,
           `-d ${quote(summary)}`,
         ]
           .filter((part) => part !== "")
@@ -101,5 +117,14 @@ function fish(commands: readonly CommandSpec[]): string {
       ),
     ];
   });
-  return [...lines, "complete -c sconectl -w vouchsafe", "complete -c scone -w vouchsafe"].join("\n");
+  const named = ["help", ...new Set(commands.map(({ name }) => name.split(" ")[0] ?? name))];
+  return [
+    ...lines,
+    `complete -c vouchsafe -f -n '__fish_seen_subcommand_from help' -a ${quote(named.join(" "))}`,
+    `complete -c vouchsafe -f -n '__fish_seen_subcommand_from completion' -a ${quote(SHELLS.join(" "))}`,
+    "complete -c vouchsafe -l cas-config -r -d 'directory of the client'",
+    "complete -c vouchsafe -l no-color -d 'no colours'",
+    "complete -c sconectl -w vouchsafe",
+    "complete -c scone -w vouchsafe",
+  ].join("\n");
 }

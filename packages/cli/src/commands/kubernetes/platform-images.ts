@@ -48,7 +48,7 @@ const PLATFORM: Readonly<Record<string, PlatformImage>> = {
       "/usr/local/bin/vouchsafe": command("vouchsafe", ""),
       "/usr/local/bin/sconectl": command("sconectl", ""),
       "/usr/local/bin/scone": command("scone", ""),
-      "/usr/local/bin/kubectl-provision": command("vouchsafe", "provision "),
+      "/usr/local/bin/kubectl-provision": command("sconectl", "provision "),
       ...Object.fromEntries(["apply", "genservice", "mesh"].map((word) => [`/usr/local/bin/${word}`, command("sconectl", `${word} `)])),
     },
     buildsImages: true,
