@@ -2,23 +2,13 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type Plugin } from "esbuild";
+import { build } from "esbuild";
 import { compileScript } from "./compile-script.ts";
+import { withoutUnusedModules } from "./without-unused-modules.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const output = process.argv[2] ?? `${root}.cache/runtime/main.js`;
 mkdirSync(dirname(output), { recursive: true });
-/** A room's modules do nothing when they are imported (style: no work at import time), so what is not used of them is left out. */
-const withoutUnusedModules: Plugin = {
-  name: "without-unused-modules",
-  setup: ({ onResolve, resolve }) => {
-    onResolve({ filter: /^@vouchsafe\/|\.ts$/ }, async ({ path, resolveDir, importer, kind, pluginData }) => {
-      if (pluginData === "asked" || kind === "entry-point") return undefined;
-      const { path: found, errors } = await resolve(path, { resolveDir, importer, kind, pluginData: "asked" });
-      return errors.length > 0 ? { errors } : { path: found, sideEffects: false };
-    });
-  },
-};
 const { outputFiles } = await build({
   entryPoints: [`${root}packages/runtime/src/main.ts`],
   write: false,

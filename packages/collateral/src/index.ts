@@ -20,5 +20,6 @@ export { type EvaluationFloors, memoryFloors } from "./provider/evaluation-floor
 export { forwardClock } from "./provider/forward-clock.ts";
 export { amdSource } from "./sources/amd-source.ts";
 export type { CollateralSource } from "./sources/collateral-source.ts";
-export { type HttpSourceOptions, intelSource } from "./sources/intel-source.ts";
+export { type HttpSourceOptions, type IntelSourceOptions, intelSource } from "./sources/intel-source.ts";
+export { AMD_SERVICE, INTEL_SERVICE, vendorSources } from "./sources/vendor-services.ts";
 export { type VerifiedDocument, verifyDocument } from "./verify-document.ts";

@@ -20,6 +20,7 @@ export {
   verifyEvidenceOver,
 } from "./cas-evidence.ts";
 export { casStatementMessage, requestCasStatement, type VerifiedCasStatement, verifyCasStatement } from "./cas-statement.ts";
+export { CasTerms, casExpectations, casTrustAnchors } from "./cas-terms.ts";
 export {
   accessTokenProof,
   type Channel,
@@ -75,6 +76,14 @@ export {
   VerifiedEvidence,
 } from "./client-api.ts";
 export { encodeFrame, FrameDecoder, MAX_FRAME_BYTES } from "./frames.ts";
+export {
+  type CasJudge,
+  type CasVerdict,
+  describeCasClaims,
+  describeMissingEvidence,
+  type JudgeOptions,
+  judgeCasEvidence,
+} from "./judge-cas-evidence.ts";
 export {
   type Activation,
   AgentReply,

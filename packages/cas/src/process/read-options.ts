@@ -17,8 +17,11 @@ import type { CasOptions } from "../start-cas.ts";
 import { CAS_SOFTWARE } from "../version.ts";
 
 export const HELP = `Usage: cas [provision] [options]
+       cas probe --terms FILE [--config FILE] [--address HOST:PORT]
 
 Runs the configuration and attestation service. With the word "provision" it provisions itself first: --owner-config is needed then.
+With "probe" it attests the CAS that runs (at 127.0.0.1:8081 unless told), as the terms in FILE want it (JSON, as spec.attestation of a CAS resource), with
+collateral as the availability configuration says: exit status 0, or 1 with the reasons.
 
   --config FILE                       availability configuration (TOML)
   --state DIR                         database and platform key here; instead of --config

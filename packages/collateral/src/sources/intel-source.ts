@@ -11,6 +11,11 @@ export interface HttpSourceOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+export interface IntelSourceOptions extends HttpSourceOptions {
+  /** Key of a subscription to Intel's service; its documents can be had without one. Sent over TLS only. */
+  readonly subscriptionKey?: string | undefined;
+}
+
 const TIMEOUT_MS = 10_000;
 const INTEL_HOST = "api.trustedservices.intel.com";
 /** Intel serves the root's list there, a PCCS among its own answers. */
@@ -20,14 +25,18 @@ const INTEL_ROOT_CRL = "https://certificates.trustedservices.intel.com/IntelSGXR
  * Intel's Provisioning Certification Service, or a PCCS in front of it (API v4). `base` is the address of the server, with or without the path
  * `/sgx/certification/v4`.
  */
-export function intelSource(base: URL, { ca, timeoutMs = TIMEOUT_MS }: HttpSourceOptions = {}): CollateralSource {
+export function intelSource(base: URL, { ca, timeoutMs = TIMEOUT_MS, subscriptionKey }: IntelSourceOptions = {}): CollateralSource {
   const root = new URL(base.href.replace(/\/(?:sgx|tdx)\/certification\/v[34]\/?$/, "/").replace(/\/?$/, "/"));
   return {
     name: root.host,
     async fetch(request, signal) {
       const place = placeOf(request, root);
       if (place === undefined) return undefined;
-      const answer = await boundedGet(place.url, { signal, ca, timeoutMs, maxBytes: DOCUMENT_MAX_BYTES });
+      const headers =
+        subscriptionKey === undefined || place.url.protocol !== "https:" || place.url.host !== root.host
+          ? {}
+          : { "ocp-apim-subscription-key": subscriptionKey };
+      const answer = await boundedGet(place.url, { signal, ca, timeoutMs, maxBytes: DOCUMENT_MAX_BYTES, headers });
       if (answer.status === 404) return undefined;
       if (answer.status !== 200) throw failed(place.url, `answers with status ${answer.status}`);
       const chain = place.chainHeaders.map((name) => answer.headers[name]).find((value) => typeof value === "string");
