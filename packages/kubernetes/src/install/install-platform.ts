@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Cluster } from "../cluster/cluster.ts";
+import { type Cluster, ClusterError } from "../cluster/cluster.ts";
 import { type PlatformSettings, planPlatform } from "../objects/operator-objects.ts";
 import type { PlatformObject } from "../objects/platform-object.ts";
 import { daemonSetProblem, deploymentProblem } from "./rollout.ts";
@@ -8,7 +8,6 @@ import { type Patience, untilTrue } from "./until-true.ts";
 export interface InstallOptions extends Patience {
   /** Return only when the operator runs and every node's agent answers. */
   readonly isWaiting: boolean;
-  readonly log: (line: string) => void;
 }
 
 const Established = z.object({
@@ -28,6 +27,21 @@ const Template = z.object({
   spec: z.object({ template: z.object({ spec: z.object({ containers: z.array(z.object({ image: z.string() })).min(1) }) }) }),
 });
 
+const PodStates = z.object({
+  metadata: z.object({ name: z.string(), deletionTimestamp: z.string().optional() }),
+  status: z
+    .object({
+      phase: z.string().optional(),
+      conditions: z.array(z.object({ type: z.string(), status: z.string() })).optional(),
+      containerStatuses: z
+        .array(
+          z.object({ ready: z.boolean(), state: z.object({ waiting: z.object({ reason: z.string().optional() }).optional() }).optional() }),
+        )
+        .optional(),
+    })
+    .optional(),
+});
+
 /** Installs or updates the cluster side (`sconectl init`). Repeating it is harmless. Throws E-CLUSTER with what did not become ready. */
 export async function installPlatform(cluster: Cluster, settings: PlatformSettings, options: InstallOptions): Promise<void> {
   const objects = planPlatform(settings);
@@ -39,14 +53,15 @@ export async function installPlatform(cluster: Cluster, settings: PlatformSettin
     options.log(`applied ${object.kind} ${object.metadata.name}`);
   }
   if (!options.isWaiting) return;
+  const patient = { ...options, findMark: () => podStates(cluster, settings.namespace) };
   // In this order: what the resources say is worth something once it was written by the operator that was just applied, about its agents.
   for (const object of objects.filter(({ kind }) => kind === "Deployment")) {
-    await untilTrue(`the ${object.kind} ${object.metadata.name} did not become ready`, options, async () =>
+    await untilTrue(`the ${object.kind} ${object.metadata.name} did not become ready`, patient, async () =>
       deploymentProblem(await cluster.find(object)),
     );
   }
-  for (const object of objects.filter(({ kind }) => kind === "LAS")) await untilAgentsRun(cluster, object, settings, options);
-  for (const object of objects.filter(({ kind }) => kind === "LAS" || kind === "SGXPlugin")) await untilHealthy(cluster, object, options);
+  for (const object of objects.filter(({ kind }) => kind === "LAS")) await untilAgentsRun(cluster, object, settings, patient);
+  for (const object of objects.filter(({ kind }) => kind === "LAS" || kind === "SGXPlugin")) await untilHealthy(cluster, object, patient);
 }
 
 async function untilEstablished(cluster: Cluster, definition: PlatformObject, options: InstallOptions): Promise<void> {
@@ -75,4 +90,14 @@ async function untilHealthy(cluster: Cluster, object: PlatformObject, options: I
     return status.conditions[0]?.message ?? "the operator has not looked at it yet";
   });
   options.log(`${object.kind} ${object.metadata.name} is HEALTHY`);
+}
+
+/** What the cluster says of the platform's pods: on a busy machine an agent that starts shows that it gets on. */
+async function podStates(cluster: Cluster, namespace: string): Promise<string> {
+  try {
+    return (await cluster.list({ apiVersion: "v1", kind: "Pod", namespace })).map((pod) => JSON.stringify(PodStates.parse(pod))).join("\n");
+  } catch (error) {
+    if (error instanceof ClusterError && error.status === 403) return "";
+    throw error;
+  }
 }

@@ -14,7 +14,6 @@ export interface UninstallOptions extends Patience {
   readonly removesCas: boolean;
   /** The volumes of those CAS go too, and with them every policy and secret. */
   readonly removesVolumes: boolean;
-  readonly log: (line: string) => void;
 }
 
 const Named = z.object({ metadata: z.object({ name: z.string(), namespace: z.string().optional() }) });

@@ -5,7 +5,10 @@ import { givenValue, hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
 import { VERSION } from "../../version.ts";
 
+/** Longest wait in which nothing moves. */
 const TIMEOUT_MS = 180_000;
+/** Longest wait in all: on a busy machine images and agents take their time. */
+const LIMIT_MS = 15 * 60_000;
 
 /** `sconectl init`: installs the cluster side, or removes it; repeating either is harmless. */
 export async function init(options: ParsedOptions, shell: Shell): Promise<number> {
@@ -25,6 +28,7 @@ export async function init(options: ParsedOptions, shell: Shell): Promise<number
   await installPlatform(new Cluster(loadKubeconfig(shell.environment)), settings, {
     isWaiting: !hasFlag(options, "no-wait"),
     timeoutMs: TIMEOUT_MS,
+    limitMs: LIMIT_MS,
     log: shell.note,
     signal: shell.signal,
   });
