@@ -2,11 +2,12 @@
 import { mkdirSync, renameSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { withoutUnusedModules } from "./without-unused-modules.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const directory = process.argv[2] ?? `${root}.cache/platform`;
 const programs = {
-  operator: "packages/kubernetes/src/operator/operator-main.ts",
+  operator: "packages/cli/src/operator/operator-main.ts",
   las: "packages/kubernetes/src/las/las-main.ts",
   check_cpufeatures: "packages/kubernetes/src/platform/platform-main.ts",
   cas: "packages/cas/src/main.ts",
@@ -25,6 +26,7 @@ for (const [name, source] of Object.entries(programs)) {
     target: "node26",
     minify: true,
     legalComments: "none",
+    plugins: [withoutUnusedModules],
     // Optional accelerators that the libraries load where they are there.
     external: ["pg-native", "bufferutil", "utf-8-validate"],
     // Libraries in the older module form call require, and ask where their file is.

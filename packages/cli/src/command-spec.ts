@@ -8,6 +8,8 @@ export interface OptionSpec {
   readonly value?: string;
   /** The only values allowed. */
   readonly words?: readonly string[];
+  /** Its argument is made of words that may look like options. */
+  readonly takesDashes?: boolean;
   /** May be given several times (CL-20). */
   readonly isRepeatable?: boolean;
   readonly summary: string;

@@ -28,7 +28,7 @@ export function parseOptions(specs: readonly OptionSpec[], argv: readonly string
   };
   const next = (spec: OptionSpec, index: number): string => {
     const value = argv[index];
-    if (value !== undefined && (value === "-" || !value.startsWith("-") || /^-\d/.test(value))) return value;
+    if (value !== undefined && (value === "-" || !value.startsWith("-") || /^-\d/.test(value) || spec.takesDashes === true)) return value;
     throw usage(
       "E-OPTION-VALUE",
       `${optionName(spec)} needs a value: ${spec.value}`,

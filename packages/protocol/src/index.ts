@@ -77,6 +77,7 @@ export {
 } from "./client-api.ts";
 export { encodeFrame, FrameDecoder, MAX_FRAME_BYTES } from "./frames.ts";
 export {
+  appraiseByTerms,
   type CasJudge,
   type CasVerdict,
   describeCasClaims,

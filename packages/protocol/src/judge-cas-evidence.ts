@@ -3,6 +3,7 @@ import { appraiseCas, type CasMismatch, describeMismatch } from "./appraise-cas.
 import { type CasEvidenceTrust, type OpenCredential, verifyCasEvidence } from "./cas-evidence.ts";
 import type { VerifiedCasStatement } from "./cas-statement.ts";
 import { type CasTerms, casExpectations, casTrustAnchors } from "./cas-terms.ts";
+import type { CasStatement } from "./client-api.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
 /** What the evidence of a CAS about itself came to. */
@@ -48,16 +49,25 @@ export async function judgeCasEvidence(
     return { kind: "refused", problems: [error.message], acceptedBy: undefined, remedy: error.remedy };
   }
   const ownership = ownershipMismatches(attested, terms);
-  if (claims === undefined && ownership.length === 0) return withoutEvidence(attested, terms);
-  const mismatches = [
-    ...(claims === undefined ? [] : appraiseCas(claims, attested.statement, casExpectations(terms, ownSecurityVersion))),
-    ...ownership,
-  ];
-  const [first, ...more] = mismatches.map(describeMismatch);
-  if (first !== undefined) {
-    return { kind: "refused", problems: [first, ...more], acceptedBy: switchesFor(mismatches), remedy: undefined };
-  }
-  return claims === undefined ? withoutEvidence(attested, terms) : { kind: "proven", claims, warnings: warningsAbout(claims, terms) };
+  if (claims === undefined) return ownership.length === 0 ? withoutEvidence(attested, terms) : refusal(ownership);
+  return appraiseByTerms(claims, attested.statement, terms, ownSecurityVersion, ownership);
+}
+
+/** Compares what is proven with the terms, and adds `further` mismatches that are known already. */
+export function appraiseByTerms(
+  claims: Claims,
+  software: Pick<CasStatement, "securityVersion">,
+  terms: CasTerms,
+  ownSecurityVersion: number,
+  further: readonly CasMismatch[] = [],
+): Exclude<CasVerdict, { kind: "unproven" }> {
+  const mismatches = [...appraiseCas(claims, software, casExpectations(terms, ownSecurityVersion)), ...further];
+  return mismatches.length > 0 ? refusal(mismatches) : { kind: "proven", claims, warnings: warningsAbout(claims, terms) };
+}
+
+function refusal(mismatches: readonly CasMismatch[]): Extract<CasVerdict, { kind: "refused" }> {
+  const [first = "", ...more] = mismatches.map(describeMismatch);
+  return { kind: "refused", problems: [first, ...more], acceptedBy: switchesFor(mismatches), remedy: undefined };
 }
 
 /** C-69: the statement says it itself, with or without evidence. */

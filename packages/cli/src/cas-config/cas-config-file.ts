@@ -3,6 +3,7 @@ import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/prom
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { keyHashOf } from "@vouchsafe/policy";
+import { CasTerms } from "@vouchsafe/protocol";
 import { issueCertificate, systemRandomness } from "@vouchsafe/secrets";
 import { z } from "zod";
 import { CliError } from "../cli-error.ts";
@@ -22,8 +23,25 @@ const KnownCas = z.strictObject({
   attested_at: z.string(),
   /** What its evidence proved then; absent where only its key was known. */
   evidence: z.strictObject({ kind: z.string(), code_identity: z.string(), platform: z.string() }).optional(),
+  /** What this client accepts of its evidence, where somebody said so: counts again whenever nothing else is said. */
+  terms: CasTerms.optional(),
 });
 export type KnownCas = z.infer<typeof KnownCas>;
+/** As earlier versions of `kubectl provision` wrote it, in a file that holds the key of an owner. */
+const FormerKnownCas = z
+  .object({
+    url: z.string(),
+    key_hash: z.string(),
+    software_key_hash: z.string(),
+    chain: z.array(z.string()),
+    session_encryption_key: z.string(),
+  })
+  .transform(
+    ({ url, key_hash, software_key_hash, chain, session_encryption_key }): KnownCas => ({
+      ...{ address: url.replace(/^https:\/\//, ""), cas_key: key_hash, cas_software_key: software_key_hash, chain, session_encryption_key },
+      attested_at: new Date(0).toISOString(),
+    }),
+  );
 
 const FORMAT = 1;
 const ConfigFile = z.looseObject({
@@ -32,7 +50,7 @@ const ConfigFile = z.looseObject({
   signing_key: z.string(),
   certificate: z.string().optional(),
   default_cas: z.string().optional(),
-  cas_db: z.record(z.string(), KnownCas).default({}),
+  cas_db: z.record(z.string(), z.union([KnownCas, FormerKnownCas])).default({}),
 });
 type ConfigFile = z.infer<typeof ConfigFile>;
 
@@ -78,6 +96,12 @@ export async function rememberCas(shell: Shell, name: string, cas: KnownCas): Pr
     default_cas: content.default_cas ?? name,
     cas_db: { ...content.cas_db, [name]: cas },
   }));
+}
+
+/** What is known under this very name. */
+export async function findRememberedCas(shell: Shell, name: string): Promise<KnownCas | undefined> {
+  await obtainClientIdentity(shell);
+  return (await readConfig(casConfigFile(shell))).cas_db[name];
 }
 
 export async function setDefaultCas(shell: Shell, name: string): Promise<void> {

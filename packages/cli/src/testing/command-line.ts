@@ -6,6 +6,7 @@ import type { TestContext } from "node:test";
 import type { CommandSpec } from "../command-spec.ts";
 import { CAS_COMMANDS } from "../commands/cas/cas-spec.ts";
 import { COLLATERAL_COMMANDS } from "../commands/collateral/collateral-spec.ts";
+import { KUBERNETES_COMMANDS } from "../commands/kubernetes/kubernetes-spec.ts";
 import { SESSION_COMMANDS } from "../commands/session/session-spec.ts";
 import { parseOptions } from "../parse-options.ts";
 import type { Shell } from "../shell.ts";
@@ -39,12 +40,17 @@ export function commandLine(
       outBytes: () => {},
       signal: new AbortController().signal,
     };
-    const all: readonly CommandSpec[] = [...CAS_COMMANDS, ...SESSION_COMMANDS, ...COLLATERAL_COMMANDS];
-    const words = [3, 2].find((count) => all.some(({ name }) => name === argv.slice(0, count).join(" "))) ?? 0;
+    const all: readonly CommandSpec[] = [...CAS_COMMANDS, ...SESSION_COMMANDS, ...COLLATERAL_COMMANDS, ...KUBERNETES_COMMANDS];
+    const words = [3, 2, 1].find((count) => all.some(({ name }) => name === argv.slice(0, count).join(" "))) ?? 0;
     const spec = all.find(({ name }) => name === argv.slice(0, words).join(" "));
     assert(spec !== undefined);
     const { minOperands = 0, maxOperands = 0 } = spec;
-    const code = await (await spec.load())(parseOptions(spec.options, argv.slice(words), { minOperands, maxOperands }), shell);
+    const own = argv.slice(words);
+    const options =
+      spec.parsesItself === true
+        ? { values: new Map(), flags: new Map(), operands: own }
+        : parseOptions(spec.options, own, { minOperands, maxOperands });
+    const code = await (await spec.load())(options, shell);
     return { code, out: out.join("\n"), notes: notes.join("\n") };
   };
   t.after(async () => {

@@ -100,6 +100,11 @@ export class Cluster {
     }
   }
 
+  /** Removes the very object with this uid, and leaves what belongs to it as it is, without an owner. */
+  async orphan(header: Header, uid: string): Promise<void> {
+    await this.#json({ method: "DELETE", path: objectPath(header), body: { propagationPolicy: "Orphan", preconditions: { uid } } });
+  }
+
   /** Objects of a kind, each with its `apiVersion` and `kind`, which lists leave out; none where the cluster does not know the kind. */
   async list(collection: Collection, labelSelector?: string): Promise<readonly object[]> {
     return (await this.listAt(collection, labelSelector)).items;

@@ -1,3 +1,4 @@
+import { CAS_TOLERANCES } from "@vouchsafe/protocol";
 import { CONDITIONS, flag, integer, list, PLACEMENT, PORT, record, type Schema, STATE, text, texts, verbatim } from "./schema.ts";
 
 const probe = (what: string): Schema =>
@@ -23,6 +24,40 @@ const persistence = (size: string): Schema =>
     },
     "Volume of the database.",
   );
+
+const HEX_DIGEST: Schema = { pattern: "^[0-9a-f]{64}$" };
+const NUMBER_16: Schema = { minimum: 0, maximum: 65_535 };
+const pem = (description: string): Schema => text(description, { maxLength: 65_536 });
+
+/** Ours beside CL 10.1: C-65 to C-70 for the operator. `kubectl provision` writes it. */
+const ATTESTATION: Schema = record(
+  {
+    evidence: text("`required`: a CAS without evidence of hardware is refused.", { enum: ["required", "ifGiven"], default: "ifGiven" }),
+    casKeyHash: text("Hash of the key that the CAS must have.", { minLength: 1, maxLength: 128 }),
+    mrenclave: { ...list(text("", HEX_DIGEST), "Code identities, any of which matches."), maxItems: 16 },
+    mrsigner: text("Signer of the enclave.", HEX_DIGEST),
+    isvprodid: integer("Product of that signer.", NUMBER_16),
+    isvsvn: integer("Lowest security version; that of the operator unless given.", NUMBER_16),
+    tolerate: {
+      ...list(text("", { enum: CAS_TOLERANCES }), "What the platform may lack."),
+      maxItems: CAS_TOLERANCES.length,
+      default: [...CAS_TOLERANCES],
+    },
+    roots: { ...list(pem(""), "Roots of hardware, PEM, instead of the vendors'."), maxItems: 16 },
+    tpmEndorsementRoots: { ...list(pem(""), "Makers of TPMs, PEM."), maxItems: 16 },
+    tpmEndorsementKeys: { ...list(text("", HEX_DIGEST), "Endorsement keys of TPMs that are believed without a maker."), maxItems: 64 },
+    ownerSecretAccess: flag("Accept a CAS whose owner can read all secrets.", false),
+    onlyForTesting: record(
+      {
+        debug: flag("Accept a CAS that can be debugged.", false),
+        ignoreSigner: flag("Accept any signer.", false),
+        simulatedRoot: pem("Root of simulated evidence, PEM: it proves nothing."),
+      },
+      "What no production has.",
+    ),
+  },
+  "What the operator, and attested probes, accept of the evidence that the CAS gives about itself.",
+);
 
 /** CL 10.1 */
 export const CAS_SPEC: Schema = record(
@@ -83,7 +118,8 @@ export const CAS_SPEC: Schema = record(
     ),
     livenessProbe: probe("liveness"),
     startupProbe: probe("start-up"),
-    attestedCLIProbes: flag("Whether probes attest the CAS.", false),
+    attestation: ATTESTATION,
+    attestedCLIProbes: flag("Whether the probes attest the CAS, as `attestation` says, instead of asking whether it lives.", false),
     networkPolicy: record(
       {
         enabled: flag("Whether the CAS is closed to all but the named pods.", false),
@@ -120,7 +156,9 @@ export const CAS_STATUS: Schema = record(
     state: STATE,
     phase: text("Where the CAS stands in its life.", { enum: CAS_PHASES }),
     provisioned: text("Whether it has an owner.", { enum: ["Yes", "No"] }),
-    attestable: text("Whether it proved what it is.", { enum: ["Yes", "No", "Failed"] }),
+    attestable: text("`Yes`: its evidence is as `attestation` wants it; `No`: it gives none; `Failed`: it is refused.", {
+      enum: ["Yes", "No", "Failed"],
+    }),
     snapshotStatus: text("State of the copies.", { enum: ["Persisted", "Ephemeral", "Initializing", "Failed", "Disabled"] }),
     snapshotTimestamp: text("Time of the newest copy."),
     backups: {
@@ -147,7 +185,8 @@ export const CAS_STATUS: Schema = record(
     replicaAlert: integer("−1: not known."),
     podDisruptionBudgetAlert: integer("−1: not known."),
     nonce: text("Nonce of the last attestation."),
-    dcapReport: text("What the CAS said about itself, as signed, base64."),
+    dcapReport: text("What the CAS answered to that nonce, with its evidence, JSON in base64: see cas attest --offline-report."),
+    observedPod: text("Pod that was looked at."),
     keyHash: text("Key hash of the CAS key, as last seen."),
     ownerKeyHash: text("Key hash of the owner."),
     version: text("Version of the running CAS.", { default: "unknown" }),

@@ -1,3 +1,4 @@
+import { CAS_TOLERANCES, CasTerms } from "@vouchsafe/protocol";
 import { z } from "zod";
 
 /*
@@ -63,6 +64,9 @@ export const BackupRecord = z.object({
 });
 export type BackupRecord = z.infer<typeof BackupRecord>;
 
+/** What the operator, and attested probes, accept of the evidence of a CAS; the tolerances of cli.md section 9 unless given. */
+const Attestation = CasTerms.extend({ tolerate: CasTerms.shape.tolerate.unwrap().default([...CAS_TOLERANCES]) });
+
 export const CasResource = z.object({
   metadata: Metadata,
   spec: z
@@ -111,6 +115,7 @@ export const CasResource = z.object({
         })
         .prefault({}),
       autoUpdate: z.boolean().default(false),
+      attestation: Attestation.prefault({}),
       attestedCLIProbes: z.boolean().default(false),
       reinstallOnFatal: z.boolean().default(false),
       ownerCertificate: z.string().optional(),
@@ -132,6 +137,7 @@ export const CasResource = z.object({
     .object({
       state: z.enum(STATES).optional(),
       version: z.string().optional(),
+      provisioned: z.string().optional(),
       backups: z.record(z.string(), BackupRecord).default({}),
       conditions: z.array(Condition).default([]),
     })

@@ -4,6 +4,7 @@ import type { CasResource, LasResource } from "../custom-resources/resources.ts"
 import { OPERATOR_HEALTH_PORT } from "../objects/operator-objects.ts";
 import { OPERATOR_NAME } from "../objects/operator-rights.ts";
 import { componentSelector } from "../objects/platform-object.ts";
+import { culpritOf } from "../operator/conditions.ts";
 import { ELECTION_TIMES } from "../operator/leader.ts";
 import { Surroundings } from "../operator/look-around.ts";
 import { type Finding, failed, ok, warning } from "./finding.ts";
@@ -95,13 +96,16 @@ export function examineCas(cas: CasResource | undefined, name: string, namespace
   const { state, conditions } = cas.status;
   const unmet = conditions.filter(({ status }) => status !== "True");
   const enrolment = unmet.find(({ type }) => type === "NodesEnrolled");
-  const other = unmet.find(({ type }) => type !== "NodesEnrolled");
+  const other = culpritOf(unmet.filter(({ type }) => type !== "NodesEnrolled"));
   if (state !== "HEALTHY") {
     const why = other?.message ?? "the operator has not looked at it";
     return failed("CAS", `${state ?? "unknown"}: ${why}`, `Details: kubectl describe cas ${name} -n ${namespace}`);
   }
   if (enrolment !== undefined) return warning("CAS", `HEALTHY, but ${enrolment.message}`, `Run: ${provision}`);
-  return ok("CAS", "HEALTHY: attested by the operator, owned, serving");
+  const proof = conditions.some(({ type, status }) => type === "Attestable" && status === "True")
+    ? "attested by the operator"
+    : "no evidence of hardware";
+  return ok("CAS", `HEALTHY: ${proof}, owned, serving`);
 }
 
 /** Program, operator, agents and CAS of one version understand each other; of several they may. */

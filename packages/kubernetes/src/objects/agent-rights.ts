@@ -89,9 +89,11 @@ export function planAgentRights(namespace: string): readonly PlatformObject[] {
 }
 
 export interface AdmissionRule {
+  /** The core's unless given. */
+  readonly apiGroups?: readonly string[];
   /** Of the core API group. */
   readonly resources: readonly string[];
-  readonly operations: readonly ("CREATE" | "UPDATE")[];
+  readonly operations: readonly ("CREATE" | "UPDATE" | "DELETE")[];
   readonly matchConditions: readonly object[];
   readonly variables?: readonly object[];
   readonly validations: readonly object[];
@@ -99,7 +101,7 @@ export interface AdmissionRule {
 
 /** A policy that the API server itself enforces, with its binding. What cannot be evaluated is refused. */
 export function admission(name: string, labels: Readonly<Record<string, string>>, rule: AdmissionRule): readonly PlatformObject[] {
-  const { resources, operations, ...rest } = rule;
+  const { apiGroups = [""], resources, operations, ...rest } = rule;
   return [
     {
       apiVersion: "admissionregistration.k8s.io/v1",
@@ -107,7 +109,7 @@ export function admission(name: string, labels: Readonly<Record<string, string>>
       metadata: { name, labels },
       spec: {
         failurePolicy: "Fail",
-        matchConstraints: { resourceRules: [{ apiGroups: [""], apiVersions: ["v1"], operations, resources }] },
+        matchConstraints: { resourceRules: [{ apiGroups, apiVersions: ["v1"], operations, resources }] },
         ...rest,
       },
     },

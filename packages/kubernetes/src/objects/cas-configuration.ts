@@ -7,6 +7,21 @@ const BUNDLE_DIRECTORY = "/etc/vouchsafe-collateral";
 const CONFIGURATION_FILE = "cas.toml";
 const CA_FILE = "collateral-ca.pem";
 
+/** Not part of the configuration directory: a change of it needs no other pod. */
+export const TERMS_DIRECTORY = "/etc/vouchsafe-attestation";
+const TERMS_FILE = "terms.json";
+
+/** What attested probes accept, as a file that changes while the pod lives. */
+export const probeTerms = ({ spec }: CasResource): Readonly<Record<string, string>> => ({
+  [TERMS_FILE]: JSON.stringify(spec.attestation, undefined, 2),
+});
+
+/** The program of a probe that attests the CAS in its own container. */
+export const probeCommand = (): readonly string[] => [
+  ...["/vouchsafe/bin/launcher", "probe", "--terms", `${TERMS_DIRECTORY}/${TERMS_FILE}`],
+  ...["--config", configurationFile, "--address", `127.0.0.1:${CAS_POD_PORTS.client}`],
+];
+
 export const configurationFile = `${CONFIGURATION_DIRECTORY}/${CONFIGURATION_FILE}`;
 
 /** Where the bundles of one ConfigMap lie in the pod. */

@@ -1,6 +1,15 @@
 import { createHash } from "node:crypto";
 import type { CasResource } from "../custom-resources/resources.ts";
-import { bundleDirectory, CAS_POD_PORTS, CONFIGURATION_DIRECTORY, casConfiguration, configurationFile } from "./cas-configuration.ts";
+import {
+  bundleDirectory,
+  CAS_POD_PORTS,
+  CONFIGURATION_DIRECTORY,
+  casConfiguration,
+  configurationFile,
+  probeCommand,
+  probeTerms,
+  TERMS_DIRECTORY,
+} from "./cas-configuration.ts";
 import { type CasPlace, NODE_PLATFORM_KEY, nodePlatformMount, nodePlatformVolume, usesNodeKey } from "./node-platform.ts";
 import {
   componentLabels,
@@ -30,6 +39,9 @@ export function planCas(cas: CasResource, release: { readonly image: string }, p
       metadata: { ...metadata, name: `${name}-cas-config` },
       data: casConfiguration(cas),
     },
+    ...(cas.spec.attestedCLIProbes
+      ? [{ apiVersion: "v1", kind: "ConfigMap", metadata: { ...metadata, name: termsName(name) }, data: probeTerms(cas) }]
+      : []),
     { apiVersion: "v1", kind: "ServiceAccount", metadata: { ...metadata, name: `${name}-cas` }, automountServiceAccountToken: false },
     statefulSet(cas, metadata, release.image, usesNodeKey(cas, place)),
     ...(cas.spec.networkPolicy.enabled ? [networkPolicy(cas, metadata)] : []),
@@ -38,6 +50,7 @@ export function planCas(cas: CasResource, release: { readonly image: string }, p
 }
 
 type Metadata = PlatformObject["metadata"];
+const termsName = (cas: string): string => `${cas}-cas-attestation`;
 
 function service(cas: CasResource, metadata: Metadata): PlatformObject {
   const { service: wanted } = cas.spec;
@@ -70,7 +83,9 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string,
   const probe = (wanted: typeof spec.livenessProbe) =>
     wanted.enabled
       ? {
-          httpGet: { path: "/v1/health/live", port: "client", scheme: "HTTPS" },
+          ...(spec.attestedCLIProbes
+            ? { exec: { command: probeCommand() } }
+            : { httpGet: { path: "/v1/health/live", port: "client", scheme: "HTTPS" } }),
           failureThreshold: wanted.failureThreshold,
           periodSeconds: wanted.periodSeconds,
           timeoutSeconds: wanted.timeoutSeconds,
@@ -99,6 +114,7 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string,
       { name: "database", mountPath: spec.persistence.mountPath },
       ...(hasNodeKey ? [nodePlatformMount] : []),
       { name: "configuration", mountPath: CONFIGURATION_DIRECTORY, readOnly: true },
+      ...(spec.attestedCLIProbes ? [{ name: "attestation", mountPath: TERMS_DIRECTORY, readOnly: true }] : []),
       ...bundles.map(({ name: volumeName, configMap }) => ({ name: volumeName, mountPath: bundleDirectory(configMap), readOnly: true })),
       { name: "log", mountPath: "/var/log/cas" },
       { name: "tmp", mountPath: "/tmp" },
@@ -140,6 +156,7 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string,
           containers: [container],
           volumes: [
             { name: "configuration", configMap: { name: `${name}-cas-config` } },
+            ...(spec.attestedCLIProbes ? [{ name: "attestation", configMap: { name: termsName(name) } }] : []),
             ...bundles.map(({ name: volumeName, configMap }) => ({ name: volumeName, configMap: { name: configMap } })),
             ...(hasNodeKey ? [nodePlatformVolume] : []),
             { name: "log", emptyDir: {} },

@@ -21,10 +21,10 @@ const right = (apiGroup: string, resources: readonly string[], verbs: readonly s
   rule: { apiGroups: [apiGroup], resources, verbs },
 });
 const LOOK = ["get", "list", "watch"];
-/** Server-side apply of objects that it owns; they end by their owner references, so it deletes nothing. */
+/** Server-side apply of objects that it owns; they end by their owner references. */
 const APPLY = ["create", "patch"];
 
-/** What the operator may do in the whole cluster. It reads no Secret, runs nothing in a pod, grants no right, and deletes nothing. */
+/** What the operator may do in the whole cluster. It reads no Secret, runs nothing in a pod, grants no right, and deletes nothing but a CAS's StatefulSet. */
 export const OPERATOR_RIGHTS: readonly Right[] = [
   right("base.scone.cloud", ["las", "sgxplugins"], LOOK, "its own resources"),
   right("services.scone.cloud", ["cas"], LOOK, "its own resources, in any namespace"),
@@ -33,7 +33,14 @@ export const OPERATOR_RIGHTS: readonly Right[] = [
   right("services.scone.cloud", ["cas/status"], ["patch"], "what it saw"),
   right("cas.scone.cloud", ["signedpolicies/status", "encryptedpolicies/status"], ["patch"], "what the CAS answered"),
   right("", ["services", "configmaps", "serviceaccounts"], APPLY, "parts of a CAS, in its namespace"),
+  right("", ["configmaps"], ["get"], "documents of vendors that a CAS resource names (spec.collateral.bundles)"),
   right("apps", ["statefulsets"], APPLY, "the pod of a CAS, in its namespace"),
+  right(
+    "apps",
+    ["statefulsets"],
+    ["get", "delete"],
+    "one that cannot be changed (spec.reinstallOnFatal); an admission policy closes those of others",
+  ),
   right("batch", ["jobs"], APPLY, "a CAS that shows the platform of a node, to be registered as a backup"),
   right("", ["namespaces"], ["get"], "whether Pod Security there lets a CAS use the platform key of its node"),
   right("networking.k8s.io", ["networkpolicies"], APPLY, "who may reach a CAS"),
@@ -90,6 +97,22 @@ export function planOperatorRights(namespace: string): readonly PlatformObject[]
           // Any other audience would make the token a login.
           expression: `object.spec.audiences.size() == 1 && object.spec.audiences[0].startsWith('${BACKUP_AUDIENCE_PREFIX}')`,
           message: "the operator may ask for a token about one backup only",
+        },
+      ],
+    }),
+    ...admission("vouchsafe-operator-statefulsets", labels, {
+      resources: ["statefulsets"],
+      apiGroups: ["apps"],
+      operations: ["DELETE"],
+      matchConditions: byOperator,
+      validations: [
+        {
+          expression: `oldObject.metadata.?ownerReferences.orValue([]).exists(o, o.apiVersion == 'services.scone.cloud/v1beta1' && o.kind == 'CAS' && o.?controller.orValue(false))`,
+          message: "the operator may take away the StatefulSet of a CAS only",
+        },
+        {
+          expression: "request.options.?propagationPolicy.orValue('') == 'Orphan'",
+          message: "the operator may not take away the pod of a CAS",
         },
       ],
     }),

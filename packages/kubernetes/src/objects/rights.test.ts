@@ -17,10 +17,11 @@ const node = (name: string) => ({ apiVersion: "v1", kind: "Node", metadata: { na
 const claims = (token: string): Record<string, unknown> =>
   JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()) as Record<string, unknown>; // a token of the API server
 
-test("least privilege: no right of the operator reaches Secrets, pods' insides, rights, or deletion", () => {
+test("least privilege: no right of the operator reaches Secrets, pods' insides, rights, or deletion, but of StatefulSets", () => {
   for (const { rule, why } of OPERATOR_RIGHTS) {
     assert(why.length > 0);
-    assert(!rule.verbs.some((verb) => verb === "*" || verb.startsWith("delete")), why);
+    const deletes = rule.verbs.some((verb) => verb === "*" || verb.startsWith("delete"));
+    if (deletes) assert.deepEqual([rule.apiGroups, rule.resources, rule.verbs], [["apps"], ["statefulsets"], ["get", "delete"]], why);
     assert(!rule.resources.some((resource) => /secrets|exec|attach|portforward|role|\*/.test(resource)), why);
   }
 });
@@ -81,7 +82,20 @@ test("least privilege: the real API server lets operator and agents do their wor
     );
   });
 
-  await t.test("the operator reads no Secret, deletes nothing, and changes nothing else of a node", async () => {
+  await t.test(
+    "CL 10.1, reinstallOnFatal: the operator takes away the StatefulSet of a CAS, without its pod, and no other one",
+    async () => {
+      const header = (name: string) => ({ apiVersion: "apps/v1", kind: "StatefulSet", metadata: { name, namespace: "default" } });
+      const template = { metadata: { labels: { a: "b" } }, spec: { containers: [{ name: "c", image: "none" }] } };
+      await admin.apply({ ...header("theirs"), spec: { selector: { matchLabels: { a: "b" } }, serviceName: "x", template } });
+      const uidOf = async (name: string) => ((await operator.find(header(name))) as { metadata: { uid: string } }).metadata.uid;
+      await refused(operator.orphan(header("theirs"), await uidOf("theirs")), /StatefulSet of a CAS only/);
+      await refused(operator.remove(header("cas")), /the pod of a CAS/);
+      await operator.orphan(header("cas"), await uidOf("cas"));
+    },
+  );
+
+  await t.test("the operator reads no Secret, deletes nothing else, and changes nothing else of a node", async () => {
     await refused(operator.list({ apiVersion: "v1", kind: "Secret" }), /secrets/);
     await refused(operator.list({ apiVersion: "v1", kind: "ConfigMap" }), /configmaps/);
     await refused(operator.remove({ apiVersion: "v1", kind: "Service", metadata: { name: "cas", namespace: "default" } }), /services/);

@@ -17,6 +17,7 @@ import { OPERATOR_NAME, planOperatorRights } from "../objects/operator-rights.ts
 import { readClusterIssuer } from "../provision/cluster-issuer.ts";
 import { missingForApiServer, startApiServer } from "../testing/api-server.ts";
 import { asAccount, boundPod } from "../testing/as-account.ts";
+import { judgeWithoutCollateral } from "../testing/judge-without-collateral.ts";
 import { Operator } from "./operator.ts";
 
 const PLATFORM = "scone-system";
@@ -109,7 +110,13 @@ test("C-75: the operator registers every node as a backup, again when it changes
   const operator = new Operator(
     cluster,
     {
-      ...{ casImage: "cas", lasImage: "las", operator: { namespace: PLATFORM, pod: "operator-a" }, now: () => new Date() },
+      ...{
+        casImage: "cas",
+        lasImage: "las",
+        operator: { namespace: PLATFORM, pod: "operator-a" },
+        now: () => new Date(),
+        judge: judgeWithoutCollateral,
+      },
       connect: (host, port) => new CasClient({ ...(host.startsWith("cas.") ? primary : { host, port }), pin: {}, timeoutMs: 5_000 }),
     },
     (event, fields) => {

@@ -19,3 +19,14 @@ export const condition = (type: string, holds: boolean, reason: string, message:
   reason,
   message: message.slice(0, 4096),
 });
+
+/** Reason of a CAS that gives no evidence where none is demanded: worth knowing, and no defect. */
+export const NO_EVIDENCE = "NoEvidence";
+/** What is to be told first when several do not hold. */
+const FIRST_TOLD = ["Reconciled", "Running", "Attestable", "Provisioned", "Serving"];
+
+/** The condition that says why something is not as it should be. */
+export function culpritOf<T extends Pick<Condition, "type" | "status" | "reason">>(conditions: readonly T[]): T | undefined {
+  const unmet = conditions.filter(({ status, reason }) => status !== "True" && reason !== NO_EVIDENCE);
+  return FIRST_TOLD.map((type) => unmet.find((each) => each.type === type)).find((each) => each !== undefined) ?? unmet[0];
+}

@@ -7,8 +7,6 @@ import { type ConditionChange, condition } from "./conditions.ts";
 export function judgeFields({ spec }: CasResource): ConditionChange {
   const without = [
     spec.autoUpdate ? "autoUpdate (its owner upgrades a CAS: kubectl provision --upgrade)" : "",
-    spec.reinstallOnFatal ? "reinstallOnFatal (nothing throws a database away by itself: kubectl provision --cas-database-recovery)" : "",
-    spec.attestedCLIProbes ? "attestedCLIProbes (the operator attests the CAS every half minute: see Attestable)" : "",
     spec["backup-controller"].session === undefined
       ? ""
       : "backup-controller.session (the owner allows the cluster to register backups: kubectl provision)",

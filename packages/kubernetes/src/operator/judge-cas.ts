@@ -1,49 +1,55 @@
 import type { CasResource, State } from "../custom-resources/resources.ts";
+import type { AttestedCas } from "./attest-cas-resource.ts";
 import type { BackupsSeen } from "./backup-controller.ts";
-import type { CasProbe } from "./cas-probe.ts";
 import { type ConditionChange, condition, mergeConditions } from "./conditions.ts";
+import { judgeEvidence } from "./judge-cas-evidence.ts";
 import { judgeFields, judgeOwner } from "./judge-cas-fields.ts";
 import type { PodHealth } from "./pod-health.ts";
+import type { Obstacle } from "./reinstall-workload.ts";
 
 /** What was seen of a CAS. */
 export interface CasSeen {
   readonly pod: PodHealth;
-  /** What the CAS said; undefined when it was not asked. */
-  readonly probe?: CasProbe | undefined;
+  /** Which pod it was. */
+  readonly podUid?: string | undefined;
+  /** What the CAS said and proved; undefined when it was not asked. */
+  readonly probe?: AttestedCas | undefined;
   /** What came of telling it about node agents. */
   readonly enrolment?: ConditionChange | undefined;
   /** What came of registering backups; undefined where none are asked for, or it was not tried. */
   readonly backups?: BackupsSeen | undefined;
-  /** Why the cluster does not take what the resource says. */
-  readonly refusal?: string | undefined;
+  /** Why the cluster does not have what the resource says. */
+  readonly obstacle?: Obstacle | undefined;
 }
 
 /**
  * Status of a CAS resource from what was really seen: its pod, and what the CAS said (CL-60, section 10.2). The state does not depend on the enrolment of
  * node agents, since the CAS serves whomever it knows; it does on a wish that the cluster refuses, which needs a person.
  */
-export function judgeCas(cas: CasResource, { pod, probe, enrolment, backups, refusal }: CasSeen, now: Date): object {
+export function judgeCas(cas: CasResource, { pod, podUid, probe, enrolment, backups, obstacle }: CasSeen, now: Date): object {
   const { name, namespace = "default" } = cas.metadata;
   const applied = condition(
     "Reconciled",
-    refusal === undefined,
-    refusal === undefined ? "Applied" : "Refused",
-    refusal ?? "the cluster has what the resource says",
+    obstacle === undefined,
+    obstacle?.reason ?? "Applied",
+    obstacle?.message ?? "the cluster has what the resource says",
   );
   const running = condition("Running", pod.state === "HEALTHY", pod.reason, pod.message);
   const snapshots = judgeSnapshots(cas, pod, probe);
   const before = cas.status.conditions.filter(({ type }) => !isPast(type, cas));
   const status = (state: State, phase: string, fields: object, conditions: readonly ConditionChange[]) => ({
-    state: refusal === undefined ? state : "UNHEALTHY",
+    state: worse(state, obstacle),
     phase,
     ...snapshots.fields,
     readyReplicas: pod.state === "HEALTHY" ? 1 : 0,
     replicaAlert: pod.state === "HEALTHY" ? 0 : 1,
+    podDisruptionBudgetAlert: NOT_KNOWN, // a CAS is one pod, for which there is no budget
     ...migration(cas, backups),
     observedGeneration: cas.metadata.generation,
+    observedPod: podUid ?? null,
     ...fields,
     conditions: mergeConditions(
-      before,
+      before.filter(({ type }) => !OF_AN_ACCEPTED_CAS.has(type)),
       [
         ...[applied, running, ...conditions, ...snapshots.conditions],
         ...[enrolment, backups?.condition].filter((each) => each !== undefined),
@@ -56,29 +62,26 @@ export function judgeCas(cas: CasResource, { pod, probe, enrolment, backups, ref
     const reason = probe === undefined ? pod.message : probe.message;
     const state = pod.state === "UNHEALTHY" ? "UNHEALTHY" : "PENDING";
     const ended = snapshots.fields.snapshotStatus === "Failed" ? "SnapshotFailure" : "UNHEALTHY";
-    const phase = state === "UNHEALTHY" ? ended : "Uninitialized";
+    const begun = cas.status.provisioned === "Yes" ? "Provisioned" : "Uninitialized";
+    const phase = state === "UNHEALTHY" ? ended : begun;
     return status(state, phase, { attestable: "No" }, [condition("Attestable", false, "NoAnswer", reason)]);
   }
   if (probe.kind === "untrustworthy") {
     return status("UNHEALTHY", "AttestationFailure", { attestable: "Failed" }, [condition("Attestable", false, "Refused", probe.message)]);
   }
-  const { statement } = probe;
-  const { evidenceKind } = probe;
-  const evidence =
-    evidenceKind === undefined
-      ? "none: it proves the possession of its key, and nothing about its platform"
-      : `of kind ${evidenceKind}, which vouchsafe cas attest judges, not the operator`;
-  const attested = condition("Attestable", true, "Verified", `signature and nonce are right; evidence: ${evidence}`);
+  const { statement, verdict } = probe;
+  const evidence = judgeEvidence(probe.attested, verdict);
+  // Of a refused CAS nothing counts but the reason: who owns it and which version it has, it only says.
+  if (verdict.kind === "refused") return status("UNHEALTHY", "AttestationFailure", evidence.fields, [evidence.condition]);
   const owned = statement.state !== "unprovisioned";
   const fields = {
-    attestable: "Yes",
+    ...evidence.fields,
     provisioned: owned ? "Yes" : "No",
     version: statement.version,
     keyHash: probe.keyHash,
     ownerKeyHash: statement.ownerKeyHash,
-    nonce: statement.nonce,
-    dcapReport: Buffer.from(probe.signedStatement).toString("base64"),
   };
+  const attested = evidence.condition;
   if (!owned) {
     const message = `the CAS has no owner; run: kubectl provision cas ${name} -n ${namespace}`;
     return status("UNHEALTHY", "Unprovisioned", fields, [attested, condition("Provisioned", false, "NoOwner", message)]);
@@ -94,6 +97,15 @@ export function judgeCas(cas: CasResource, { pod, probe, enrolment, backups, ref
   return status("HEALTHY", phase, fields, [attested, provisioned, condition("Serving", true, "Serving", "all operations are open")]);
 }
 
+/** A wish that the cluster refuses needs a person; one that it will have in a moment does not. */
+function worse(state: State, obstacle: Obstacle | undefined): State {
+  if (obstacle === undefined || state === "UNHEALTHY") return state;
+  return obstacle.reason === "Refused" ? "UNHEALTHY" : "PENDING";
+}
+
+/** Status of a CAS that is being deleted: what belongs to it goes with it, in the cluster's own time. */
+export const DELETED_CAS = { state: "PENDING", phase: "Deleted", conditions: [] } as const;
+
 /** Fields of section 10.2 about the nodes to which the CAS may move; what was not looked at now keeps its place, except where nothing is asked for. */
 function migration(cas: CasResource, backups: BackupsSeen | undefined): object {
   const controller = cas.spec["backup-controller"].enabled ? 0 : NOT_KNOWN;
@@ -108,6 +120,8 @@ function migration(cas: CasResource, backups: BackupsSeen | undefined): object {
     backups: records,
   };
 }
+/** Conditions that hold only of a CAS that was just accepted. */
+const OF_AN_ACCEPTED_CAS = new Set(["Provisioned", "Serving"]);
 const NOT_KNOWN = -1;
 const NO_MIGRATION = { migrationNodeRatio: "0/0", numMigratableNodes: 0, desiredNumMigratableNodes: 0, migrationNodeAlert: NOT_KNOWN };
 
@@ -125,7 +139,7 @@ const SNAPSHOT_FAILURE = /snapshot failed, the CAS stops/;
 function judgeSnapshots(
   { spec }: CasResource,
   pod: PodHealth,
-  probe: CasProbe | undefined,
+  probe: AttestedCas | undefined,
 ): {
   readonly fields: { readonly snapshotStatus: string; readonly snapshotTimestamp?: string };
   readonly conditions: readonly ConditionChange[];

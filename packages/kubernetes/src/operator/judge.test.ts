@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { CasStatement, CasVerdict } from "@vouchsafe/protocol";
 import { createTestClient } from "../../../cas/src/testing/test-cas.ts";
-import { CasResource, LasResource } from "../custom-resources/resources.ts";
+import { CAS_STATUS } from "../custom-resources/cas-schema.ts";
+import { CasResource, type Condition, LasResource } from "../custom-resources/resources.ts";
 import type { AgentIdentity } from "../las/agent-server.ts";
-import type { CasProbe } from "./cas-probe.ts";
-import { mergeConditions } from "./conditions.ts";
+import type { AttestedCas } from "./attest-cas-resource.ts";
+import { culpritOf, mergeConditions } from "./conditions.ts";
 import { judgeCas } from "./judge-cas.ts";
 import { type AgentSeen, judgeLas } from "./judge-las.ts";
 import { judgePod, Pod } from "./pod-health.ts";
@@ -13,33 +15,20 @@ const now = new Date("2026-11-25T12:00:00.123Z");
 const cas = CasResource.parse({ metadata: { name: "cas", namespace: "ns", uid: "u" } });
 const running = { state: "HEALTHY", reason: "Ready", message: "cas-0 is ready" } as const;
 
-const answered = (state: "unprovisioned" | "provisioned" | "rollback-suspected"): CasProbe => ({
-  kind: "answered",
-  signedStatement: "{}",
-  keyHash: "hash",
-  softwareKeyHash: "software",
-  evidenceKind: undefined,
-  statement: {
-    ...{
-      format: "vouchsafe/cas-statement/1",
-      chain: [],
-      sessionEncryptionKey: "00",
-      version: "9.9.9",
-      securityVersion: 1,
-      instanceKey: "00",
-      state,
-    },
-    ...{
-      selfProvisioned: false,
-      ownerKeyHash: state === "unprovisioned" ? null : "owner",
-      databaseKeyInjected: false,
-      recovery: null,
-      recoveryKey: null,
-      developmentRoot: false,
-      nonce: "",
-    },
-  },
-});
+type Answered = Extract<AttestedCas, { kind: "answered" }>;
+const UNPROVEN: CasVerdict = { kind: "unproven", problem: undefined };
+
+function answered(state: CasStatement["state"], more: Partial<CasStatement> = {}, verdict = UNPROVEN): Answered {
+  const statement: CasStatement = {
+    ...{ format: "vouchsafe/cas-statement/1", chain: [], sessionEncryptionKey: "00", version: "9.9.9", securityVersion: 1 },
+    ...{ instanceKey: "00", state, selfProvisioned: false, ownerKeyHash: state === "unprovisioned" ? null : "owner" },
+    ...{ databaseKeyInjected: false, recovery: null, recoveryKey: null, developmentRoot: false, nonce: "4711" },
+    ...more,
+  };
+  const identity = { casKeyHash: "hash", softwareKeyHash: "software", chain: [], casKey: new Uint8Array(32) };
+  const said = { statement, signedStatement: JSON.stringify(statement), signature: "AAAA", identity, evidenceProblem: undefined };
+  return { kind: "answered", keyHash: "hash", softwareKeyHash: "software", statement, verdict, attested: { ...said, evidence: null } };
+}
 const casCases = [
   { what: "without a pod", pod: judgePod(undefined), probe: undefined, is: ["PENDING", "Uninitialized", undefined] },
   {
@@ -71,6 +60,88 @@ for (const { what, pod, probe, is } of casCases) {
   });
 }
 
+test("CL 10.2: a CAS that has an owner and starts again is Provisioned, not Uninitialized", () => {
+  const resource = CasResource.parse({ metadata: { name: "cas", namespace: "ns", uid: "u" }, status: { provisioned: "Yes" } });
+  const status: Readonly<Record<string, unknown>> = { ...judgeCas(resource, { pod: judgePod(undefined) }, now) };
+  assert.deepEqual([status["state"], status["phase"]], ["PENDING", "Provisioned"]);
+});
+
+const proven: CasVerdict = {
+  kind: "proven",
+  warnings: ["warning: w"],
+  claims: {
+    ...{ kind: "tdx", userData: new Uint8Array(64), codeIdentity: "11".repeat(32), launchMeasurement: new Uint8Array(48) },
+    ...{ debug: false, platformId: "p", tcb: { status: "UpToDate", advisories: [] }, details: {} },
+  },
+};
+const refused: CasVerdict = { kind: "refused", problems: ["one", "two"], acceptedBy: "--mrenclave x", remedy: undefined };
+const evidenceCases = [
+  {
+    what: "that is proven",
+    verdict: proven,
+    is: ["HEALTHY", "HEALTHY", "Yes", "Yes"],
+    says: "Attestable True Proven evidence of kind tdx",
+  },
+  { what: "without evidence", verdict: UNPROVEN, is: ["HEALTHY", "HEALTHY", "No", "Yes"], says: "Attestable False NoEvidence" },
+  {
+    what: "that is refused",
+    verdict: refused,
+    is: ["UNHEALTHY", "AttestationFailure", "Failed", undefined],
+    says: "Attestable False Refused one; two",
+  },
+] as const;
+for (const { what, verdict, is, says } of evidenceCases) {
+  test(`CL 10.2: a CAS ${what} is ${is[0]} and attestable ${is[2]}`, () => {
+    const status: Readonly<Record<string, unknown>> = {
+      ...judgeCas(cas, { pod: running, probe: answered("provisioned", {}, verdict) }, now),
+    };
+    assert.deepEqual([status["state"], status["phase"], status["attestable"], status["provisioned"]], is);
+    const told = status["conditions"] as readonly Condition[];
+    assert(
+      told.some(({ type, status: holds, reason, message }) => `${type} ${holds} ${reason} ${message}`.startsWith(says)),
+      JSON.stringify(told),
+    );
+    assert.equal(status["nonce"], "4711");
+    assert.match(Buffer.from(String(status["dcapReport"]), "base64").toString(), /"statement":.*"evidence":null/);
+  });
+}
+
+test("CL 10.2: what a refused CAS said before it was refused no longer stands in its status, and the reason told is the refusal", () => {
+  const past = { reason: "r", message: "m", lastTransitionTime: "2026-01-01T00:00:00Z" };
+  const conditions = [
+    { type: "BackupsRegistered", status: "False", ...past },
+    { type: "Provisioned", status: "True", ...past },
+    { type: "Serving", status: "True", ...past },
+  ];
+  const spec = { "backup-controller": { enabled: true } };
+  const resource = CasResource.parse({ metadata: { name: "cas", namespace: "ns", uid: "u" }, spec, status: { conditions } });
+  const status: Readonly<Record<string, unknown>> = {
+    ...judgeCas(resource, { pod: running, probe: answered("provisioned", {}, refused) }, now),
+  };
+  const told = status["conditions"] as readonly Condition[];
+  assert.deepEqual(
+    told.filter(({ type }) => type === "Provisioned" || type === "Serving"),
+    [],
+  );
+  assert.equal(culpritOf(told)?.message.startsWith("one; two"), true);
+});
+
+test("CL 10.2: that a CAS gives no evidence where none is demanded is never the reason of something else", () => {
+  const probe = answered("unprovisioned");
+  const status: Readonly<Record<string, unknown>> = { ...judgeCas(cas, { pod: running, probe }, now) };
+  assert.equal(culpritOf(status["conditions"] as readonly Condition[])?.reason, "NoOwner");
+});
+
+test("CL 10.2: every field of the status is written, by the schema's own names", () => {
+  const spec = { persistence: { enabled: true }, databaseSnapshots: { enabled: true }, "backup-controller": { enabled: true } };
+  const resource = CasResource.parse({ metadata: { name: "cas", namespace: "ns", uid: "u" }, spec });
+  const condition = { type: "BackupsRegistered", status: "True", reason: "AllNodes", message: "m" } as const;
+  const backups = { condition, able: 1, desired: 1, records: {}, isBusy: false };
+  const probe = answered("provisioned", { newestSnapshot: TAKEN }, proven);
+  const status = judgeCas(resource, { pod: running, podUid: "uid", probe, backups }, now);
+  assert.deepEqual(Object.keys(status).toSorted(), Object.keys(CAS_STATUS.properties ?? {}).toSorted());
+});
+
 test("a pod whose image cannot be pulled is stuck, whichever of its containers needs it", () => {
   const waiting = [{ state: { waiting: { reason: "ImagePullBackOff", message: "no such image" } } }];
   for (const status of [{ containerStatuses: waiting }, { initContainerStatuses: waiting, containerStatuses: [{}] }]) {
@@ -80,16 +151,14 @@ test("a pod whose image cannot be pulled is stuck, whichever of its containers n
 });
 
 test("CL-60: a wish that the cluster does not take needs a person, although the CAS serves", () => {
-  const refusal = "the cluster refused PATCH (422): updates to statefulset spec are forbidden";
-  const status: Readonly<Record<string, unknown>> = { ...judgeCas(cas, { pod: running, probe: answered("provisioned"), refusal }, now) };
+  const obstacle = { reason: "Refused", message: "the cluster refused PATCH (422): updates to statefulset spec are forbidden" } as const;
+  const status: Readonly<Record<string, unknown>> = { ...judgeCas(cas, { pod: running, probe: answered("provisioned"), obstacle }, now) };
   assert.equal(status["state"], "UNHEALTHY");
   assert.match(JSON.stringify(status["conditions"]), /"Reconciled","status":"False"[^}]*statefulset spec are forbidden/);
 });
 
 const fieldCases = [
   { field: "autoUpdate", spec: { autoUpdate: true } },
-  { field: "reinstallOnFatal", spec: { reinstallOnFatal: true } },
-  { field: "attestedCLIProbes", spec: { attestedCLIProbes: true } },
   { field: "backup-controller.session", spec: { "backup-controller": { session: "s" } } },
 ] as const;
 for (const { field, spec } of fieldCases) {
@@ -110,9 +179,7 @@ test("CL 10.1: a CAS that does not belong to the holder of spec.ownerCertificate
   const { certificate, keyHash } = createTestClient();
   const judged = (ownerCertificate: string, ownerKeyHash: string) => {
     const resource = CasResource.parse({ metadata: { name: "cas", namespace: "ns", uid: "u" }, spec: { ownerCertificate } });
-    const probe = answered("provisioned");
-    assert(probe.kind === "answered");
-    const said = { ...probe, statement: { ...probe.statement, ownerKeyHash } };
+    const said = answered("provisioned", { ownerKeyHash });
     const status: Readonly<Record<string, unknown>> = { ...judgeCas(resource, { pod: running, probe: said }, now) };
     return [
       status["state"],
@@ -162,9 +229,7 @@ const snapshotCases = [
 ] as const;
 for (const { what, cas: resource, newest, is } of snapshotCases) {
   test(`CL 10.2, C-77: snapshots of a CAS ${what} are ${is[0]}`, () => {
-    const probe = answered("provisioned");
-    assert(probe.kind === "answered");
-    const said = newest === undefined ? probe : { ...probe, statement: { ...probe.statement, newestSnapshot: newest } };
+    const said = answered("provisioned", newest === undefined ? {} : { newestSnapshot: newest });
     const status: Readonly<Record<string, unknown>> = { ...judgeCas(resource, { pod: running, probe: said }, now) };
     assert.deepEqual([status["snapshotStatus"], status["snapshotTimestamp"]], is);
   });

@@ -8,6 +8,7 @@ import { CUSTOM_RESOURCE_DEFINITIONS } from "../custom-resources/definitions.ts"
 import { NODE_LABELS } from "../objects/las-objects.ts";
 import { DEVICE_RESOURCES } from "../objects/platform-object.ts";
 import { missingForApiServer, startApiServer } from "../testing/api-server.ts";
+import { judgeWithoutCollateral } from "../testing/judge-without-collateral.ts";
 import { Operator } from "./operator.ts";
 
 const Node = z.object({
@@ -37,7 +38,13 @@ test("CL-64, CL-65: what the operator wrote on nodes goes with the resource that
 
   const stop = new AbortController();
   const settings = {
-    ...{ casImage: "cas", lasImage: "las", operator: { namespace: "scone-system", pod: "operator-a" }, now: () => new Date() },
+    ...{
+      casImage: "cas",
+      lasImage: "las",
+      operator: { namespace: "scone-system", pod: "operator-a" },
+      now: () => new Date(),
+      judge: judgeWithoutCollateral,
+    },
     connect: (host: string, port: number) => new CasClient({ host, port, pin: {}, timeoutMs: 1_000 }),
   };
   const failures: string[] = [];

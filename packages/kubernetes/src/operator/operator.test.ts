@@ -12,6 +12,7 @@ import { z } from "zod";
 import { Cluster } from "../cluster/cluster.ts";
 import { CUSTOM_RESOURCE_DEFINITIONS } from "../custom-resources/definitions.ts";
 import { freePort, missingForApiServer, startApiServer } from "../testing/api-server.ts";
+import { judgeWithoutCollateral } from "../testing/judge-without-collateral.ts";
 import { Operator } from "./operator.ts";
 
 const Status = z.object({
@@ -41,6 +42,7 @@ async function openOperator(t: TestContext) {
       lasImage: "las",
       operator: { namespace: "scone-system", pod: "operator-a" },
       connect: () => new CasClient({ host: "127.0.0.1", port, pin: {}, timeoutMs: 5_000 }),
+      judge: judgeWithoutCollateral,
       now: () => new Date(),
     },
     () => undefined,

@@ -18,16 +18,17 @@ import type { CasPlace } from "../objects/node-platform.ts";
 import type { PlatformObject } from "../objects/platform-object.ts";
 import { RECOVERY_ANNOTATION } from "../objects/recovery-container.ts";
 import { AgentDirectory, type KnownAgent } from "./agent-directory.ts";
+import { attestCasResource, type JudgeCasResource } from "./attest-cas-resource.ts";
 import { registerBackups } from "./backup-controller.ts";
 import { readPlace } from "./cas-place.ts";
-import { probeCas } from "./cas-probe.ts";
-import { condition, mergeConditions } from "./conditions.ts";
-import { judgeCas } from "./judge-cas.ts";
+import { condition, culpritOf, mergeConditions } from "./conditions.ts";
+import { DELETED_CAS, judgeCas } from "./judge-cas.ts";
 import { judgeLas } from "./judge-las.ts";
 import { lookAtAgents } from "./look-at-agents.ts";
 import { labelNodes } from "./node-labels.ts";
 import { judgePod, Pod } from "./pod-health.ts";
 import { uploadPolicy } from "./reconcile-policy.ts";
+import { type Obstacle, reinstallWorkload } from "./reinstall-workload.ts";
 import { offerDevices, withdrawDevices } from "./sgx-plugin.ts";
 import { type ResourceChange, watchResources } from "./watch-resources.ts";
 import { type NextLook, WorkQueue } from "./work-queue.ts";
@@ -39,6 +40,7 @@ export interface OperatorSettings {
   readonly operator: { readonly namespace: string; readonly pod: string };
   /** How the operator reaches a host of the cluster; tests put their own address here. */
   readonly connect: (host: string, port: number) => CasClient;
+  readonly judge: JudgeCasResource;
   readonly now: () => Date;
 }
 
@@ -142,21 +144,25 @@ export class Operator {
   }
 
   async #cas(header: PlatformObject, cas: CasResource): Promise<NextLook> {
-    const { name, namespace = "default" } = cas.metadata;
+    const { name, namespace = "default", deletionTimestamp } = cas.metadata;
+    // What is applied now would only have to be deleted again.
+    if (deletionTimestamp !== undefined) return this.#writeState(header, cas, DELETED_CAS);
     const place = await readPlace(this.#cluster, cas);
-    const refusal = await this.#applyCas(cas, place);
+    const obstacle = await this.#applyCas(cas, place);
     const pod = Pod.safeParse(await this.#cluster.find({ apiVersion: "v1", kind: "Pod", metadata: { name: `${name}-0`, namespace } })).data;
     const health = judgePod(pod);
     const now = this.#settings.now();
-    if (health.state !== "HEALTHY") return this.#writeState(header, cas, judgeCas(cas, { pod: health, refusal }, now));
+    const base = { pod: health, podUid: pod?.metadata.uid, obstacle };
+    if (health.state !== "HEALTHY") return this.#writeState(header, cas, judgeCas(cas, base, now));
     const seen = await this.#ask(`${name}.${namespace}`, cas.spec.service.clientPort, async (client) => {
-      const probe = await probeCas(client, now, cas.spec.nonce);
-      if (probe.kind !== "answered" || probe.statement.state !== "provisioned") return { probe };
+      const probe = await attestCasResource(client, cas, this.#settings.judge, now);
+      // Whoever is not what the resource wants is told nothing of the cluster.
+      if (probe.kind !== "answered" || probe.verdict.kind === "refused" || probe.statement.state !== "provisioned") return { probe };
       const enrolment = await this.#agents.enrol(probe.keyHash, client, now);
       if (!cas.spec["backup-controller"].enabled) return { probe, enrolment };
       return { probe, enrolment, backups: await registerBackups(this.#cluster, cas, probe, client, place, this.#settings) };
     });
-    const next = await this.#writeState(header, cas, judgeCas(cas, { pod: health, refusal, ...seen }, now));
+    const next = await this.#writeState(header, cas, judgeCas(cas, { ...base, ...seen }, now));
     return seen.backups?.isBusy === true && next !== undefined ? Math.min(next, NEXT_LOOK_MS.PENDING) : next;
   }
 
@@ -216,14 +222,15 @@ export class Operator {
     }
   }
 
-  /** What the cluster refused of the wish, which then needs a person; undefined when it took all of it. */
-  async #applyCas(cas: CasResource, place: CasPlace): Promise<string | undefined> {
+  /** What the cluster does not take of the wish; undefined when it took all of it. */
+  async #applyCas(cas: CasResource, place: CasPlace): Promise<Obstacle | undefined> {
+    const planned = planCas(cas, { image: this.#settings.casImage }, place);
     try {
-      await this.#applyAll(planCas(cas, { image: this.#settings.casImage }, place));
+      await this.#applyAll(planned);
       return undefined;
     } catch (error) {
-      if (error instanceof ClusterError && error.status === HTTP_UNPROCESSABLE) return error.message;
-      throw error;
+      if (!(error instanceof ClusterError) || error.status !== HTTP_UNPROCESSABLE) throw error;
+      return reinstallWorkload(this.#cluster, cas, planned, error.message);
     }
   }
 
@@ -238,7 +245,7 @@ export class Operator {
     await this.#cluster.merge(header, { status: seen }, "status");
     if (state !== resource.status.state) {
       const { name, namespace = "", uid } = resource.metadata;
-      const culprit = conditions.find((candidate) => candidate.status !== "True");
+      const culprit = culpritOf(conditions);
       const isGood = state === "HEALTHY";
       const message = isGood || culprit === undefined ? `${header.kind} ${name} is ${state}` : culprit.message;
       this.#log("state", { kind: header.kind, name, namespace, state, reason: culprit?.reason });
@@ -258,7 +265,9 @@ interface Resource {
 }
 const Seen = z.object({
   state: z.enum(STATES),
-  conditions: z.array(z.object({ status: z.string(), reason: z.string(), message: z.string() })),
+  conditions: z.array(
+    z.object({ type: z.string(), status: z.enum(["True", "False", "Unknown"]), reason: z.string(), message: z.string() }),
+  ),
 });
 
 function keyOf(kind: string, object: object): string {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import type { Cluster } from "../cluster/cluster.ts";
+import { type Cluster, ClusterError } from "../cluster/cluster.ts";
 import { KubernetesError } from "../kubernetes-error.ts";
 import { judgePod, Pod } from "../operator/pod-health.ts";
 import type { CasName } from "./inspect-cas.ts";
@@ -13,6 +13,16 @@ export const podHeader = ({ name, namespace }: CasName) => ({ apiVersion: "v1", 
 /** Undefined where there is no pod at the moment. */
 export async function podImage(cluster: Cluster, cas: CasName): Promise<string | undefined> {
   return RunningPod.safeParse(await cluster.find(podHeader(cas))).data?.spec.containers[0]?.image;
+}
+
+/** Undefined where there is no pod at the moment, and for whoever may not look. */
+export async function podUid(cluster: Cluster, cas: CasName): Promise<string | undefined> {
+  try {
+    return Pod.safeParse(await cluster.find(podHeader(cas))).data?.metadata.uid;
+  } catch (error) {
+    if (error instanceof ClusterError && error.status === 403) return undefined;
+    throw error;
+  }
 }
 
 /** Waits until the pod of a CAS is a healthy one with this image. Throws E-CAS-UNHEALTHY after the time, or where the image cannot be had. */

@@ -1,4 +1,4 @@
-import { CasClient } from "@vouchsafe/protocol";
+import { CasClient, type CasJudge, type CasVerdict, ProtocolError } from "@vouchsafe/protocol";
 import { type Cluster, ClusterError } from "../cluster/cluster.ts";
 import { CasResource } from "../custom-resources/resources.ts";
 import { KubernetesError } from "../kubernetes-error.ts";
@@ -12,6 +12,8 @@ export interface CasName {
   readonly namespace: string;
   /** Address given by the user instead of a tunnel. */
   readonly address?: { readonly host: string; readonly port: number } | undefined;
+  /** Port of the pod at the other end of a tunnel, where it is not the usual one. */
+  readonly podPort?: number | undefined;
 }
 
 export interface ClientCredentials {
@@ -63,7 +65,7 @@ export async function withCasClient<T>(
 ): Promise<T> {
   const tunnel =
     cas.address === undefined
-      ? await openCasTunnel(cluster, cas.namespace, `${cas.name}-0`, CAS_POD_PORTS.client)
+      ? await openCasTunnel(cluster, cas.namespace, `${cas.name}-0`, cas.podPort ?? CAS_POD_PORTS.client)
       : { ...cas.address, close: () => undefined };
   const client = new CasClient({
     host: tunnel.host,
@@ -80,18 +82,52 @@ export async function withCasClient<T>(
   }
 }
 
-export type Attested = Extract<CasProbe, { kind: "answered" }>;
+/** Which CAS, and what is accepted of it. */
+export interface CasAccess {
+  readonly cas: CasName;
+  /** CAS key hash that must be found. */
+  readonly pin: string | undefined;
+  /** Judges the evidence that the CAS gives about itself. */
+  readonly judge: CasJudge;
+}
 
-/** Attests a CAS: chain, signature, freshness. Throws E-CAS-UNHEALTHY when it does not answer, E-CAS-ATTESTATION when it is not to be trusted. */
-export async function attestCas(cluster: Cluster, cas: CasName, pin: string | undefined): Promise<Attested> {
-  const probe = await withCasClient(cluster, cas, { pin }, (client) => probeCas(client, new Date()));
-  if (probe.kind === "answered") return probe;
-  if (probe.kind === "unreachable") {
-    throw new KubernetesError("E-CAS-UNHEALTHY", `the CAS ${cas.name} in ${cas.namespace} does not answer: ${probe.message}`, {
+/** A CAS that proved itself as far as it was asked to. */
+export type Attested = Extract<CasProbe, { kind: "answered" }> & { readonly verdict: Exclude<CasVerdict, { kind: "refused" }> };
+
+/**
+ * Attests a CAS: chain, signature, freshness, and evidence. Throws E-CAS-UNHEALTHY when it does not answer, E-CAS-ATTESTATION when it is not to be
+ * trusted.
+ */
+export async function attestCas(cluster: Cluster, { cas, pin, judge }: CasAccess): Promise<Attested> {
+  const unhealthy = (message: string) =>
+    new KubernetesError("E-CAS-UNHEALTHY", `the CAS ${cas.name} in ${cas.namespace} does not answer: ${message}`, {
       remedy: `See: kubectl describe cas ${cas.name} -n ${cas.namespace}`,
     });
-  }
-  throw new KubernetesError("E-CAS-ATTESTATION", `the CAS ${cas.name} in ${cas.namespace} is not trustworthy: ${probe.message}`, {
-    remedy: "If its operator made it anew on purpose, remove its entry from the client's config.json and attest it again.",
+  const untrustworthy = (message: string, remedy: string) =>
+    new KubernetesError("E-CAS-ATTESTATION", `the CAS ${cas.name} in ${cas.namespace} is not trustworthy: ${message}`, { remedy });
+  return withCasClient(cluster, cas, { pin }, async (client) => {
+    const probe = await probeCas(client, new Date());
+    if (probe.kind === "unreachable") throw unhealthy(probe.message);
+    if (probe.kind === "untrustworthy") {
+      throw untrustworthy(
+        probe.message,
+        "If its operator made it anew on purpose, remove its entry from the client's config.json and attest it again.",
+      );
+    }
+    let verdict: CasVerdict;
+    try {
+      verdict = await judge(probe.attested, (credential) => client.openCredential(credential));
+    } catch (error) {
+      if (error instanceof ProtocolError) throw unhealthy(error.message); // it ended in the middle of the conversation
+      throw error;
+    }
+    if (verdict.kind === "refused") throw untrustworthy(verdict.problems.join("; "), remedyFor(verdict));
+    return { ...probe, verdict };
   });
+}
+
+/** What would make a refused CAS acceptable (C-71). */
+function remedyFor({ acceptedBy, remedy }: Extract<CasVerdict, { kind: "refused" }>): string {
+  if (acceptedBy === undefined) return remedy ?? "No option accepts that: use another CAS.";
+  return `If that is the CAS you expect, accept it with: ${acceptedBy}.`;
 }

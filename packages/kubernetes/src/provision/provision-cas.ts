@@ -1,20 +1,28 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { CasProblemError } from "@vouchsafe/protocol";
+import { CasProblemError, type CasTerms } from "@vouchsafe/protocol";
 import { z } from "zod";
 import { type Cluster, ClusterError } from "../cluster/cluster.ts";
+import { Condition } from "../custom-resources/resources.ts";
 import { KubernetesError } from "../kubernetes-error.ts";
 import type { PlatformObject } from "../objects/platform-object.ts";
+import { culpritOf } from "../operator/conditions.ts";
 import { ownerOf } from "../operator/judge-cas-fields.ts";
 import { updateBackupPolicy } from "./backup-policy.ts";
-import { untilPodRuns } from "./cas-pod.ts";
-import { type Attested, attestCas, type CasName, type ClientCredentials, casHeader, findCas, withCasClient } from "./inspect-cas.ts";
+import { podUid, untilPodRuns } from "./cas-pod.ts";
+import {
+  type Attested,
+  attestCas,
+  type CasAccess,
+  type CasName,
+  type ClientCredentials,
+  casHeader,
+  findCas,
+  withCasClient,
+} from "./inspect-cas.ts";
 import { enrolNodes } from "./node-enrolment.ts";
 
-/** How long to wait for a CAS, and for whom. */
-export interface CasWait {
-  readonly cas: CasName;
-  /** CAS key hash that this client saw before. */
-  readonly pin: string | undefined;
+/** How long to wait for a CAS, and what is accepted of it. */
+export interface CasWait extends CasAccess {
   readonly timeoutMs: number;
   readonly log: (line: string) => void;
   readonly signal: AbortSignal;
@@ -27,6 +35,8 @@ export interface CasWish extends CasWait {
   readonly isExplicit: boolean;
   /** The user named the image: a resource that exists gets it, and stays as it is otherwise. */
   readonly image: string | undefined;
+  /** What the operator shall accept of the CAS from now on; undefined: as the resource says. */
+  readonly terms: CasTerms | undefined;
 }
 
 export interface OwnershipOptions extends CasWait {
@@ -48,23 +58,37 @@ export async function createCas(cluster: Cluster, options: CasWish): Promise<Att
   const { cas, log } = options;
   const present = await findCas(cluster, cas);
   if (present === undefined || options.isExplicit) {
-    const object: PlatformObject = { ...casHeader(cas), spec: options.spec };
+    const spec = options.terms === undefined ? options.spec : { ...options.spec, attestation: options.terms };
+    const object: PlatformObject = { ...casHeader(cas), spec };
     await cluster.apply(object);
     log(`${present === undefined ? "created" : "applied"} the resource CAS ${cas.name} in ${cas.namespace}`);
   } else if (options.image !== undefined && options.image !== present.spec.image) {
     await cluster.merge(casHeader(cas), { spec: { image: options.image } });
     log(`the CAS ${cas.name} in ${cas.namespace} gets the image ${options.image}`);
   }
+  if (present !== undefined && options.terms !== undefined) await writeTerms(cluster, cas, options.terms);
   const image = (await findCas(cluster, cas))?.spec.image;
   if (present !== undefined && image !== undefined && image !== present.spec.image) {
     // The former pod would still answer, and be gone in the middle of what follows.
     await untilPodRuns(cluster, cas, image, options.timeoutMs, options.signal);
   }
   const attested = await untilAttested(cluster, options);
-  const evidence = attested.evidenceKind ?? "none";
-  log(`CAS ${cas.name} answers with the key ${attested.keyHash}; evidence about its platform: ${evidence}`);
-  if (attested.evidenceKind === undefined) log("warning: no TEE protects this CAS: whoever is root on its node can read what it keeps");
+  log(`CAS ${cas.name} answers with the key ${attested.keyHash}`);
   return attested;
+}
+
+/** Tells the operator, through the resource, what it shall accept of the CAS; a key that is pinned there stays pinned. */
+export async function writeTerms(cluster: Cluster, cas: CasName, { casKeyHash: _, ...terms }: CasTerms): Promise<void> {
+  const absent = { mrsigner: null, isvprodid: null, isvsvn: null };
+  const onlyForTesting = { simulatedRoot: null, ...terms.onlyForTesting };
+  await cluster.merge(casHeader(cas), { spec: { attestation: { ...absent, ...terms, onlyForTesting } } });
+}
+
+/** The probes of a CAS that asks for attested ones accept no other key than this from now on. */
+export async function pinKey(cluster: Cluster, cas: CasName, casKeyHash: string): Promise<void> {
+  const resource = await findCas(cluster, cas);
+  if (resource?.spec.attestedCLIProbes !== true || resource.spec.attestation.casKeyHash === casKeyHash) return;
+  await cluster.merge(casHeader(cas), { spec: { attestation: { casKeyHash } } });
 }
 
 /**
@@ -84,7 +108,7 @@ export async function ownCas(cluster: Cluster, options: OwnershipOptions, attest
     log(`this client owns the CAS already`);
     if (options.isConfigExplicit) await replaceConfig(cluster, options, attested);
   }
-  const owned = await attestCas(cluster, cas, undefined);
+  const owned = await attestCas(cluster, { ...options, pin: undefined });
   await updateBackupPolicy(cluster, { ...options, pin: owned.keyHash });
   await enrolNodes(cluster, { ...options, pin: owned.keyHash });
   return owned;
@@ -148,7 +172,7 @@ export async function untilAttested(cluster: Cluster, options: CasWait): Promise
   const end = Date.now() + options.timeoutMs;
   for (;;) {
     try {
-      return await attestCas(cluster, options.cas, options.pin);
+      return await attestCas(cluster, options);
     } catch (error) {
       const mayComeYet = error instanceof KubernetesError && error.code === "E-CAS-UNHEALTHY";
       if (!mayComeYet || Date.now() > end) throw error;
@@ -180,19 +204,26 @@ const WithState = z.object({
       state: z.string().optional(),
       version: z.string().optional(),
       observedGeneration: z.number().default(0),
-      conditions: z.array(z.object({ type: z.string(), status: z.string(), reason: z.string(), message: z.string() })).default([]),
+      observedPod: z.string().nullish(),
+      conditions: z.array(Condition).default([]),
     })
     .prefault({}),
 });
 
-/** Returns when the operator has seen that the CAS is HEALTHY. Throws E-CAS-UNHEALTHY with what it saw last. */
+/**
+ * Returns when the operator has seen that the CAS is HEALTHY: this wish, and the pod that there is now, since what it saw before a restart says nothing.
+ * Throws E-CAS-UNHEALTHY with what it saw last.
+ */
 export async function untilHealthy(cluster: Cluster, cas: CasName, timeoutMs: number, signal: AbortSignal): Promise<void> {
   const end = Date.now() + timeoutMs;
   for (;;) {
+    // In this order: a look at a pod that comes after it was asked for is another one.
+    const pod = await podUid(cluster, cas);
     const { metadata, status } = WithState.parse((await cluster.find(casHeader(cas))) ?? {});
-    if (status.state === "HEALTHY" && status.observedGeneration >= metadata.generation) return;
+    const isNew = status.observedGeneration >= metadata.generation && (pod === undefined || status.observedPod === pod);
+    if (status.state === "HEALTHY" && isNew) return;
     if (Date.now() > end) {
-      const reason = status.conditions.find((condition) => condition.status !== "True")?.message ?? "the operator has not looked at it";
+      const reason = (isNew ? culpritOf(status.conditions)?.message : undefined) ?? "the operator has not looked at it";
       throw new KubernetesError("E-CAS-UNHEALTHY", `the CAS ${cas.name} is ${status.state ?? "unknown"}: ${reason}`, {
         remedy: `See: kubectl describe cas ${cas.name} -n ${cas.namespace}`,
       });

@@ -140,11 +140,12 @@ async function bringFiles(cluster: Cluster, { cas, snapshot, signal }: RecoveryO
 }
 
 /** Waits for an answer; a CAS that ends on the files says why. */
-async function untilStarted(cluster: Cluster, { cas, pin, timeoutMs, signal }: RecoveryOptions): Promise<Attested> {
+async function untilStarted(cluster: Cluster, options: RecoveryOptions): Promise<Attested> {
+  const { cas, timeoutMs, signal } = options;
   const end = Date.now() + timeoutMs;
   for (;;) {
     try {
-      return await attestCas(cluster, cas, pin);
+      return await attestCas(cluster, options);
     } catch (error) {
       if (!(error instanceof KubernetesError) || error.code !== "E-CAS-UNHEALTHY") throw error;
       const health = judgePod(Pod.safeParse(await cluster.find(podHeader(cas))).data);
@@ -160,7 +161,8 @@ async function untilStarted(cluster: Cluster, { cas, pin, timeoutMs, signal }: R
   }
 }
 
-async function acceptRollback(cluster: Cluster, { cas, owner, pin, log }: RecoveryOptions, attested: Attested): Promise<Attested> {
+async function acceptRollback(cluster: Cluster, options: RecoveryOptions, attested: Attested): Promise<Attested> {
+  const { cas, owner, log } = options;
   const { ownerKeyHash } = attested.statement;
   if (ownerKeyHash !== owner.keyHash) {
     throw new KubernetesError(
@@ -178,5 +180,5 @@ async function acceptRollback(cluster: Cluster, { cas, owner, pin, log }: Recove
     if (!(error instanceof CasProblemError)) throw error;
     throw new KubernetesError("E-CAS-OWNER", `the CAS did not accept the roll-back: ${error.message}`, { cause: error });
   }
-  return attestCas(cluster, cas, pin);
+  return attestCas(cluster, options);
 }

@@ -104,7 +104,7 @@ async function lookBefore(cluster: Cluster, options: UpgradeOptions, state: stri
   }
   let before: Attested;
   try {
-    before = await attestCas(cluster, cas, options.pin);
+    before = await attestCas(cluster, options);
   } catch (error) {
     if (!isForced || !(error instanceof KubernetesError) || error.code !== "E-CAS-UNHEALTHY") throw error;
     log(`warning: ${error.message}`);

@@ -1,14 +1,13 @@
 import { casKeyHashOfLog, findLogKeyEvidence, type LogKeyEvidence, namedLogKeys, verifyAuditLog } from "@vouchsafe/cas";
-import { ProtocolError } from "@vouchsafe/protocol";
+import { describeCasClaims, ProtocolError } from "@vouchsafe/protocol";
 import { findKnownCas, openCasConfig } from "../../cas-config/cas-config-file.ts";
 import { clientIdentity } from "../../cas-config/cas-session.ts";
 import { CliError } from "../../cli-error.ts";
 import { givenValue, type ParsedOptions } from "../../command-spec.ts";
 import { usage } from "../../parse-options.ts";
 import type { Shell } from "../../shell.ts";
-import { evidenceTrust, judgeLogKeyEvidence } from "./attest-evidence.ts";
-import { type AttestRules, attestRules } from "./attest-rules.ts";
-import { describeClaims } from "./cas-attest.ts";
+import { judgeLogKeyEvidence } from "./attest-evidence.ts";
+import { type AttestRules, attestRules, readTerms } from "./attest-rules.ts";
 import { askCas, readLog, reportVerdict, rotation } from "./cas-audit.ts";
 
 /**
@@ -40,12 +39,15 @@ export async function casAttestAuditLog(options: ParsedOptions, shell: Shell): P
 
 /** Every piece of evidence in the log has to be acceptable: a key that other code held as well may have signed anything. */
 async function judgeAll(found: readonly LogKeyEvidence[], rules: AttestRules, now: Date, shell: Shell) {
-  const trust = await evidenceTrust(rules.trust, now, shell);
+  const terms = await readTerms(rules, shell);
+  const place = { bundle: rules.trust.collateral, directory: shell.directory };
   const signingKeys = new Set<string>();
   const problems: string[] = [];
   for (const entry of found) {
     try {
-      shell.note(`entry ${entry.sequence} of ${entry.time}: ${describeClaims(await judgeLogKeyEvidence(entry, trust, rules, shell))}`);
+      const { claims, warnings } = await judgeLogKeyEvidence(entry, terms, place, now);
+      for (const warning of warnings) shell.note(warning);
+      shell.note(`entry ${entry.sequence} of ${entry.time}: ${describeCasClaims(claims)}`);
       signingKeys.add(entry.signingKey);
     } catch (error) {
       const isRefusal = error instanceof ProtocolError || (error instanceof CliError && error.code === "E-CAS-ATTEST");

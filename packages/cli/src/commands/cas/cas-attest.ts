@@ -3,6 +3,10 @@ import type { Claims } from "@vouchsafe/attestation";
 import {
   CasAttestation,
   type CasClient,
+  type CasStatement,
+  type CasVerdict,
+  describeCasClaims,
+  describeMissingEvidence,
   type OpenCredential,
   requestCasStatement,
   type TpmCredential,
@@ -16,8 +20,8 @@ import { CliError } from "../../cli-error.ts";
 import { givenValue, type ParsedOptions } from "../../command-spec.ts";
 import { usage } from "../../parse-options.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
-import { judgeEvidence } from "./attest-evidence.ts";
-import { type AttestRules, attestRules } from "./attest-rules.ts";
+import { evidenceRefusal, judgeWithCollateral } from "./attest-evidence.ts";
+import { type AttestRules, attestRules, readTerms } from "./attest-rules.ts";
 
 /** `cas attest ADDRESS [MEASUREMENT]`: verifies who and what a CAS is and remembers it; the first one becomes the default. */
 export async function casAttest(options: ParsedOptions, shell: Shell): Promise<number> {
@@ -37,7 +41,7 @@ export async function casAttest(options: ParsedOptions, shell: Shell): Promise<n
       attested_at: new Date().toISOString(),
       ...(claims === undefined ? {} : { evidence: { kind: claims.kind, code_identity: claims.codeIdentity, platform: claims.platformId } }),
     });
-    if (claims !== undefined) shell.note(`notice: ${describeClaims(claims)}`);
+    if (claims !== undefined) shell.note(`notice: ${describeCasClaims(claims)}`);
     shell.out(`CAS ${host} at https://${host}:${portOf(address)}/ is trustworthy`);
     shell.out(`Version of attested CAS: ${version}`);
     return ExitCode.ok;
@@ -106,27 +110,47 @@ async function accept(
   { openCredential, now }: Conversation,
   shell: Pick<Shell, "note" | "directory">,
 ): Promise<Claims | undefined> {
-  const claims = rules.trustsAny ? undefined : await judgeEvidence(attested, rules, openCredential, now, shell);
-  if (claims === undefined) acceptByKey(attested, rules, shell);
+  const claims = rules.trustsAny
+    ? acceptByKey(attested, rules, shell)
+    : await acceptEvidence(attested, rules, { openCredential, now }, shell);
   acceptStatement(attested, rules, shell);
   return claims;
 }
 
-/** Nothing but its key tells who this CAS is. */
-function acceptByKey({ evidence, evidenceProblem }: VerifiedCasStatement, rules: AttestRules, { note }: Pick<Shell, "note">): void {
-  if (!rules.trustsAny) {
-    const because = evidenceProblem === undefined ? "" : ` (it says: ${evidenceProblem})`;
+async function acceptEvidence(
+  attested: VerifiedCasStatement,
+  rules: AttestRules,
+  { openCredential, now }: Conversation,
+  shell: Pick<Shell, "note" | "directory">,
+): Promise<Claims> {
+  if (attested.evidence === null) {
     throw refused(
-      `expected evidence of hardware, found none: the CAS is not protected by it${because}`,
+      describeMissingEvidence(attested.evidenceProblem),
       "If you operate it yourself, accept it by its key: -c KEY_HASH --only_for_testing-trust-any --only_for_testing-debug.",
     );
   }
+  const place = { bundle: rules.trust.collateral, directory: shell.directory };
+  const verdict = await judgeWithCollateral(attested, await readTerms(rules, shell), openCredential, place, now);
+  if (verdict.kind !== "proven") throw refusal(verdict);
+  for (const warning of verdict.warnings) shell.note(warning);
+  return verdict.claims;
+}
+
+/** With every mismatch, and the switches that would accept them (C-71). */
+function refusal(verdict: Exclude<CasVerdict, { kind: "proven" }>): CliError {
+  if (verdict.kind === "unproven") return refused(describeMissingEvidence(verdict.problem));
+  return evidenceRefusal(verdict);
+}
+
+/** Nothing but its key tells who this CAS is. */
+function acceptByKey({ evidence }: VerifiedCasStatement, rules: AttestRules, { note }: Pick<Shell, "note">): undefined {
   if (rules.casKeyHash === undefined)
     throw refused("nothing proves who this CAS is", "Give its key hash with -c; the CAS prints it at its start.");
   const reason = evidence === null ? "the CAS gives no evidence" : "any evidence is accepted";
   for (const option of rules.aboutEvidence) note(`warning: --${option} has no effect: ${reason}`);
   if (evidence === null) note("warning: no TEE protects this CAS: the root user of its machine can read what it keeps");
   else note(`warning: the evidence of this CAS, of kind ${evidence.kind}, is not judged: nothing is known of what runs there`);
+  return undefined;
 }
 
 function acceptStatement({ statement }: VerifiedCasStatement, rules: AttestRules, { note }: Pick<Shell, "note">): void {
@@ -139,8 +163,7 @@ function acceptStatement({ statement }: VerifiedCasStatement, rules: AttestRules
     }
     note("warning: this CAS has no owner yet: whoever has its token can become it");
   }
-  if (statement.developmentRoot) note("warning: DEVELOPMENT ONLY: this CAS believes simulated evidence where a policy names it");
-  if (statement.selfProvisioned) note("warning: this CAS provisioned itself: its operator can replace its configuration");
+  for (const warning of statementWarnings(statement)) note(warning);
   if (!statement.databaseKeyInjected) return;
   if (!rules.allowsOwnerSecretAccess) {
     throw refused(
@@ -151,9 +174,11 @@ function acceptStatement({ statement }: VerifiedCasStatement, rules: AttestRules
   note("warning: the owner of this CAS can read all secrets");
 }
 
-/** What evidence proves, in one line. */
-export const describeClaims = ({ kind, codeIdentity, platformId, tcb, details }: Claims): string =>
-  `evidence of kind ${kind}${kind === "simulated" ? ` (${details["imitates"]})` : ""}: code identity ${codeIdentity}, platform ${platformId}, ${tcb.status}`;
+/** What a CAS says of itself that whoever accepts it should know. */
+export const statementWarnings = ({ developmentRoot, selfProvisioned }: CasStatement): readonly string[] => [
+  ...(developmentRoot ? ["warning: DEVELOPMENT ONLY: this CAS believes simulated evidence where a policy names it"] : []),
+  ...(selfProvisioned ? ["warning: this CAS provisioned itself: its operator can replace its configuration"] : []),
+];
 
 const portOf = (address: string): string => /:(\d+)\/?$/.exec(address)?.[1] ?? "8081";
 

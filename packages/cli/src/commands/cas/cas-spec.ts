@@ -6,8 +6,9 @@ const STATE: OptionSpec = { long: "state", value: "DIR", summary: "state of the 
 const IDENTITY: OptionSpec = { long: "identity", value: "FILE", summary: "PEM key and certificate to use instead of the own identity" };
 const CAS: OptionSpec = { long: "cas", value: "CAS", summary: "an attested CAS, by name or address (default: the default one)" };
 const RETRIES: OptionSpec = { long: "retries", value: "N", summary: "repetitions after network errors (default: 3)" };
-/** What evidence of a CAS has to say, and by what it is verified. */
-const EVIDENCE_OPTIONS: readonly OptionSpec[] = [
+const OWNER_ACCESS: OptionSpec = { long: "allow-cas-owner-secret-access", summary: "accept a CAS whose owner can read all secrets" };
+/** What a CAS has to prove of its code (C-65, C-66). */
+const CODE_OPTIONS: readonly OptionSpec[] = [
   {
     long: "mrenclave",
     value: "HEX",
@@ -17,13 +18,15 @@ const EVIDENCE_OPTIONS: readonly OptionSpec[] = [
   { long: "mrsigner", value: "HEX", summary: "signer of the enclave; needs --isvprodid and --isvsvn" },
   { long: "isvprodid", value: "N", summary: "product of that signer" },
   { long: "isvsvn", value: "N", summary: "lowest security version (default: that of this program)" },
-  { long: "configuration-needed", short: "C", summary: "accept a platform that should be configured otherwise" },
-  { long: "out-of-date", short: "G", summary: "accept a platform that is out of date" },
-  { long: "hardening-needed", short: "S", summary: "accept a platform that needs hardening in software" },
+];
+/** By what its evidence is verified. */
+const ROOT_OPTIONS: readonly OptionSpec[] = [
   { long: "collateral", value: "FILE", summary: "judge the platform by this bundle (default: by what Intel and AMD publish now)" },
   { long: "evidence-root", value: "FILE", isRepeatable: true, summary: "trust this root of hardware instead of the vendors'" },
   { long: "tpm-endorsement-root", value: "FILE", isRepeatable: true, summary: "trust the TPMs of this maker (certificate, PEM)" },
   { long: "tpm-endorsement-key", value: "TPM_EK:HEX", isRepeatable: true, summary: "trust the TPM with this endorsement key" },
+];
+const TESTING_OPTIONS: readonly OptionSpec[] = [
   { long: "only_for_testing-debug", summary: "accept a CAS that can be debugged; needs --mrsigner or one of the next two" },
   { long: "only_for_testing-ignore-signer", summary: "accept any signer; needs --mrenclave" },
   {
@@ -32,15 +35,32 @@ const EVIDENCE_OPTIONS: readonly OptionSpec[] = [
     summary: "believe simulated evidence under this root (PEM); it proves nothing",
   },
 ];
+const TOLERANCE_OPTIONS: readonly OptionSpec[] = [
+  { long: "configuration-needed", short: "C", summary: "accept a platform that should be configured otherwise" },
+  { long: "out-of-date", short: "G", summary: "accept a platform that is out of date" },
+  { long: "hardening-needed", short: "S", summary: "accept a platform that needs hardening in software" },
+];
+const TRUST_ANY: OptionSpec = {
+  long: "only_for_testing-trust-any",
+  summary: "accept a CAS by its key alone, with any evidence or none; needs --only_for_testing-debug",
+};
+/** What evidence of a CAS has to say, and by what it is verified. */
+const EVIDENCE_OPTIONS: readonly OptionSpec[] = [...CODE_OPTIONS, ...TOLERANCE_OPTIONS, ...ROOT_OPTIONS, ...TESTING_OPTIONS];
+/** The same for `kubectl provision`, which names tolerances otherwise (cli.md section 9). */
+export const PROVISION_EVIDENCE_OPTIONS: readonly OptionSpec[] = [
+  OWNER_ACCESS,
+  ...CODE_OPTIONS,
+  ...ROOT_OPTIONS,
+  ...TESTING_OPTIONS,
+  TRUST_ANY,
+];
+
 const TRUST_OPTIONS: readonly OptionSpec[] = [
   { long: "cas-key-hash", short: "c", value: "HASH", summary: "the CAS must have this key" },
   { long: "cas-software-key-hash", short: "s", value: "HASH", summary: "the CAS must be this software revision" },
-  { long: "allow-cas-owner-secret-access", summary: "accept a CAS whose owner can read all secrets" },
+  OWNER_ACCESS,
   ...EVIDENCE_OPTIONS,
-  {
-    long: "only_for_testing-trust-any",
-    summary: "accept a CAS by its key alone, with any evidence or none; needs --only_for_testing-debug",
-  },
+  TRUST_ANY,
   { long: "only_for_testing_allow-unprovisioned-cas", summary: "accept a CAS without owner" },
 ];
 

@@ -14,12 +14,14 @@ import {
   verifyQuoteSignatures,
 } from "@vouchsafe/attestation";
 import {
+  AMD_SERVICE,
   amdSource,
   bundleFileSource,
   CollateralProvider,
   collateralFor,
   DiskCache,
   type HttpSourceOptions,
+  INTEL_SERVICE,
   intelSource,
   memoryFloors,
   type TcbUpdate,
@@ -27,9 +29,6 @@ import {
 import { CliError } from "../../cli-error.ts";
 import { givenValue, givenValues, hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import type { Shell } from "../../shell.ts";
-
-export const INTEL = "https://api.trustedservices.intel.com";
-export const AMD = "https://kdsintf.amd.com";
 
 /** What the commands of `collateral` work with. */
 export interface CollateralTools {
@@ -46,7 +45,10 @@ export async function collateralTools(options: ParsedOptions, shell: Shell): Pro
     const addresses = givenValues(options, name);
     return (addresses.length === 0 ? [fallback] : addresses).map((text) => readAddress(name, text));
   };
-  const online = [...given("intel", INTEL).map((url) => intelSource(url, http)), ...given("amd", AMD).map((url) => amdSource(url, http))];
+  const online = [
+    ...given("intel", INTEL_SERVICE).map((url) => intelSource(url, http)),
+    ...given("amd", AMD_SERVICE).map((url) => amdSource(url, http)),
+  ];
   const bundles = givenValues(options, "bundle").map((file) => bundleFileSource(resolve(shell.directory, file)));
   const provider = new CollateralProvider({
     sources: [...bundles, ...(hasFlag(options, "offline") ? [] : online)],

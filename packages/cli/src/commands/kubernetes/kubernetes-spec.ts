@@ -1,4 +1,5 @@
 import type { CommandSpec, OptionSpec } from "../../command-spec.ts";
+import { PROVISION_EVIDENCE_OPTIONS } from "../cas/cas-spec.ts";
 
 const HELP: OptionSpec = { long: "help", summary: "this text" };
 
@@ -16,13 +17,26 @@ export const PROVISION_OPTIONS: readonly OptionSpec[] = [
   { long: "image-registry", value: "REPOSITORY", summary: "where platform images come from" },
   { long: "image-overwrite", value: "IMAGE", summary: "use this CAS image" },
   { long: "set-version", value: "VERSION", summary: "version of the CAS (default: VERSION)" },
-  { short: "d", long: "dcap-api", value: "KEY", summary: "key for the collateral service (default: DCAP_KEY)" },
+  {
+    short: "d",
+    long: "dcap-api",
+    value: "KEY",
+    summary: "subscription to Intel's service, when evidence is judged by it (default: DCAP_KEY)",
+  },
   { long: "cas-address", value: "HOST", summary: "address for the connection, instead of the cluster's API" },
-  { long: "cas-client-port", value: "PORT", summary: "port for the connection (default: 8081)" },
+  { long: "cas-client-port", value: "PORT", summary: "port for the connection (default: that of the resource, else 8081)" },
   { long: "webhook", value: "URL", summary: "have audit entries sent there (https); every audited operation then needs it" },
   { long: "manifests-dir", value: "DIR", summary: "where the default manifest cas.yaml comes from (directory or https address)" },
-  { long: "set-tolerations", value: "WORDS", summary: "accepted, without effect: only vouchsafe cas attest judges evidence" },
-  { long: "set-toleration", value: "WORDS", summary: "the same" },
+  {
+    long: "set-tolerations",
+    value: "WORDS",
+    takesDashes: true,
+    summary: "what the platform of the CAS may lack (default: configuration-needed out-of-date hardening-needed; nothing: none)",
+  },
+  { long: "set-toleration", value: "WORDS", takesDashes: true, summary: "the same" },
+  { long: "require-evidence", summary: "refuse a CAS that no hardware vouches for" },
+  { long: "cas-key-hash", value: "HASH", summary: "the CAS must have this key (default: the one that this client saw before)" },
+  ...PROVISION_EVIDENCE_OPTIONS,
   { long: "upgrade", value: "VERSION", summary: "replace the software of the CAS; what fails is put back" },
   { long: "no-node-enrolment", summary: "the owner enrols the agents of new nodes, not the cluster" },
   { long: "force", summary: "with --upgrade: go on although the CAS is not healthy" },
@@ -52,6 +66,7 @@ export const PROVISION: CommandSpec = {
     "provision cas cas -n scone-system",
     "provision cas cas -n scone-system --print-public-keys",
     "provision cas cas --is-provisioned",
+    "provision cas cas -n scone-system --mrenclave 5be0… --set-tolerations hardening-needed",
     "provision cas cas -n scone-system --upgrade 0.2.0",
     "provision cas cas -n scone-system --local-backup",
     "provision cas cas -n scone-system --cas-database-recovery ~/.cas/snapshots/cas.scone-system/TIME",
@@ -68,7 +83,7 @@ const INIT: CommandSpec = {
   options: [
     { long: "namespace", short: "n", value: "NS", summary: "namespace of the platform (default: scone-system)" },
     { long: "dry-run", summary: "print the objects, change nothing" },
-    { long: "wait", summary: "return when everything is healthy (default)" },
+    { long: "wait", summary: "return when everything is healthy (default); gives up after 3 minutes in which nothing moves, or 15 in all" },
     { long: "no-wait", summary: "return at once" },
     { long: "no-sgxplugin", summary: "without TEE devices" },
     { long: "uninstall", summary: "remove the platform again; volumes stay" },

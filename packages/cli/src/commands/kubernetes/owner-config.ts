@@ -6,6 +6,17 @@ import type { Shell } from "../../shell.ts";
 
 const DEFAULT_COLLATERAL_KEY = "0".repeat(32);
 
+/** Key of --dcap-api or DCAP_KEY; undefined where nobody has one, which 32 zeros say too. Throws E-OPTION-VALUE. */
+export function collateralKey(options: ParsedOptions, { environment }: Pick<Shell, "environment">): string | undefined {
+  const given = givenValue(options, "dcap-api");
+  const key = given ?? (environment["DCAP_KEY"] || DEFAULT_COLLATERAL_KEY);
+  if (!/^[0-9a-fA-F]{32}$/.test(key)) {
+    const source = given === undefined ? "DCAP_KEY" : "--dcap-api";
+    throw new CliError("E-OPTION-VALUE", `${source} needs 32 hex digits`, { isUsage: true });
+  }
+  return key === DEFAULT_COLLATERAL_KEY ? undefined : key;
+}
+
 export interface GivenOwnerConfig {
   /** TOML. */
   readonly text: string;
@@ -34,8 +45,7 @@ export async function readOwnerConfig(options: ParsedOptions, { directory, envir
     });
     return { text, isExplicit: true };
   }
-  const collateral = key ?? (environment["DCAP_KEY"] || DEFAULT_COLLATERAL_KEY);
-  if (!/^[0-9a-fA-F]{32}$/.test(collateral)) throw new CliError("E-OPTION-VALUE", "--dcap-api needs 32 hex digits", { isUsage: true });
+  const collateral = collateralKey(options, { environment }) ?? DEFAULT_COLLATERAL_KEY;
   const sections = [`[dcap]\nsubscription_key = "${collateral}"\n`];
   if (webhook !== undefined)
     sections.push(`[audit_log]\nmode = "signed"\nsink = "network"\nurl = ${JSON.stringify(auditAddress(webhook))}\n`);

@@ -33,6 +33,27 @@ const options = (...argv: readonly string[]) => parseOptions(PROVISION_OPTIONS, 
 const cas = { name: "cas", namespace: "ns" };
 const HEAD = "apiVersion: services.scone.cloud/v1beta1\nkind: CAS\n";
 
+/** Table of cli.md section 9: short, long, whether it has an argument. */
+const TABLE = `n namespace=, v verbose, - debug, d dcap-api=, o owner-config=, - target=, - no-backup, - webhook=, - manifests-dir=,
+  - image-registry=, f filename=, - is-provisioned, - print-public-keys, - verify, - set-version=, - image-overwrite=, - local-backup,
+  - cas-database-recovery=, - set-tolerations=, - set-toleration=, - upgrade=, - force, - wait, - preprovision-only, - postprovision-only,
+  - postprovision-owner-identity=, - cas-address=, - cas-client-port=, - no-docker, - no-image-signature-check, - verify-image-signatures=,
+  - vault-client, - cas=, - help, - version`;
+for (const line of TABLE.split(",").map((each) => each.trim())) {
+  const [, short = "", long = "", argument] = /^(\S) ([a-z-]+)(=?)$/.exec(line) ?? assert.fail(line);
+  test(`section 9: --${long} is an option of kubectl provision${argument === "=" ? " with an argument" : ""}`, () => {
+    const found = PROVISION_OPTIONS.find((option) => option.long === long) ?? assert.fail(`--${long} is missing`);
+    assert.equal(found.short ?? "-", short);
+    assert.equal(found.value !== undefined, argument === "=");
+  });
+}
+
+test("section 9: --no-docker, --verbose and --debug are accepted and change nothing of the resource", async (t) => {
+  const shell = shellWith(t, {}, { SCONECTL_REPO: "r.example/v", VERSION: "1.2.3" });
+  const plain = await readCasManifest(cas, options("cas"), shell);
+  assert.deepEqual(await readCasManifest(cas, options("cas", "--no-docker", "-v", "--debug", "--no-image-signature-check"), shell), plain);
+});
+
 test("CL-42: without a manifest the resource is what the options say", async (t) => {
   const shell = shellWith(t, {}, { SCONECTL_REPO: "r.example/v", VERSION: "1.2.3" });
   const plain = await readCasManifest(cas, options("cas"), shell);

@@ -40,6 +40,8 @@ const wrong = [
   { line: "9", argv: ["cas", "cas", "ns", "more"], code: "E-ARGUMENT" },
   // Options of section 9 that cannot be meant together.
   { line: "9", argv: ["cas", "--wait", "--no-backup"], code: "E-OPTION-VALUE" },
+  { line: "9", argv: ["cas", "--vault-client"], code: "E-OPTION-VALUE" },
+  { line: "9", argv: ["cas", "--cas-client-port", "99999"], code: "E-OPTION-VALUE" },
   { line: "9", argv: ["cas", "--force"], code: "E-OPTION-VALUE" },
   { line: "9", argv: ["cas", "--postprovision-owner-identity", "me.pem"], code: "E-OPTION-VALUE" },
   { line: "9", argv: ["cas", "--upgrade", "1.0.0", "--preprovision-only"], code: "E-OPTION-VALUE" },

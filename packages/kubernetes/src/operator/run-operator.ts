@@ -2,11 +2,11 @@ import { randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import { CasClient } from "@vouchsafe/protocol";
 import { Cluster } from "../cluster/cluster.ts";
-import { endProgram } from "../cluster/end-program.ts";
 import { inClusterConfig } from "../cluster/in-cluster-config.ts";
 import { logTo } from "../cluster/log.ts";
 import { OPERATOR_HEALTH_PORT } from "../objects/operator-objects.ts";
 import { OPERATOR_NAME } from "../objects/operator-rights.ts";
+import type { JudgeCasResource } from "./attest-cas-resource.ts";
 import { ELECTION_TIMES, lead } from "./leader.ts";
 import { lookAround } from "./look-around.ts";
 import { Operator } from "./operator.ts";
@@ -14,8 +14,11 @@ import { readOperatorSettings } from "./operator-settings.ts";
 
 const CAS_TIMEOUT_MS = 10_000;
 
-/** The operator's program. Its settings come from its Deployment. Of its replicas one works at a time. */
-async function main(): Promise<void> {
+/**
+ * The operator as a program: it ends the process. Its settings come from its Deployment; of its replicas one works at a time. `judgeOf` makes what judges
+ * the evidence of every CAS.
+ */
+export async function runOperator(judgeOf: (cluster: Cluster) => JudgeCasResource): Promise<never> {
   const { pod, namespace, casImage, lasImage } = readOperatorSettings(process.env);
   const log = logTo(process.stderr, () => new Date());
   const cluster = new Cluster(inClusterConfig());
@@ -30,6 +33,7 @@ async function main(): Promise<void> {
       operator: { namespace, pod },
       // Any CAS: what is sent is encrypted to one CAS, or signed and readable by whoever may read the resource.
       connect: (host, port) => new CasClient({ host, port, pin: {}, timeoutMs: CAS_TIMEOUT_MS }),
+      judge: judgeOf(cluster),
       now: () => new Date(),
     },
     log,
@@ -40,7 +44,7 @@ async function main(): Promise<void> {
   await lead(cluster, candidate, (signal) => operator.run(signal), log, stop.signal);
   health.close();
   // Whoever lost the lease begins anew as a candidate, without anything left of its time as leader.
-  process.exit(stop.signal.aborted ? 0 : 1);
+  return process.exit(stop.signal.aborted ? 0 : 1);
 }
 
 function answerHealth(cluster: Cluster): Server {
@@ -55,5 +59,3 @@ function answerHealth(cluster: Cluster): Server {
     );
   }).listen(OPERATOR_HEALTH_PORT);
 }
-
-main().catch(endProgram);
