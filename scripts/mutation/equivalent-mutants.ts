@@ -16,6 +16,7 @@ const WIPES = "wipes memory after use, which no answer shows";
 const KINDS_AGREE = "isSignedBy asks only about schemes of the key's own kind";
 const SAME_KIND = "constraints of other kinds were left out before: the operand is there for the compiler";
 const ONE_LENGTH = "where one coordinate alone has another length, no provider imports the point";
+const KEPT_SMALL = "forgets what is empty: only memory shows it";
 const inAttestation = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
   ...{ file: `packages/attestation/src/${file}`, change, text, why },
 });
@@ -24,13 +25,25 @@ const inProtocol = (file: string, change: Change, text: string, why: string): Eq
   ...{ file: `packages/protocol/src/${file}`, change, text, why },
 });
 const inCas = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
-  ...{ file: `packages/cas/src/service/${file}`, change, text, why },
+  ...{ file: `packages/cas/src/${file}`, change, text, why },
 });
 
 export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   inProtocol("cas-chain.ts", "operand removed", "software === undefined", "a chain of three has a second: for the compiler"),
   inProtocol("cas-chain.ts", "operand removed", "root === undefined", "a chain of three has a third: for the compiler"),
-  inCas("attest-service.ts", "operand removed", "version === undefined", "no service is found in no version: for the compiler"),
+  inCas("audit/verify-audit-log.ts", "operand removed", "last !== undefined", "no number is less than none: for the compiler"),
+  inCas(
+    "audit/verify-audit-log.ts",
+    "check removed",
+    "!(error instanceof LogError)",
+    "nothing else is thrown there, but for a fault of the program",
+  ),
+  inCas("service/activations.ts", "check removed", "open?.size === 0", KEPT_SMALL),
+  inCas("service/activations.ts", "statement removed", "this.#connected.delete(target)", KEPT_SMALL),
+  inCas("service/activations.ts", "operand removed", "record === undefined", "no record has no instance: for the compiler"),
+  inCas("service/activations.ts", "operand removed", "maxActivations !== undefined", "no count reaches none: for the compiler"),
+  inCas("service/activations.ts", "operand removed", "maxRunning !== undefined", "no count reaches none: for the compiler"),
+  inCas("service/attest-service.ts", "operand removed", "version === undefined", "no service is found in no version: for the compiler"),
   inCas(
     "attest-service.ts",
     "check removed",

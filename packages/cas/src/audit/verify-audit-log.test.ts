@@ -57,6 +57,17 @@ const cases: readonly {
     reasons: [],
   },
   {
+    rule: "checkpoints of the CAS in any order",
+    lines: entries,
+    change: { checkpoints: [note(9), note(3), note(5)] },
+    exit: 0,
+    reasons: [],
+  },
+  {
+    rule: "a checkpoint of the CAS about what lies before the file",
+    ...{ lines: [line(4), ...tail], change: { predecessor: 4, checkpoints: [note(9), note(3)] }, exit: 0, reasons: [] },
+  },
+  {
     rule: "one entry written twice, the first version of which was not committed",
     ...{
       lines: [...fork.slice(0, 9), entries[8] ?? ""],
@@ -125,6 +136,11 @@ const cases: readonly {
     ...{ exit: 17, reasons: [/entries 4 to 4 are missing/, /before them covers the entries 5 to 6/] },
   },
   {
+    rule: "an entry that is missing, and a checkpoint that covers only a part of what follows",
+    lines: [...entries.slice(0, 3), ...entries.slice(4, 7), line(6), ...entries.slice(7)],
+    ...{ exit: 17, reasons: [/entries 4 to 4 are missing/, /after 0/] },
+  },
+  {
     rule: "a checkpoint of more entries than stand before it",
     ...{
       lines: [...entries.slice(0, 3), line(4), ...entries.slice(3)],
@@ -138,6 +154,15 @@ const cases: readonly {
     rule: "other entries than the CAS had at an earlier checkpoint",
     lines: [entry(1, { event: "other" }), ...entries.slice(1)],
     ...{ change: { checkpoints: [note(9), note(3)] }, exit: 18, reasons: [/up to 9/, /up to 3/, /after 0/] },
+  },
+  {
+    rule: "a beginning that is missing, and an end that is another",
+    ...{ lines: [line(4), ...fork.slice(4)], exit: 18, reasons: [/other entries up to 9/, /after 4/, /begins with entry 5/] },
+  },
+  {
+    rule: "an entry in another version than the checkpoint before it covers, and nothing else",
+    lines: [...entries.slice(4, 6), line(6), entry(6, { event: "other" }), ...entries.slice(6)],
+    ...{ change: { predecessor: 4 }, exit: 18, reasons: [/entry 6 is there twice, and a checkpoint covered/, /covers the entries 5 to 6/] },
   },
   {
     rule: "two entries in two versions",
@@ -200,6 +225,22 @@ const cases: readonly {
     rule: "subtrees that do not lead to their checkpoint",
     lines: [line(3).replace(/"edge":\[("[^"]+"),("[^"]+")\]/, '"edge":[$2,$1]'), ...entries],
     ...{ exit: 20, reasons: [/beside the checkpoint of 3 entries do not lead to it/] },
+  },
+  {
+    rule: "a checkpoint in the log by an unknown key",
+    ...{
+      lines: [JSON.stringify({ checkpoint: note(3, entries, signerOf(casKeyHash)), edge: [] }), ...entries],
+      exit: 20,
+      reasons: [/a checkpoint of the log: no known key/],
+    },
+  },
+  {
+    rule: "one subtree in place of those that a tree of this size has",
+    lines: [
+      JSON.stringify({ checkpoint: note(3), edge: [Buffer.from(rootOf(edgeOf(entries.slice(0, 3)))).toString("base64")] }),
+      ...entries,
+    ],
+    ...{ exit: 20, reasons: [/do not lead to it/] },
   },
   {
     rule: "more subtrees than a tree of this size has",

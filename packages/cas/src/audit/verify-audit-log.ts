@@ -66,12 +66,8 @@ export function verifyAuditLog(text: string, expected: LogExpectations): LogVerd
     else walk.checkpoint(line.note, line.edge);
   }
   walk.finish();
-  const worst = findings.reduce<Finding | undefined>(
-    (found, next) => (found === undefined || next.exit > found.exit ? next : found),
-    undefined,
-  );
-  const reasons = findings.toSorted((a, b) => b.exit - a.exit).map(({ reason }) => reason);
-  return { exit: worst?.exit ?? 0, reasons, entries: walk.entries };
+  const ordered = findings.toSorted((a, b) => b.exit - a.exit);
+  return { exit: ordered[0]?.exit ?? 0, reasons: ordered.map(({ reason }) => reason), entries: walk.entries };
 }
 
 /** Rebuilds the tree line by line, and compares it with every checkpoint. */
@@ -136,7 +132,6 @@ class LogWalk {
     if (this.#texts.length > 0) this.#find(16, `no checkpoint before them covers the entries ${(this.#offset ?? 0) + 1} to ${edge.size}`);
     this.#edge = edge;
     this.#pinned = edge.size;
-    this.#restart(edge.size);
   }
 
   /** Number of the last entry. */
