@@ -136,6 +136,10 @@ const cases: readonly {
     ...{ exit: 17, reasons: [/entries 4 to 4 are missing/, /before them covers the entries 5 to 6/] },
   },
   {
+    rule: "an entry that is missing right behind the checkpoint that a file begins with",
+    ...{ lines: [line(4), ...entries.slice(5)], change: { predecessor: 4 }, exit: 17, reasons: [/entries 5 to 5 are missing/, /after 4/] },
+  },
+  {
     rule: "an entry that is missing, and a checkpoint that covers only a part of what follows",
     lines: [...entries.slice(0, 3), ...entries.slice(4, 7), line(6), ...entries.slice(7)],
     ...{ exit: 17, reasons: [/entries 4 to 4 are missing/, /after 0/] },

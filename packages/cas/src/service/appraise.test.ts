@@ -32,6 +32,10 @@ test("SL-85 a register that differs is named, with what was expected and found",
   assert.equal(reasons(facts("tpm", { pcr8: [other] })), `variant 1: PCR 8 is not in the evidence, expected ${other}`);
 });
 
+test("hazard A24: what the evidence does not say equals no word, whatever the word", () => {
+  assert.equal(reasons(facts("tpm", { pcr8: ["undefined"] })), "variant 1: PCR 8 is not in the evidence, expected undefined");
+});
+
 test("SL-85 facts of one kind are never compared with those of another; simulated evidence counts as what it imitates", () => {
   assert.match(reasons(facts("tdx", { rtmr0: [found] })) ?? "", /evidence is of kind tpm, expected tdx/);
   const simulated: Claims = { ...claims, kind: "simulated" };
