@@ -156,8 +156,10 @@ test("of the instances that are gone a thousand are remembered, the latest; of t
 });
 
 test("a service without limits is counted nowhere", async (t) => {
-  const { admit, kept, disconnect } = await service(t, {});
+  const { admit, kept, disconnect, exited, lost } = await service(t, {});
   for (let count = 0; count < 2; count++) assert.equal(await admit("a"), "granted");
+  await lost("a", "broken");
+  await exited("b");
   assert.equal(await kept(), undefined);
   assert.deepEqual([disconnect("a"), disconnect("a"), disconnect("a")], [false, true, true]);
 });
