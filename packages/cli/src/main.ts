@@ -116,7 +116,9 @@ async function run(program: Shell["program"], raw: readonly string[]): Promise<n
       near === undefined ? `See ${program} --help.` : `Did you mean ${near}?`,
     );
   }
-  const rest = [...(quiet && command.parsesItself === true ? ["--quiet"] : []), ...words.slice(command.name.split(" ").length)];
+  const given = words.slice(command.name.split(" ").length);
+  const hasLevels = command.parsesItself === true || command.options.some(({ short }) => short === "v");
+  const rest = [...(quiet && command.parsesItself === true ? ["--quiet"] : []), ...given.filter((word) => hasLevels || !isVerbosity(word))];
   const isTerminal = process.stderr.isTTY === true && !quiet;
   const shell = (): Shell => makeShell(program, casConfigDirectory(casConfig, environment), isTerminal, noColour);
   if (command.parsesItself === true) return (await command.load())({ values: new Map(), flags: new Map(), operands: rest }, shell());
@@ -138,6 +140,9 @@ async function run(program: Shell["program"], raw: readonly string[]): Promise<n
   if (code === ExitCode.ok) result.write();
   return code;
 }
+
+/** Of a command without levels of output it asks for the stack of an unexpected failure (CL-37). */
+const isVerbosity = (word: string): boolean => /^-v+$/.test(word);
 
 /** The command with the longest name that the words start with. */
 function findCommand(words: readonly string[]): CommandSpec | undefined {
@@ -212,10 +217,7 @@ function reportFailure(error: unknown, program: string): number {
   } else {
     const message = error instanceof Error ? error.message : String(error);
     process.stderr.write(`${red}error[E-INTERNAL]${reset}: ${message.split("\n")[0]}\n`);
-    const verbose = process.argv
-      .filter((word) => /^-v+$/.test(word))
-      .join("")
-      .replaceAll("-", "").length;
+    const verbose = process.argv.filter(isVerbosity).join("").replaceAll("-", "").length;
     if (verbose >= 2 && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     else process.stderr.write("help: this is a mistake of the program or of the machine; -vv shows the stack\n");
   }

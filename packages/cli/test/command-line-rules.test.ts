@@ -170,6 +170,31 @@ describe("cli.md, rule by rule", { concurrency: 3 }, () => {
     assert.doesNotMatch(err, /[\r\u2800-\u28ff]/);
   });
 
+  test("CL-37: an unexpected failure has a short text; the stack only with -vv, which every command takes", async () => {
+    const environment = { HOME: "/dev/null" };
+    const [short, long] = [
+      await place.run("sconectl", ["self", "show"], { environment }),
+      await place.run("sconectl", ["self", "show", "-vv"], { environment }),
+    ];
+    assert.deepEqual([short.code, long.code], [1, 1]);
+    assert.match(short.err, /^error\[E-INTERNAL\]: [^\n]*\/dev\/null[^\n]*\nhelp: [^\n]*-vv shows the stack\n$/);
+    assert.match(long.err, /\n +at .*\.ts:\d+/);
+  });
+
+  test("CL-34: on a terminal a spinner with the elapsed time turns while a step runs, unless --quiet or -v is given", (t) => {
+    if (spawnSync("script", ["--version"]).status !== 0) return t.skip("script of util-linux makes the terminal of this test");
+    const shown = (words: string) => {
+      const command = `${join(import.meta.dirname, "../bin/sconectl")} ${words} --evidence node -d`;
+      const argv = ["--quiet", "--return", "--command", command, "/dev/null"];
+      return spawnSync("script", argv, { cwd: place.directory, env: { ...place.environment, SCONECTL_REPO: "" }, encoding: "utf8" }).stdout;
+    };
+    place.write("far.yaml", MESH.replace("vouchsafe.local/app:1", "reg.invalid/team/app:1"));
+    assert.match(shown("apply -f far.yaml"), /\r\u001b\[K[\u2800-\u28ff] Image reg\.invalid\/team\/app:1 \(\d+\.\d s\)/);
+    for (const words of ["--quiet apply -f far.yaml", "apply -f far.yaml -v", "apply -f far.yaml -q"])
+      assert.doesNotMatch(shown(words), /[\u2800-\u28ff]/, words);
+    return undefined;
+  });
+
   test("CL-35, CL-37: a message has file, line, column, code, path, and the line with a caret", async () => {
     place.write("wrong.yaml", SERVICE.replace("kind: python", "kind: pyton"));
     const { err, code } = await apply("-f", "wrong.yaml");

@@ -52,9 +52,10 @@ const wrong = [
 ];
 for (const { line, argv, code } of wrong) {
   test(`AC-10, line ${line}: kubectl provision ${argv.join(" ")} is ${code}`, async (t) => {
-    const { shell, out } = testShell(t);
+    const { shell, out, notes } = testShell(t);
     await assert.rejects(provision(argv, shell), { code });
     assert.deepEqual(out, []);
+    assert.match(notes.join("\n"), /usage: kubectl provision /);
   });
 }
 

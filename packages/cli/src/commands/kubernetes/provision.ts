@@ -43,6 +43,16 @@ const READING = ["is-provisioned", "print-public-keys", "verify"];
 
 /** `kubectl provision cas [NAME]` (cli.md section 9). Everything but the result goes to standard error (CL-45). */
 export async function provision(argv: readonly string[], shell: Shell): Promise<number> {
+  try {
+    return await carryOut(argv, shell);
+  } catch (error) {
+    const isNameOfCas = error instanceof KubernetesError && error.code === "E-CAS-NAME";
+    if (isNameOfCas || (error instanceof CliError && error.isUsage)) shell.note(renderCommandHelp("kubectl", PROVISION));
+    throw error;
+  }
+}
+
+async function carryOut(argv: readonly string[], shell: Shell): Promise<number> {
   const options = parseOptions(PROVISION_OPTIONS, argv, { maxOperands: 9 });
   if (hasFlag(options, "help")) {
     shell.out(renderCommandHelp("kubectl", PROVISION));
