@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
@@ -112,6 +112,31 @@ test("C-81: a log from its first entry on is complete and correct, a single unco
   assert.equal(verify(lines.toSpliced(at, 0, lost)).exit, 10, "the version that was not committed stands before the other");
   const changed = lines.map((line) => line.replace('"session":"a"', '"session":"b"'));
   assert.ok([18, 20].includes(verify(changed).exit));
+});
+
+test("C-83, C-88: a log is rotated by moving its file away; each file begins and ends with a checkpoint, and verifies alone", async (t) => {
+  const owner = createTestClient();
+  const cas = await startTestCas(t, { selfProvision: { config: CONFIG, owner: { keyHash: owner.keyHash, pem: owner.certificate } } });
+  const client = cas.client(owner);
+  const path = join(cas.directory, "audit", "cas_audit.log");
+  await client.uploadSession(session("a"));
+  renameSync(path, `${path}.1`);
+  await client.uploadSession(session("b"));
+  await client.uploadSession(session("c"));
+  const { checkpoints, keys } = await client.auditCheckpoints(1, 1000);
+  const [older, newer] = [`${path}.1`, path].map((file) => readFileSync(file, "utf8"));
+  const lines = newer?.trimEnd().split("\n") ?? [];
+  assert.match(lines[0] ?? "", /^\{"checkpoint"/);
+  assert.match(older?.trimEnd().split("\n").at(-1) ?? "", /^\{"checkpoint"/);
+  const last = firstSequence(lines) - 1;
+  const expected = { casKeyHash: cas.running.casKeyHash, verifierKeys: keys, checkpoints };
+  const verify = (text: string, more: Partial<LogExpectations>) => verifyAuditLog(text, { ...expected, ...more });
+  const predecessor = firstSequence(older?.split("\n") ?? []) - 1;
+  assert.deepEqual(verify(older ?? "", { predecessor, last }).reasons, []);
+  assert.deepEqual(verify(newer ?? "", { predecessor: last }).reasons, []);
+  const alone = verify(older ?? "", { predecessor, last, checkpoints: undefined });
+  assert.deepEqual([alone.exit, alone.reasons.length], [16, 1], "only that the CAS was not asked");
+  assert.equal(verify((newer ?? "").replace('"session":"b"', '"session":"x"'), { predecessor: last }).exit, 18);
 });
 
 test("C-11: while the log server does not answer, nothing changes; a configuration that needs it is refused", async (t) => {

@@ -86,9 +86,18 @@ export class AuditService implements Disposable {
     this.#sink = undefined;
   }
 
+  /** The file that was moved away ends with a checkpoint, and the new one begins with it (C-83): each verifies alone. */
+  async #beginFile(sink: AuditSink, mode: OwnerConfig["auditLog"]["mode"]): Promise<void> {
+    if (mode === "signed") await sink.note(this.#checkpointLine());
+    sink.reopen();
+    if (mode === "signed") await sink.note(this.#checkpointLine());
+    this.#noted = this.#context.database.tree.size;
+  }
+
   #wrap(sink: AuditSink, mode: OwnerConfig["auditLog"]["mode"]) {
     return {
       accept: async (entries: readonly string[]) => {
+        if (sink.isRotated) await this.#beginFile(sink, mode);
         // The tree ends with the last committed entry: the checkpoint stands before the entries that follow it.
         if (mode === "signed" && this.#context.database.tree.size - this.#noted >= ENTRIES_PER_CHECKPOINT) await this.noteCheckpoint();
         await sink.accept(entries);

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { request } from "node:https";
 import { dirname } from "node:path";
 import { ApiError } from "../cas-error.ts";
@@ -11,6 +11,9 @@ const POST_TIMEOUT_MS = 5_000;
 export interface AuditSink extends LogSink, Disposable {
   /** One more line that is no entry. */
   note(line: string): Promise<void>;
+  /** Whether somebody moved away what was written so far (C-88): the next lines belong elsewhere once `reopen` was called. */
+  readonly isRotated: boolean;
+  reopen(): void;
 }
 
 /** The sink that the owner configured; undefined when the audit log is off. */
@@ -23,16 +26,32 @@ export function openAuditSink({ auditLog }: OwnerConfig, path: string): AuditSin
 
 /** Lines in a file, on disk before the change they tell of. What was written in part is taken back: the file never has half a line. */
 class FileSink implements AuditSink {
-  readonly #file: number;
+  readonly #path: string;
+  #file: number;
   /** Where the last whole line ends. */
   #size: number;
 
   constructor(path: string) {
+    this.#path = path;
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    this.#file = openSync(path, "a+", 0o644);
-    this.#size = endOfLastLine(this.#file);
-    // A power cut in the middle of a line: its change was never committed.
-    if (this.#size !== fstatSync(this.#file).size) ftruncateSync(this.#file, this.#size);
+    ({ file: this.#file, size: this.#size } = openAtLastLine(path));
+  }
+
+  get isRotated(): boolean {
+    const there = statSync(this.#path, { throwIfNoEntry: false });
+    const own = fstatSync(this.#file);
+    return there?.ino !== own.ino || there.dev !== own.dev;
+  }
+
+  reopen(): void {
+    try {
+      const { file, size } = openAtLastLine(this.#path);
+      closeSync(this.#file);
+      this.#file = file;
+      this.#size = size;
+    } catch (error) {
+      throw unavailable(error);
+    }
   }
 
   async accept(entries: readonly string[]): Promise<void> {
@@ -60,6 +79,17 @@ class FileSink implements AuditSink {
   }
 }
 
+/** A power cut in the middle of a line: its change was never committed. */
+function openAtLastLine(path: string): { readonly file: number; readonly size: number } {
+  const file = openSync(path, "a+", 0o644);
+  const size = endOfLastLine(file);
+  if (size !== fstatSync(file).size) ftruncateSync(file, size);
+  const folder = openSync(dirname(path), "r"); // a file without a name is lost with the power
+  fsyncSync(folder);
+  closeSync(folder);
+  return { file, size };
+}
+
 function endOfLastLine(file: number): number {
   const { size } = fstatSync(file);
   const block = Buffer.alloc(64 * 1024);
@@ -75,6 +105,7 @@ function endOfLastLine(file: number): number {
 
 /** One POST for each line; the server's 2xx is its promise to keep it. */
 class NetworkSink implements AuditSink {
+  readonly isRotated = false;
   readonly #url: string;
   readonly #ca: string | undefined;
 
@@ -90,6 +121,8 @@ class NetworkSink implements AuditSink {
   note(line: string): Promise<void> {
     return this.#post(line);
   }
+
+  reopen(): void {}
 
   [Symbol.dispose](): void {}
 
