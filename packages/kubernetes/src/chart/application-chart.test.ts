@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { parseAllDocuments } from "yaml";
-import { imageOf, meshText, planOf, serviceText } from "../../../mesh/src/testing/mesh-fixture.ts";
+import { curatedImage, imageOf, meshText, planOf, serviceText } from "../../../mesh/src/testing/mesh-fixture.ts";
 import { helm, writeChart } from "../testing/helm.ts";
 import { type PolicyResource, planApplicationChart } from "./application-chart.ts";
 
@@ -208,6 +208,24 @@ test("values.schema.json refuses values of a wrong type by name, and lets unknow
   await helm("template", "fair", directory, "--set", "shop.somethingElse=1");
   const objects = await render(context, chartOf(), "fair", "--set", "store.enabled=false");
   assert.ok(!objects.some(({ metadata }) => metadata.name === "fair-store"));
+});
+
+test("MF-108, MF-110: Helm is refused persistence, and values under an alias, by name", async (context) => {
+  const { plan } = planOf(
+    meshText({
+      env: env("{name: database_host, value: fair-db}"),
+      services: "services:\n  - {name: db, image: reg.example.org/vouchsafe/mariadb}",
+    }),
+    { db: curatedImage("mariadb") },
+    { release: "fair" },
+  );
+  assert(plan !== undefined);
+  const directory = await writeChart(context, planApplicationChart(plan, []));
+  const objects = await render(context, planApplicationChart(plan, []), "fair", "--set", "db.persistence.enabled=false");
+  assert.equal(named(objects, "StatefulSet", "fair-db").spec["serviceName"], "fair-db");
+  const set = (value: string) => helm("template", "fair", directory, "--set", value);
+  await assert.rejects(set("db.persistence.enabled=true"), /cannot keep a program's files encrypted on a volume/);
+  await assert.rejects(set("mariadb-scone.persistence.enabled=true"), /values under mariadb-scone have no effect here: put them under db/);
 });
 
 test("helm test has a pod for each Service, which no script takes for one of the service's", async (context) => {

@@ -61,6 +61,8 @@ export function planApplicationChart(plan: MeshPlan, policies: readonly PolicyRe
     ["values.schema.json", applicationValuesSchema(names)],
     ["templates/NOTES.txt", notes(plan)],
   ]);
+  const misplaced = aliasGuards(plan, names);
+  if (misplaced !== "") files.set("templates/aliases.yaml", misplaced);
   if (policies.length > 0) {
     const documents = policies.map((policy, index) => literal(toYaml(policyObject(policy, index + 1))));
     files.set("templates/policies.yaml", documents.join("---\n"));
@@ -94,6 +96,19 @@ function serviceChart({ prepared, chart }: MeshPlan["services"][number], version
     ["values.schema.json", serviceValuesSchema()],
     ...SERVICE_CHART_TEMPLATES,
   ]);
+}
+
+/** An alias serves `helm_extra_values` of a mesh only (MF-108). Given to Helm it would have no effect, and nobody would be told. */
+function aliasGuards({ services }: MeshPlan, names: readonly string[]): string {
+  const guards = services.flatMap(({ prepared }) =>
+    prepared.image.service.aliases
+      .filter((alias) => !names.includes(alias))
+      .map((alias) => {
+        const message = `values under ${alias} have no effect here: put them under ${prepared.name}`;
+        return `{{- if hasKey .Values ${JSON.stringify(alias)} }}{{ fail ${JSON.stringify(message)} }}{{ end }}\n`;
+      }),
+  );
+  return [...new Set(guards)].join("");
 }
 
 /** Sets name and version of a chart that the user brings; of keys that occur twice the last one counts (MF-126). */
