@@ -2,12 +2,18 @@ import { certificateSecrets, NAMESPACE_VARIABLE } from "./certificates.ts";
 import type { CuratedImage } from "./curated-image.ts";
 
 /*
- * Everything that MariaDB writes is below /var/tmp and /tmp, which are memory in the program's view. What runs is the shell of the image with a
- * script of the policy: it makes the system tables and runs the mesh's script in bootstrap mode, without network, and ends with the first statement
- * that fails; only then the server starts, with access control from its first moment. In that mode a statement ends at the end of a line.
+ * What runs is the shell of the image with a script of the policy: it makes the system tables and runs the mesh's script in bootstrap mode, without
+ * network, and ends with the first statement that fails; only then the server starts, with access control from its first moment. In that mode a
+ * statement ends at the end of a line.
+ *
+ * Everything that MariaDB writes is in memory that only the program's view has: beside the injected files, where a volume of the pod is never shown.
+ * A host could mount one at /tmp or /var/tmp and read the database there. Where the runtime is root, the program may make no directory beside
+ * injected files; there the runtime lays memory over the whole image.
  */
 const START = `set -eu
-server="mariadbd --defaults-file=/mariadb/server.cnf"
+data=/mariadb/data temporary=/mariadb/temporary
+mkdir $data $temporary 2>/dev/null || { data=/var/tmp; temporary=/tmp; }
+server="mariadbd --defaults-file=/mariadb/server.cnf --datadir=$data --tmpdir=$temporary --secure-file-priv=$temporary"
 tables=/usr/share/mysql
 {
   echo "CREATE DATABASE mysql;"
@@ -22,8 +28,6 @@ exec $server --init-file=/mariadb/certificates.sql
 /** State is lost with the process, so nothing waits for a disk. Host names are not asked for: accounts are told apart by certificates and passwords. */
 const SERVER = `[mariadbd]
 port = {{database_port}}
-datadir = /var/tmp
-tmpdir = /tmp
 socket = /tmp/mariadb.sock
 pid_file = /tmp/mariadb.pid
 ssl_ca = /tls/ca.crt
@@ -33,7 +37,6 @@ tls_version = TLSv1.2,TLSv1.3
 require_secure_transport = ON
 skip_name_resolve = ON
 local_infile = OFF
-secure_file_priv = /mariadb
 character_set_server = utf8mb4
 collation_server = utf8mb4_general_ci
 innodb_log_file_size = 16M
