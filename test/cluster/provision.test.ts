@@ -98,7 +98,12 @@ spec:
     for (const printed of await Promise.all(twoAtOnce)) assert.match(printed, new RegExp(`^export CAS_KEY="${key}"\n`));
     assert.match(await provision("--verify"), new RegExp(`is set up: key ${key}`));
     const report = JSON.parse(Buffer.from(await read(".status.dcapReport"), "base64").toString());
-    assert.deepEqual([await read(".status.nonce"), report.nonce], [NONCE, NONCE]);
+    assert.deepEqual([await read(".status.nonce"), JSON.parse(report.statement).nonce], [NONCE, NONCE]);
+    assert.equal(await read(".status.attestable"), "No"); // no TEE here, and nothing demands one
+    await refused(
+      provision("--print-public-keys", "--require-evidence"),
+      /E-CAS-ATTESTATION[\s\S]*expected evidence of hardware, found none/,
+    );
   });
 
   let snapshot = "";

@@ -50,7 +50,9 @@ for (const kind of SIMULATED_KINDS) {
       new RegExp(`notice: evidence of kind simulated \\(${kind}\\): code identity [0-9a-f]{64}, platform SIMULATED:.*, UpToDate`),
     );
     assert.match(accepted.notes, /warning: DEVELOPMENT ONLY: the evidence is simulated/);
-    assert.match(readFileSync(join(home, ".cas", "config.json"), "utf8"), /"kind": ?"simulated"/);
+    const remembered = readFileSync(join(home, ".cas", "config.json"), "utf8");
+    assert.match(remembered, /"kind": ?"simulated"/);
+    assert.match(remembered, /"terms": \{\s*"evidence": "required"/, "kubectl provision goes on with what was accepted here");
     const wrong = await attest(...root, "--mrenclave", "00".repeat(32), "--only_for_testing-ignore-signer");
     assert.match(wrong.notes, /Caused by: measurement does not match: [0-9a-f]{64}; expected 0{64}\nhelp: .*--mrenclave [0-9a-f]{64}/);
     const pinned = await attest("-c", cas.running.casKeyHash, "--only_for_testing-trust-any", "--only_for_testing-debug", "-G");

@@ -39,7 +39,12 @@ export async function casAttest(options: ParsedOptions, shell: Shell): Promise<n
       chain: [...identity.chain],
       session_encryption_key: statement.sessionEncryptionKey,
       attested_at: new Date().toISOString(),
-      ...(claims === undefined ? {} : { evidence: { kind: claims.kind, code_identity: claims.codeIdentity, platform: claims.platformId } }),
+      ...(claims === undefined
+        ? {}
+        : {
+            evidence: { kind: claims.kind, code_identity: claims.codeIdentity, platform: claims.platformId },
+            terms: await readTerms(rules, shell),
+          }),
     });
     if (claims !== undefined) shell.note(`notice: ${describeCasClaims(claims)}`);
     shell.out(`CAS ${host} at https://${host}:${portOf(address)}/ is trustworthy`);

@@ -123,7 +123,13 @@ export async function recover(cluster: Cluster, cas: CasName, directory: string,
   const { spec } = await readCasManifest(cas, options, shell);
   const owner = await ownerIdentity(options, shell);
   const wait = await casWait(cas, options, shell);
-  const attested = await recoverDatabase(cluster, { ...wait, snapshot, spec, owner });
+  const terms = termsToWrite(wait);
+  const attested = await recoverDatabase(cluster, {
+    ...wait,
+    snapshot,
+    spec: terms === undefined ? spec : { ...spec, attestation: terms },
+    owner,
+  });
   noteAttested(attested, shell);
   await rememberAttested(cas, attested, wait, shell);
   await untilHealthy(cluster, cas, PROVISION_TIMEOUT_MS, shell.signal);
