@@ -154,7 +154,7 @@ test("section 9, C-64 to C-71: kubectl provision attests the CAS for real before
 test("section 9: a CAS without evidence is accepted and said so, unless evidence is demanded", async (t) => {
   const missing = missingForApiServer();
   if (missing !== undefined) return t.diagnostic(`not run: ${missing}`);
-  const { client } = await clusterWithCas(t);
+  const { client, cluster, header } = await clusterWithCas(t);
   const cas = await startTestCas(t);
   const { ask, run, home } = client();
   const plain = await ask(addressOf(cas), "--print-public-keys");
@@ -169,6 +169,21 @@ test("section 9: a CAS without evidence is accepted and said so, unless evidence
     assert.match(refused.notes, /expected evidence of hardware, found none/);
   }
   assert.match((await client().ask(addressOf(cas), "--print-public-keys", "--cas-key-hash", "other")).notes, /CAS key hash is/);
+  const demanded = await client().ask(addressOf(cas), "--is-provisioned", "--require-evidence");
+  assert.deepEqual([demanded.code, demanded.out], [1, "NO"]);
+  // Section 9: --target, else TARGET_DIR, is where the identity and what is known lie; NAMESPACE serves where -n does not.
+  const elsewhere = client({ TARGET_DIR: join(home, "variable"), NAMESPACE: "default" });
+  assert.match(
+    (await elsewhere.ask(addressOf(cas), "--print-public-keys")).notes,
+    /the namespace default is taken from the variable NAMESPACE/,
+  );
+  assert.match((await elsewhere.ask(addressOf(cas), "--print-public-keys", "--target", join(home, "option"))).out, KEYS);
+  for (const place of ["variable", "option"])
+    assert.match(readFileSync(join(home, place, "config.json"), "utf8"), new RegExp(cas.running.casKeyHash));
+  // --cas-address without a port: that of the resource.
+  await cluster.merge(header, { spec: { service: { clientPort: addressOf(cas).port } } });
+  const byResource = await run("provision", "cas", "cas", "--cas-address", addressOf(cas).host, "--is-provisioned");
+  assert.deepEqual([byResource.code, byResource.out], [0, "YES"]);
   // The other commands know the CAS that was provisioned, and the file of an earlier version is still read.
   assert.match((await run("cas", "list")).out, /cas\.default: https:\/\/cas\.default:8081/);
   const file = join(home, ".cas", "config.json");

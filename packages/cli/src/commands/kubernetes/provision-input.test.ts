@@ -66,6 +66,7 @@ test("CL-42: without a manifest the resource is what the options say", async (t)
   });
   assert.deepEqual((await readCasManifest(cas, options("cas", "--no-backup"), shell)).spec, spec);
   assert.equal(casImage(options("cas", "--image-registry", "other", "--set-version", "9"), shell), "other/cas:9");
+  assert.equal(casImage(options("cas"), shellWith(t, {}, { IMAGE_REPO: "mine", SCONECTL_REPO: "r" })), "mine/cas:latest");
   const overwritten = await readCasManifest(cas, options("cas", "--image-overwrite", "x@sha256:1"), shell);
   assert.deepEqual([overwritten.isExplicit, overwritten.image], [false, "x@sha256:1"]);
 });
