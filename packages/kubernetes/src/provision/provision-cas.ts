@@ -204,7 +204,7 @@ const WithState = z.object({
       state: z.string().optional(),
       version: z.string().optional(),
       observedGeneration: z.number().default(0),
-      observedPod: z.string().nullish(),
+      observedPod: z.string().optional(),
       conditions: z.array(Condition).default([]),
     })
     .prefault({}),
@@ -220,7 +220,9 @@ export async function untilHealthy(cluster: Cluster, cas: CasName, timeoutMs: nu
     // In this order: a look at a pod that comes after it was asked for is another one.
     const pod = await podUid(cluster, cas);
     const { metadata, status } = WithState.parse((await cluster.find(casHeader(cas))) ?? {});
-    const isNew = status.observedGeneration >= metadata.generation && (pod === undefined || status.observedPod === pod);
+    // An operator of an earlier version does not say which pod it looked at.
+    const isThisPod = pod === undefined || status.observedPod === undefined || status.observedPod === pod;
+    const isNew = status.observedGeneration >= metadata.generation && isThisPod;
     if (status.state === "HEALTHY" && isNew) return;
     if (Date.now() > end) {
       const reason = (isNew ? culpritOf(status.conditions)?.message : undefined) ?? "the operator has not looked at it";
