@@ -8,7 +8,7 @@ import { CasProblemError, formatCasAddress } from "@vouchsafe/protocol";
 import { openDevelopmentPlatform } from "../development/development-platform.ts";
 import { findOwnPlatform } from "../identity/own-platform.ts";
 import { createTestClient, startTestCas } from "../testing/test-cas.ts";
-import { type InstanceFacts, type InstanceTerms, instanceProblems } from "./attest-instance.ts";
+import { attestInstance, type InstanceFacts, type InstanceTerms, instanceProblems } from "./attest-instance.ts";
 
 const claims = (more: Partial<Claims> = {}): Claims => ({
   kind: "sgx",
@@ -114,6 +114,57 @@ test("C-74 a backup is accepted that is equal or better, or whose difference the
   assert.equal(judge(guest(SAME), guest(OTHER), { mrenclave: [OTHER] }, "upgrade"), "");
   assert.equal(judge(undefined, guest(OTHER), { casKeyHash: "x" }), "");
   assert.equal(judge(undefined, guest(OTHER), { mrenclave: [OTHER] }), "");
+});
+
+test("C-74 whatever the evidence says: older software, a development root, and as backup the same platform, get no key", () => {
+  const judgeFacts = (own: Partial<InstanceFacts>, other: Partial<InstanceFacts>, purpose: "backup" | "upgrade" = "backup") =>
+    instanceProblems(
+      purpose,
+      { ...facts("01", guest(SAME)), ...own },
+      { ...facts("02", guest(SAME)), ...other },
+      { mrenclave: [SAME] },
+    ).join();
+  assert.equal(judgeFacts({}, {}), "");
+  assert.match(judgeFacts({ securityVersion: 2 }, {}), /^its security version is 1, at least 2 is needed: a downgrade never gets the key$/);
+  assert.equal(judgeFacts({}, { securityVersion: 2 }), "");
+  const same = { instanceKey: "01".repeat(32) };
+  assert.match(judgeFacts({}, same), /^it runs on the platform of this CAS, and a backup is on another machine$/);
+  assert.equal(judgeFacts({}, same, "upgrade"), "", "an upgrade stays where it is");
+  assert.match(judgeFacts({}, { developmentRoot: true }), /^it has a development root, and this CAS has none$/);
+  assert.equal(judgeFacts({ developmentRoot: true }, { developmentRoot: true }), "");
+});
+
+test("C-74 what this CAS lacks itself it does not ask of another; what the owner accepts neither; nothing else is let pass", () => {
+  const weak = { weaknesses: ["can be moved"] };
+  assert.equal(judge(guest(SAME, weak), guest(SAME, weak)), "");
+  assert.equal(judge(guest(SAME), guest(SAME, weak), { tolerate: ["configuration-needed"] }), "");
+  assert.match(judge(guest(SAME), guest(SAME, weak), { tolerate: ["out-of-date"] }), /^configuration does not match/);
+  assert.equal(judge(claims({ debug: true }), claims({ debug: true })), "");
+  assert.match(judge(guest(SAME), guest(SAME), {}, "upgrade"), /expected one that you name/, "the same code is no upgrade");
+  const signed = claims({ kind: "tdx", codeIdentity: OTHER });
+  assert.match(judge(guest(SAME), signed), /^measurement does not match/, "that somebody signed it says nothing to who is not signed");
+});
+
+test("C-74 an instance that cannot be asked is told from one that is not what it should be", async (t) => {
+  const cas = await startTestCas(t);
+  const own = facts("01", undefined);
+  const trust = () => ({
+    anchors: {},
+    tpm: { endorsementRoots: [], endorsementKeys: [] },
+    findCollateral: async () => ({}),
+    now: new Date(),
+  });
+  const ask = (address: string, casKeyHash = cas.running.casKeyHash, trusting = trust) =>
+    attestInstance("backup", { address, casKeyHash }, own, trusting);
+  const address = formatCasAddress(cas.running.clientAddress);
+  assert.equal((await ask(address)).claims, undefined);
+  await assert.rejects(ask("no address"), { code: "bad_request" });
+  await assert.rejects(ask("127.0.0.1:1"), { code: "unavailable" });
+  await assert.rejects(ask(address, createTestClient().keyHash), { code: "not_attested", message: /was not attested/ });
+  const faulty = () => {
+    throw new RangeError("a fault of this program");
+  };
+  await assert.rejects(ask(address, cas.running.casKeyHash, faulty), RangeError);
 });
 
 test("C-74 a CAS judges the evidence of its backup: without a key hash, and no CAS that gives none", async (t) => {
