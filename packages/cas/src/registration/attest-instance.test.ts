@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
+import { createServer } from "node:tls";
 import type { Claims } from "@vouchsafe/attestation";
-import { CasProblemError, formatCasAddress } from "@vouchsafe/protocol";
+import { CasProblemError, formatCasAddress, verifyCasChainPem } from "@vouchsafe/protocol";
+import { casKeys, mintCasChain, pemOf } from "../../../protocol/src/testing/mint-cas-chain.ts";
 import { openDevelopmentPlatform } from "../development/development-platform.ts";
 import { findOwnPlatform } from "../identity/own-platform.ts";
 import { createTestClient, startTestCas } from "../testing/test-cas.ts";
@@ -145,6 +148,20 @@ test("C-74 what this CAS lacks itself it does not ask of another; what the owner
   assert.match(judge(guest(SAME), signed), /^measurement does not match/, "that somebody signed it says nothing to who is not signed");
 });
 
+/** Has the chain of a CAS and ends every connection when it is asked something. */
+async function listenAndHangUp(t: TestContext) {
+  const lasting = { notAfter: new Date("2049-01-01T00:00:00Z") };
+  const chain = mintCasChain({ leaf: lasting, software: lasting, root: lasting });
+  const server = createServer(
+    { key: casKeys.leaf.export({ type: "pkcs8", format: "pem" }), cert: pemOf(chain).join(""), ALPNProtocols: ["http/1.1"] },
+    (socket) => socket.once("data", () => socket.destroy()).on("error", () => undefined),
+  );
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  return { address: `127.0.0.1:${port}`, casKeyHash: verifyCasChainPem(pemOf(chain), {}, new Date()).casKeyHash };
+}
+
 test("C-74 an instance that cannot be asked is told from one that is not what it should be", async (t) => {
   const cas = await startTestCas(t);
   const own = facts("01", undefined);
@@ -161,6 +178,8 @@ test("C-74 an instance that cannot be asked is told from one that is not what it
   await assert.rejects(ask("no address"), { code: "bad_request" });
   await assert.rejects(ask("127.0.0.1:1"), { code: "unavailable" });
   await assert.rejects(ask(address, createTestClient().keyHash), { code: "not_attested", message: /was not attested/ });
+  const silent = await listenAndHangUp(t);
+  await assert.rejects(ask(silent.address, silent.casKeyHash), { code: "unavailable" }, "it took the question and gave no answer");
   const faulty = () => {
     throw new RangeError("a fault of this program");
   };
