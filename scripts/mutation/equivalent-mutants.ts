@@ -45,7 +45,7 @@ export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   inCas("service/activations.ts", "operand removed", "maxRunning !== undefined", "no count reaches none: for the compiler"),
   inCas("service/attest-service.ts", "operand removed", "version === undefined", "no service is found in no version: for the compiler"),
   inCas(
-    "attest-service.ts",
+    "service/attest-service.ts",
     "check removed",
     "secret === undefined",
     "the language takes nothing but base32 for it (SL-96): for the compiler",
