@@ -175,13 +175,26 @@ test("cli.md section 17: the tutorials' scripts run unmodified", { timeout: 40 *
     assert.equal(keys.size, 1);
   });
 
-  await step("AC-11, CL-106: the document tutorial's two services in one target directory", async () => {
-    const documents = await openTutorial("documents", directory, environment, docker);
-    succeeded(await documents.runScript([`${repository}/apps`], { ns: namespace }));
-    await eventually("the reader sees what the writer stored", async () =>
-      /read: signed/.test(await run("kubectl", "-n", namespace, "logs", "deployment/documents-reader")) ? true : undefined,
-    );
-  });
+  await step(
+    "AC-11, CL-106, MF-110, MF-112: the document tutorial: nginx, MariaDB and memcached around two services of one target",
+    async () => {
+      const documents = await openTutorial("documents", directory, environment, docker);
+      const output = succeeded(await documents.runScript([`${repository}/apps`], { ns: namespace }));
+      assert.match(output, /documents-mariadb-0 +1\/1/);
+      // Through nginx to the service; from there the text out of MariaDB, the count out of memcached.
+      await eventually("the client reads what it stored", async () =>
+        /read: signed \(request \d+\)/.test(await run("kubectl", "-n", namespace, "logs", "deployment/documents-client"))
+          ? true
+          : undefined,
+      );
+      const api = await run("kubectl", "-n", namespace, "logs", "deployment/documents-api");
+      assert.match(api, /documents at the start: 0/); // asked as root, with the generated password
+      const inside = (...command: string[]) =>
+        run("kubectl", "-n", namespace, "exec", "documents-mariadb-0", "--", ...command).catch((error: Error) => error.message);
+      assert.match(await inside("ls", "/mariadb", "/tls"), /No such file/);
+      assert.equal((await inside("ls", "-A", "/var/tmp", "/external")).replace(/\/\S+:|\s/g, ""), "");
+    },
+  );
 
   await step("AC-9: an unhealthy LAS passes the script's check by accident, but nothing starts, and the log says why", async () => {
     const unhealthy = await openTutorial("flask", join(directory, "unhealthy"), environment, docker);
