@@ -99,10 +99,8 @@ else
   host_prefix=${RELEASE//./-} # as the chart names its objects
 fi
 export APP_IMAGE_REPO
-push=()
-[ "$engine" = local ] && [ -z "$image_repo" ] && push=(--no-push)
 pull=()
-[ ${#push[@]} -eq 0 ] || pull=(--no-pull)
+[ "$engine" = local ] && [ -z "$image_repo" ] && pull=(--no-pull) # images that are on this machine only
 
 say "Checking prerequisites ($engine engine) ..."
 doctor=(vouchsafe doctor --quiet)
@@ -159,7 +157,7 @@ cd "$example"
 
 say "Building the image of the service ..."
 render service.yaml.template service.yaml
-sconectl apply -f service.yaml -t "$root/target" "${push[@]}" "${verbose[@]}" "${mode[@]}" --set-version "$VERSION" >&2
+sconectl apply -f service.yaml -t "$root/target" "${verbose[@]}" "${mode[@]}" --set-version "$VERSION" >&2
 
 say "Fetching the keys of the CAS ..."
 if [ "$engine" = local ]; then

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, statSync } from "node:fs";
+import { chmodSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { request, serviceOf } from "./services.ts";
@@ -44,9 +44,14 @@ describe("an ordinary user with an empty home", {
     execFileSync("userdel", ["--force", USER]);
   });
 
-  test("./run.sh works, and everything belongs to the user", { timeout: TEST_TIMEOUT_MS }, async () => {
+  test("CL-26, CL-32: ./run.sh works, names image and code identity, and everything belongs to the user", {
+    timeout: TEST_TIMEOUT_MS,
+  }, async () => {
     const run = await workspace.run("./run.sh", [], { timeoutMs: RUN_TIMEOUT_MS });
     assert.equal(run.status, 0, `${run.stdout}\n${run.stderr}`);
+    assert.match(run.stderr, /^vouchsafe\.local\/apps\/\S+@sha256:[0-9a-f]{64}$/m);
+    const [, identity = "none"] = /^code identity where the node agent gives evidence: ([0-9a-f]{64})$/m.exec(run.stderr) ?? [];
+    assert.match(readFileSync(join(workspace.root, "target/policies/flask.yaml"), "utf8"), new RegExp(`- "?${identity}"?$`, "m"));
     const { published } = await serviceOf(workspace, "secure-doc-management", "flask");
     const ca = join(workspace.root, "target/public/flask/api_ca_cert.pem");
     assert.equal((await request(published[0]?.address ?? "", "api", "/keys", "--cacert", ca)).body.trim(), '{"keys": []}');
