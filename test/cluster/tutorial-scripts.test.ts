@@ -196,6 +196,31 @@ test("cli.md section 17: the tutorials' scripts run unmodified", { timeout: 40 *
     },
   );
 
+  await step("AC-11, AC-14: the Java tutorial, with chart templates of its own in which keys occur twice, on Java 21 and 17", async () => {
+    const java = await openTutorial("java", directory, environment, docker);
+    cluster.atEnd(() => run("helm", "uninstall", "-n", "default", "javaapp", "--ignore-not-found"));
+    for (const [kind, release] of [
+      [undefined, 21],
+      ["java17", 17],
+    ] as const) {
+      succeeded(await java.runScript([...images, "-v"], { JAVA_VERSION: kind }));
+      const address = (
+        await run("kubectl", "-n", "default", "get", "service", "javaapp-javaapp", "-o", "jsonpath={.spec.clusterIP}")
+      ).trim();
+      // A quarter of the pod's memory, not of the node's: the virtual machine sees the limit.
+      const heap = await eventually("the program answers", async () => {
+        const answer = await run("curl", "-sSf", "--max-time", "5", `http://${address}:8080/`);
+        return new RegExp(`^javaapp, Java ${release}, key: true, heap: (\\d+)$`, "m").exec(answer)?.[1];
+      });
+      assert(Number(heap) > 96 && Number(heap) <= 192, heap);
+    }
+    const inPod = (script: string) => shell(`kubectl -n default exec deployment/javaapp-javaapp -- sh -c '${script}' 2>&1 || true`);
+    const bare = await inPod("JAVA_TOOL_OPTIONS=-XshowSettings:vm java -version");
+    assert.match(bare, /the node agent refuses: the caller is not the first process of its container/);
+    assert.doesNotMatch(bare, /openjdk version|VM settings/);
+    assert.match(await inPod("command -v javac jshell keytool || echo none"), /^none$/m);
+  });
+
   await step("AC-9: an unhealthy LAS passes the script's check by accident, but nothing starts, and the log says why", async () => {
     const unhealthy = await openTutorial("flask", join(directory, "unhealthy"), environment, docker);
     for (const name of ["api.py", "requirements.txt"]) await cp(join(flask.directory, name), join(unhealthy.directory, name));
