@@ -41,6 +41,18 @@ async function uploadUntilRefused(client: CasClient, prefix: string): Promise<{ 
   return assert.fail("the disk never became full");
 }
 
+/** What one action's entry has no space for, the smaller entry of another may still have: so it is repeated until there is none for it either. */
+async function untilRefused(action: () => Promise<unknown>): Promise<unknown> {
+  for (let count = 0; count < 100; count += 1) {
+    try {
+      await action();
+    } catch (error) {
+      return error;
+    }
+  }
+  return assert.fail("the log never became full");
+}
+
 test("hazard E3: on a full disk changes are refused and reads are served; when there is space again the CAS goes on without a restart", async (t) => {
   const mount = await mountPrivately(t, "size=3m");
   const state = join(mount.path, "state");
@@ -137,8 +149,9 @@ test("hazard K3: with no space for the audit log nothing is granted, the reason 
   const free = fill(mount);
   const { error } = await uploadUntilRefused(client, "a");
   problem("audit_unavailable", /audit log cannot be written \(.*ENOSPC.*\); nothing was changed/)(error);
-  await assert.rejects(attest(), /audit log/);
-  await assert.rejects(client.readSession("open"), problem("audit_unavailable"), "a reading that cannot be logged is none");
+  assert.match(String(await untilRefused(attest)), /audit log/);
+  // A reading that cannot be logged is none.
+  problem("audit_unavailable")(await untilRefused(() => client.readSession("open")));
   assert.ok(readLog().endsWith("}\n"), "no half line");
   free();
   await client.uploadSession(session("after"));
