@@ -157,7 +157,7 @@ export class Container {
     const tpm = order.usesTpm ? await this.#relayTpm(join(exchange, "tpm.sock")) : undefined;
     sources.defer(() => tpm?.close());
     try {
-      const child = await startProgram(
+      const { child, ended } = await startProgram(
         containerSteps({
           hostName: instance.name,
           root: root.directory,
@@ -177,14 +177,13 @@ export class Container {
         }),
         { n: (pid) => connectContainer(pid, instance), u: (pid) => this.#mapUsers(pid) },
         ["ignore", "pipe", "pipe"],
+        (chunk) => log.write(chunk),
       );
       this.#child = child;
-      child.stdout?.on("data", (chunk: Buffer) => log.write(chunk));
-      child.stderr?.on("data", (chunk: Buffer) => log.write(chunk));
-      const ended = new AbortController();
-      const closed = once(child, "close").then(() => ended.abort());
+      const ending = new AbortController();
+      const closed = ended.then(() => ending.abort());
       if (this.#stopping.signal.aborted) child.kill("SIGKILL");
-      await Promise.all([closed, this.#watchReadiness(join(exchange, "ready"), ended.signal)]);
+      await Promise.all([closed, this.#watchReadiness(join(exchange, "ready"), ending.signal)]);
       return child.exitCode ?? 255;
     } finally {
       this.#child = undefined;

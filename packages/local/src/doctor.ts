@@ -79,7 +79,7 @@ async function examineNamespaces(isRoot: boolean): Promise<Finding> {
     step.execute("/bin/true", ["true"], {}),
   ];
   try {
-    const child = await startProgram(steps, { u: mapSubordinateIds }, ["ignore", "ignore", "ignore"]);
+    const { child } = await startProgram(steps, { u: mapSubordinateIds }, ["ignore", "ignore", "ignore"]);
     child.kill("SIGKILL");
     return { name, outcome: "ok", detail: `can be made ${isRoot ? "as root" : "as an ordinary user"}` };
   } catch (error) {

@@ -1,6 +1,5 @@
 import type { ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
-import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import type { Server } from "node:net";
 import { join } from "node:path";
@@ -20,7 +19,7 @@ import { identifyProcess } from "./process-identity.ts";
 import { publishPort } from "./publish-port.ts";
 import { relay } from "./relay.ts";
 import { TOOL_PATH } from "./run-command.ts";
-import { startProgram } from "./start-program.ts";
+import { type StartedProgram, startProgram } from "./start-program.ts";
 import { agentKeyFile, applicationPaths, developmentPlatformDir } from "./state-paths.ts";
 import { findTpm, measureWorkload, serveTpm } from "./tpm-access.ts";
 import { mapSubordinateIds, planIds } from "./user-mapping.ts";
@@ -62,10 +61,10 @@ export class Engine {
   async run(): Promise<number> {
     this.#write({});
     try {
-      const host = await this.#start();
-      await once(host, "exit");
+      const { child, ended } = await this.#start();
+      await ended;
       if (this.#isStopping) return 0;
-      throw new LocalError("L-START", `the host of the mesh ended unexpectedly (${host.signalCode ?? host.exitCode})`, {
+      throw new LocalError("L-START", `the host of the mesh ended unexpectedly (${child.signalCode ?? child.exitCode})`, {
         remedy: `See ${this.#paths.engineLog}.`,
       });
     } catch (error) {
@@ -89,7 +88,7 @@ export class Engine {
     setTimeout(() => this.#host?.kill("SIGKILL"), STOP_MS).unref();
   }
 
-  async #start(): Promise<ChildProcess> {
+  async #start(): Promise<StartedProgram> {
     const { record, release, cas, stateDir, environment } = this.#order;
     const isRootless = process.getuid?.() !== 0;
     const ids = planIds(isRootless, createHash("sha256").update(`${stateDir}\0${release}`).digest().readUInt16BE(0));
@@ -129,9 +128,9 @@ export class Engine {
       },
     };
     const host = await this.#startHost(isRootless);
-    this.#host = host;
-    this.#listen(host);
-    host.stdin?.write(`${JSON.stringify(hostOrder)}\n`);
+    this.#host = host.child;
+    this.#listen(host.child);
+    host.child.stdin?.write(`${JSON.stringify(hostOrder)}\n`);
     return host;
   }
 
@@ -183,7 +182,7 @@ export class Engine {
     return unpackRoot({ reference, digest, layoutDir, directory, owner, fileSystemTag });
   }
 
-  #startHost(isRootless: boolean): Promise<ChildProcess> {
+  #startHost(isRootless: boolean): Promise<StartedProgram> {
     const steps = meshNamespaceSteps({
       isRootless,
       program: process.execPath,

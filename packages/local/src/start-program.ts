@@ -20,18 +20,28 @@ const REMEDIES: readonly { readonly pattern: RegExp; readonly remedy: string }[]
   { pattern: /EPERM/, remedy: "A container or security module forbids it here: run `vouchsafe doctor`." },
 ];
 
+export interface StartedProgram {
+  readonly child: ChildProcess;
+  /** Ends with the process, once all its output was delivered. Counts from the first moment: the program may have ended before anybody waits. */
+  readonly ended: Promise<void>;
+}
+
 /**
- * Starts a program of system calls and resolves when its last step has executed the real program. `stdio` is for descriptors 0 to 2. Throws
- * L-NAMESPACE with the step that the kernel refused.
+ * Starts a program of system calls and resolves when its last step has executed the real program. `stdio` is for descriptors 0 to 2; `output` gets
+ * what comes from those of 1 and 2 that are pipes, from the first byte on. Throws L-NAMESPACE with the step that the kernel refused.
  */
 export async function startProgram(
   steps: readonly Step[],
   meetings: Meetings,
   stdio: Extract<StdioOptions, readonly unknown[]>,
-): Promise<ChildProcess> {
+  output?: (chunk: Buffer) => void,
+): Promise<StartedProgram> {
   const program = openSystemCallProgram(steps);
   const child = spawn(program.path, [], { stdio: [...stdio, "pipe"], env: {} });
   program[Symbol.dispose](); // the child has executed it, or never will
+  const end = Promise.withResolvers<void>();
+  child.once("close", () => end.resolve());
+  if (output !== undefined) for (const stream of [child.stdout, child.stderr]) stream?.on("data", output);
   const socket = child.stdio[3];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   child.once("error", (cause) => reject(new LocalError("L-NAMESPACE", "a program cannot be started from memory", { cause })));
@@ -58,9 +68,9 @@ export async function startProgram(
   });
   socket.on("close", resolve);
   await promise;
-  if (failedStep === "") return child;
-  const exit = child.exitCode ?? (await new Promise<number>((done) => child.once("exit", (code) => done(code ?? 0))));
-  const reason = `${failedStep.slice(1)} failed: ${errnoName(exit)}`;
+  if (failedStep === "") return { child, ended: end.promise };
+  await end.promise;
+  const reason = `${failedStep.slice(1)} failed: ${errnoName(child.exitCode ?? 0)}`;
   const remedy = REMEDIES.find(({ pattern }) => pattern.test(reason))?.remedy;
   throw new LocalError("L-NAMESPACE", `the kernel refused a step: ${reason}`, remedy === undefined ? {} : { remedy });
 }
