@@ -29,7 +29,7 @@ export interface ContainerFiles {
 /** The files of the container that this process runs in. */
 export function ownContainerFiles(): ContainerFiles {
   return {
-    mountPoints: new Set(parseMountPoints(readFileSync("/proc/self/mountinfo", "utf8")).map(({ target }) => target)),
+    mountPoints: new Set(parseMountPoints(readFileSync("/proc/self/mountinfo", "utf8"))),
     list: (directory) => readdirSync(directory),
     status: (path) => {
       const status = lstatSync(path, { throwIfNoEntry: false });

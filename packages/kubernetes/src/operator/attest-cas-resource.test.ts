@@ -8,10 +8,9 @@ import { CasClient } from "@vouchsafe/protocol";
 import { z } from "zod";
 import { simulatedPlatform } from "../../../cas/src/testing/simulated-platform.ts";
 import { startTestCas } from "../../../cas/src/testing/test-cas.ts";
-import { Cluster } from "../cluster/cluster.ts";
-import { CUSTOM_RESOURCE_DEFINITIONS } from "../custom-resources/definitions.ts";
-import { missingForApiServer, startApiServer } from "../testing/api-server.ts";
+import { missingForApiServer } from "../testing/api-server.ts";
 import { judgeWithoutCollateral } from "../testing/judge-without-collateral.ts";
+import { startOperatorServer } from "../testing/operator-server.ts";
 import { Operator } from "./operator.ts";
 
 const CAS = { apiVersion: "services.scone.cloud/v1beta1", kind: "CAS", metadata: { name: "cas", namespace: "default" } };
@@ -32,15 +31,7 @@ const Seen = z.object({
 test("CL 10.2: the operator judges the evidence of a CAS as its resource says; a refused one is UNHEALTHY with the reason, and recovers by itself", async (t) => {
   const missing = missingForApiServer();
   if (missing !== undefined) return t.diagnostic(`not run: ${missing}`);
-  const server = await startApiServer();
-  const stop = new AbortController();
-  const working: Promise<unknown>[] = [];
-  t.after(async () => {
-    stop.abort();
-    await Promise.all(working).finally(() => server.stop());
-  });
-  const cluster = new Cluster(server.config);
-  for (const definition of CUSTOM_RESOURCE_DEFINITIONS) await cluster.apply({ ...definition });
+  const { cluster, stop, working } = await startOperatorServer(t);
   const directory = mkdtempSync(join(tmpdir(), "vouchsafe-operator-"));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const platform = simulatedPlatform(join(directory, "platform"), "tdx");
@@ -60,7 +51,7 @@ test("CL 10.2: the operator judges the evidence of a CAS as its resource says; a
     },
     () => undefined,
   );
-  working.push(operator.run(stop.signal));
+  working.push(operator.run(stop));
   const look = async () => Seen.parse((await cluster.find(CAS)) ?? {}).status;
   const conditionOf = (status: Awaited<ReturnType<typeof look>>) => status.conditions.find(({ type }) => type === "Attestable");
   /** Writes the wish, and waits for what comes of it. */

@@ -9,15 +9,15 @@ import { startCas } from "@vouchsafe/cas";
 import { CasClient } from "@vouchsafe/protocol";
 import { z } from "zod";
 import { createTestClient } from "../../../cas/src/testing/test-cas.ts";
-import { Cluster } from "../cluster/cluster.ts";
-import { CUSTOM_RESOURCE_DEFINITIONS } from "../custom-resources/definitions.ts";
+import type { Cluster } from "../cluster/cluster.ts";
 import { BackupRecord } from "../custom-resources/resources.ts";
 import { CAS_POD_PORTS } from "../objects/cas-configuration.ts";
 import { OPERATOR_NAME, planOperatorRights } from "../objects/operator-rights.ts";
 import { readClusterIssuer } from "../provision/cluster-issuer.ts";
-import { missingForApiServer, startApiServer } from "../testing/api-server.ts";
+import { missingForApiServer } from "../testing/api-server.ts";
 import { asAccount, boundPod } from "../testing/as-account.ts";
 import { judgeWithoutCollateral } from "../testing/judge-without-collateral.ts";
+import { startOperatorServer } from "../testing/operator-server.ts";
 import { Operator } from "./operator.ts";
 
 const PLATFORM = "scone-system";
@@ -63,16 +63,8 @@ const addressOf = (node: string): string => `${block}.${10 + Number(node.slice(1
 test("C-75: the operator registers every node as a backup, again when it changes, and new ones within 60 s; the owner's key is nowhere", async (t) => {
   const reason = missingForApiServer();
   if (reason !== undefined) return t.diagnostic(`not run: ${reason}`);
-  const server = await startApiServer();
-  const stop = new AbortController();
-  const working: Promise<unknown>[] = [];
-  t.after(async () => {
-    stop.abort();
-    await Promise.all(working).finally(() => server.stop());
-  });
-  const admin = new Cluster(server.config);
+  const { cluster: admin, stop, working } = await startOperatorServer(t);
   await admin.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: PLATFORM } });
-  for (const definition of CUSTOM_RESOURCE_DEFINITIONS) await admin.apply({ ...definition });
   for (const object of planOperatorRights(PLATFORM)) await admin.apply(object);
   await admin.apply(boundPod("operator-a", PLATFORM, OPERATOR_NAME, "n1"));
   const cluster = await asAccount(admin, PLATFORM, OPERATOR_NAME, "operator-a");
@@ -123,7 +115,7 @@ test("C-75: the operator registers every node as a backup, again when it changes
       if (event === "reconcile_failed") failures.push(String(fields?.["reason"]));
     },
   );
-  working.push(operator.run(stop.signal), playKubelets(admin, machines, stop.signal));
+  working.push(operator.run(stop), playKubelets(admin, machines, stop));
   /** Another wish is looked at at once, not after half a minute. */
   let nudges = 0;
   const nudge = () => admin.merge(CAS, { spec: { podAnnotations: { nudge: String(++nudges) } } });

@@ -3,10 +3,9 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CasClient } from "@vouchsafe/protocol";
 import { z } from "zod";
-import { Cluster } from "../cluster/cluster.ts";
-import { CUSTOM_RESOURCE_DEFINITIONS } from "../custom-resources/definitions.ts";
-import { missingForApiServer, startApiServer } from "../testing/api-server.ts";
+import { missingForApiServer } from "../testing/api-server.ts";
 import { judgeWithoutCollateral } from "../testing/judge-without-collateral.ts";
+import { startOperatorServer } from "../testing/operator-server.ts";
 import { Operator } from "./operator.ts";
 
 const CAS = { apiVersion: "services.scone.cloud/v1beta1", kind: "CAS", metadata: { name: "cas", namespace: "default" } };
@@ -35,15 +34,7 @@ const StatefulSet = z.object({
 test("CL 10.1, reinstallOnFatal: a StatefulSet that cannot be changed is made anew when that is wanted and loses no database", async (t) => {
   const missing = missingForApiServer();
   if (missing !== undefined) return t.diagnostic(`not run: ${missing}`);
-  const server = await startApiServer();
-  const stop = new AbortController();
-  const working: Promise<unknown>[] = [];
-  t.after(async () => {
-    stop.abort();
-    await Promise.all(working).finally(() => server.stop());
-  });
-  const cluster = new Cluster(server.config);
-  for (const definition of CUSTOM_RESOURCE_DEFINITIONS) await cluster.apply({ ...definition });
+  const { cluster, stop, working } = await startOperatorServer(t);
   const operator = new Operator(
     cluster,
     {
@@ -54,7 +45,7 @@ test("CL 10.1, reinstallOnFatal: a StatefulSet that cannot be changed is made an
     },
     () => undefined,
   );
-  working.push(operator.run(stop.signal));
+  working.push(operator.run(stop));
   const find = async () => StatefulSet.safeParse(await cluster.find(SET)).data;
   const reconciled = async () =>
     Seen.parse((await cluster.find(CAS)) ?? {}).status.conditions.find(({ type }) => type === "Reconciled") ?? { reason: "", message: "" };

@@ -1,5 +1,12 @@
 import type { CommandSpec, OptionSpec } from "../../command-spec.ts";
 
+/** Of a log file, whatever it is verified by. */
+const LOG_OPTIONS: readonly OptionSpec[] = [
+  { long: "print", short: "p", summary: "print the entries" },
+  { long: "predecessor", value: "N", summary: "number of the entry before the file (rotated logs)" },
+  { long: "last", value: "N", summary: "number of the entry that the file must reach" },
+];
+
 const HELP: OptionSpec = { long: "help", summary: "this text" };
 const JSON_OUTPUT: OptionSpec = { long: "json", summary: "print JSON" };
 const STATE: OptionSpec = { long: "state", value: "DIR", summary: "state of the local engine (default: ~/.local/state/vouchsafe)" };
@@ -316,9 +323,7 @@ export const CAS_COMMANDS: readonly CommandSpec[] = [
     minOperands: 1,
     maxOperands: 1,
     options: [
-      { long: "print", short: "p", summary: "print the entries" },
-      { long: "predecessor", value: "N", summary: "number of the entry before the file (rotated logs)" },
-      { long: "last", value: "N", summary: "number of the entry that the file must reach" },
+      ...LOG_OPTIONS,
       { long: "cas-key-hash", short: "c", value: "HASH", summary: "the CAS must have this key" },
       CAS,
       IDENTITY,
@@ -329,14 +334,13 @@ export const CAS_COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "cas attest-audit-log",
-    summary: "Verifies an audit log by the evidence over its key that it holds: no CAS has to be attested before. Exit codes as above.",
+    summary:
+      "Verifies an audit log by the evidence over its key that it holds: no CAS has to be attested before. Exit codes 0, 10 and 14 to 20 are verdicts.",
     operands: "FILE",
     minOperands: 1,
     maxOperands: 1,
     options: [
-      { long: "print", short: "p", summary: "print the entries" },
-      { long: "predecessor", value: "N", summary: "number of the entry before the file (rotated logs)" },
-      { long: "last", value: "N", summary: "number of the entry that the file must reach" },
+      ...LOG_OPTIONS,
       { long: "cas-key-hash", short: "c", value: "HASH", summary: "the log must be that of the CAS with this key" },
       ...EVIDENCE_OPTIONS,
       { long: "verification-time", value: "DATE", summary: "judge the evidence as of this time (default: now)" },
