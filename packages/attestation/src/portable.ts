@@ -47,7 +47,7 @@ export {
   verifyAttestationResult,
 } from "./ear/attestation-result-token.ts";
 export { earSubmodule } from "./ear/ear-submodule.ts";
-export { assertLogExplainsPcrs, assertLogExplainsRtmrs } from "./eventlog/compare.ts";
+export { assertDataMeasured, assertLogExplainsPcrs, assertLogExplainsRtmrs } from "./eventlog/compare.ts";
 export { type DigestAlgorithm, type EventLog, type LoggedEvent, parseEventLog } from "./eventlog/event-log.ts";
 export { extendRegister, isDataMeasured, replayPcrs, replayRtmrs, zeroRegister } from "./eventlog/replay.ts";
 export { findCertificateEvidence } from "./inspect/certificate-evidence.ts";

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { EvidenceError } from "../core/errors.ts";
 import { eventLogBytes, type MintedEvent, sha1LogBytes, specIdHeader } from "../testing/mint-event-log.ts";
-import { assertLogExplainsPcrs, assertLogExplainsRtmrs } from "./compare.ts";
+import { assertDataMeasured, assertLogExplainsPcrs, assertLogExplainsRtmrs } from "./compare.ts";
 import { parseEventLog } from "./event-log.ts";
 import { extendRegister, isDataMeasured, replayPcrs, replayRtmrs, zeroRegister } from "./replay.ts";
 
@@ -67,6 +67,22 @@ test("data that the digest does not cover are told apart", () => {
     log.events.slice(1).map((each) => isDataMeasured(each, "sha256")),
     [false, false],
   );
+});
+
+test("hazard A12: data that were changed behind a measured digest are refused, where the type says that the digest is theirs", () => {
+  const data = Buffer.from("SecureBoot is on");
+  const banks = { sha256: hash("sha256", data, "buffer"), sha384: hash("sha384", data, "buffer") };
+  const assertMeasured = (type: number, changes: Partial<MintedEvent>) =>
+    assertDataMeasured(parseEventLog(eventLogBytes(["sha256", "sha384"], [{ register: 7, type, digests: banks, data, ...changes }])));
+  for (const type of [0x04, 0x05, 0x80000001, 0x80000006, 0x80000007]) {
+    assertMeasured(type, {});
+    assert.throws(() => assertMeasured(type, { data: Buffer.from("SecureBoot is of") }), refusedFor("event-digest-mismatch"));
+    // One bank is enough: a relying party may read the log by any.
+    const changed = { ...banks, sha384: digest(1) };
+    assert.throws(() => assertMeasured(type, { digests: changed }), { message: /event 1 do not hash to its sha384 digest/ });
+  }
+  // An image is measured by its own hash, an IPL event often by a part.
+  for (const type of [0x01, 0x0d, 0x80000003]) assertMeasured(type, { digests: { ...banks, sha256: digest(1).subarray(0, 32) } });
 });
 
 for (const [name, filler] of [

@@ -1,5 +1,5 @@
 import { isSameBytes } from "../core/bytes.ts";
-import { assertLogExplainsPcrs, assertLogExplainsRtmrs } from "../eventlog/compare.ts";
+import { assertDataMeasured, assertLogExplainsPcrs, assertLogExplainsRtmrs } from "../eventlog/compare.ts";
 import { type DigestAlgorithm, type EventLog, parseEventLog } from "../eventlog/event-log.ts";
 import { replayPcrs, replayRtmrs } from "../eventlog/replay.ts";
 import { parseQuote } from "../sgx/quote.ts";
@@ -27,6 +27,7 @@ function replayCase(vectorCase: VectorCase): Answer {
   for (const [bank, pcrs] of reference.banks) assertLogExplainsPcrs(log, bank, pcrs);
   const guest = guestRegisters(vectorCase);
   if (guest !== undefined) assertLogExplainsRtmrs(log, guest.rtmrs.slice(0, FIRMWARE_RTMRS));
+  assertDataMeasured(log);
   if (isCcel(vectorCase)) return { outcome: "ok", facts: { format: "ccel" } };
   for (const bank of log.algorithms) replayPcrs(log, bank);
   return { outcome: "ok", facts: { format: FORMATS[log.format] } };

@@ -1,7 +1,7 @@
 import { decodeAscii } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import type { PublicKey } from "../crypto/crypto-provider.ts";
-import { assertLogExplainsPcrs } from "../eventlog/compare.ts";
+import { assertDataMeasured, assertLogExplainsPcrs } from "../eventlog/compare.ts";
 import { parseEventLog } from "../eventlog/event-log.ts";
 import { verifyAttestationKeyCertificate } from "../tpm/attestation-key-certificate.ts";
 import { parsePcrBanks } from "../tpm/pcr-banks.ts";
@@ -40,6 +40,7 @@ function verifyCase(vectorCase: VectorCase): Answer {
   if (eventLog !== undefined) {
     const log = parseEventLog(eventLog);
     for (const [bank, quoted] of pcrs) if (log.algorithms.includes(bank)) assertLogExplainsPcrs(log, bank, quoted);
+    assertDataMeasured(log);
   }
   return { outcome: "ok", facts: isCertified ? { akCertificateChain: "ok" } : {} };
 }

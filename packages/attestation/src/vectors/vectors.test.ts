@@ -3,6 +3,8 @@ import { globSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { encodeUtf8 } from "../core/bytes.ts";
+import { hash } from "../crypto/current-provider.ts";
+import { eventLogBytes } from "../testing/mint-event-log.ts";
 import { mintSnp } from "../testing/mint-snp.ts";
 import { judgeCase, vectorFamilies } from "./judge-case.ts";
 
@@ -77,6 +79,16 @@ test("fields alone are compared whatever the verdict, and evidence that nobody c
   assert.equal((await judge({ version: 3, vmpl: 0 }, report)).isRight, true);
   assert.equal((await judge({ version: 2 }, report)).isRight, false);
   assert.equal((await judge({ version: 3 }, report.subarray(1))).isRight, false);
+});
+
+test("of a log whose registers hold, data that were changed are found", async () => {
+  const separator = (data: Uint8Array) => ({ register: 1, type: 4, digests: { sha384: hash("sha384", Uint8Array.of(0, 0, 0, 0)) }, data });
+  const outcome = async (data: Uint8Array) => {
+    const files = new Map([["eventlog.bin", eventLogBytes(["sha384"], [separator(data)])]]);
+    return (await judgeCase({ family: "eventlog", name: "x", expected: { expect: "ok" }, files, roots }, new Date())).found;
+  };
+  assert.equal(await outcome(Uint8Array.of(0, 0, 0, 0)), "ok");
+  assert.equal(await outcome(Uint8Array.of(0, 0, 0, 1)), "event-digest-mismatch");
 });
 
 const pemOf = (der: Uint8Array) => encodeUtf8(`-----BEGIN CERTIFICATE-----\n${der.toBase64()}\n-----END CERTIFICATE-----\n`);
