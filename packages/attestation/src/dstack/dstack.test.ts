@@ -49,6 +49,14 @@ test("a log that leads to the RTMRs gives its runtime events and the compose has
 test("runtime events may leave their digests to the verifier", () => {
   const bare = entries.map((entry) => (entry.event === "" ? entry : { ...entry, digest: "" }));
   assert.equal(verify(bare).composeHash, composeHash);
+  const given = (log: unknown) => parseDstackEventLog(bytesOf(log)).map(({ isDigestGiven }) => isDigestGiven);
+  assert.deepEqual(
+    [given(bare), given(entries)],
+    [
+      [true, false, false, false],
+      [true, true, true, true],
+    ],
+  );
 });
 
 test("an application cannot overwrite what the system measured before it", () => {

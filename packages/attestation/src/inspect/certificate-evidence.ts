@@ -38,9 +38,9 @@ function findNamedDocument(names: readonly GeneralName[]): Uint8Array | undefine
   return label === undefined || label.length % 2 !== 0 ? undefined : Uint8Array.fromHex(label);
 }
 
-/** Some libraries wrap the bytes in an OCTET STRING of their own. */
+/** Some libraries wrap the bytes in an OCTET STRING of their own. One that is empty wraps nothing: a bare quote of version 4 begins with the same bytes. */
 function unwrap(value: Uint8Array): Uint8Array {
-  if (value[0] !== 0x04) return value;
+  if (value[0] !== 0x04 || value[1] === 0) return value;
   const reader = new DerReader(value, "extension", malformed);
   const inner = reader.octetString("evidence");
   reader.finish();

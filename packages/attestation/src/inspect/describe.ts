@@ -124,7 +124,7 @@ function describe(value: unknown): Described {
   if (value instanceof Map) return Object.fromEntries([...value].map(([key, item]) => [String(key), describe(item)]));
   if (Array.isArray(value)) return value.map(describe);
   if (typeof value === "bigint") return `0x${value.toString(16)}`;
-  if (typeof value === "object" && value !== null) {
+  if (value instanceof Object) {
     return Object.fromEntries(Object.entries(value).flatMap(([key, item]) => (item === undefined ? [] : [[key, describe(item)]])));
   }
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : null;

@@ -55,16 +55,20 @@ function recogniseBytes(bytes: Uint8Array): Recognised | undefined {
   const isCertificate = bytes[0] === 0x30 && (bytes[1] ?? 0) >= 0x82;
   const carried = isCertificate ? findCertificateEvidence(parseCertificate(bytes)) : bytes;
   if (carried === undefined) throw unknown("a certificate that carries no quote");
-  const format = formatOf(carried);
-  return format === undefined ? undefined : { format, bytes: carried };
+  return recogniseHead(carried);
+}
+
+function recogniseHead(bytes: Uint8Array): Recognised | undefined {
+  const format = formatOf(bytes);
+  return format === undefined ? undefined : { format, bytes };
 }
 
 /** An attested TLS certificate, perhaps with its issuers, in any order. */
 function recogniseCertificates(blocks: readonly Uint8Array[]): Recognised {
   for (const block of blocks) {
     const carried = findCertificateEvidence(parseCertificate(block));
-    const format = carried === undefined ? undefined : formatOf(carried);
-    if (carried !== undefined && format !== undefined) return { format, bytes: carried };
+    const found = carried === undefined ? undefined : recogniseHead(carried);
+    if (found !== undefined) return found;
   }
   throw unknown(
     blocks.length === 1 ? "a certificate that carries no quote" : `${blocks.length} certificates, none of which carries a quote`,
