@@ -7,6 +7,7 @@ import type { VerifiedCasStatement } from "./cas-statement.ts";
 import { CasTerms } from "./cas-terms.ts";
 import type { CasStatement } from "./client-api.ts";
 import { judgeCasEvidence } from "./judge-cas-evidence.ts";
+import { ProtocolError } from "./protocol-error.ts";
 
 const now = new Date("2026-11-28T12:00:00Z");
 const key = (namedCurve = "P-256") => generateKeyPairSync("ec", { namedCurve }).privateKey;
@@ -78,6 +79,21 @@ test("C-64 evidence of another statement, or under a root that nobody trusts, is
   });
   assert(verdict.kind === "refused");
   assert.match(verdict.problems[0], /the evidence of kind simulated proves nothing/);
+});
+
+test("C-71 only evidence that proves nothing is a verdict: what else goes wrong on the way is the caller's", async () => {
+  const failing = (error: Error) =>
+    judgeCasEvidence(said("tdx"), CasTerms.parse({ onlyForTesting: { simulatedRoot } }), undefined, {
+      ...{ ownSecurityVersion: 1, findCollateral: () => Promise.reject(error), now },
+    });
+  for (const error of [
+    new ProtocolError("CAS_UNREACHABLE", "gone"),
+    new TypeError("a bug"),
+    Object.assign(new Error("of somebody else"), { code: "CAS_EVIDENCE" }),
+  ])
+    await assert.rejects(failing(error), error);
+  const verdict = await failing(new ProtocolError("CAS_EVIDENCE", "no collateral", { remedy: "Get it." }));
+  assert.deepEqual(verdict, { kind: "refused", problems: ["no collateral"], acceptedBy: undefined, remedy: "Get it." });
 });
 
 test("a CAS without evidence is unproven, and refused where evidence is required; C-69: a database key that the owner brought is refused", async () => {
