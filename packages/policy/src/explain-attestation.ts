@@ -1,3 +1,4 @@
+import { minimumSvnWord, tcbWord } from "./hardware-words.ts";
 import { isPlaceholder } from "./normal-parts.ts";
 import type { AttestationVariant, HardwareFacts, Placeholder, Service, SignerFactor } from "./session.ts";
 
@@ -22,11 +23,13 @@ function listText(name: string, values: readonly (string | Placeholder)[]): stri
   return values.length === 1 && only !== undefined ? `${name} ${shown(only)}` : `${name} in ${values.length} values`;
 }
 
-function hardwareTexts({ kind, values, platform = [], minimumTcb }: HardwareFacts): string[] {
+function hardwareTexts({ kind, values, platform = [], guestPolicy = [], minimumTcb, minimumSvn }: HardwareFacts): string[] {
   return [
     ...Object.entries(values).map(([name, accepted]) => listText(`${kind} ${name}`, accepted)),
     ...platform.map((property) => `${kind} platform with ${property}`),
-    ...Object.entries(minimumTcb).map(([name, least]) => `${kind} TCB ${name} ≥ ${least}`),
+    ...guestPolicy.map((demand) => `${kind} guest policy with ${demand}`),
+    ...Object.entries(minimumTcb).map(([part, least]) => `${kind} TCB ${tcbWord(part)} ≥ ${least}`),
+    ...(minimumSvn === undefined ? [] : [`${kind} ${minimumSvnWord(kind).replace("_min", "")} ≥ ${minimumSvn}`]),
   ];
 }
 

@@ -18,6 +18,7 @@ export {
 } from "./encrypted-session.ts";
 export { explainAttestation } from "./explain-attestation.ts";
 export { explainField, type FieldExplanation, renderExplanation, type UnknownField } from "./explain-field.ts";
+export { minimumSvnWord, tcbWord } from "./hardware-words.ts";
 export { AES_256_GCM, deriveKeyPair, open as openHpke, rawX25519, seal as sealHpke, x25519PublicKey } from "./hpke.ts";
 export { formatIpAddress, parseIpAddress } from "./ip-address.ts";
 export { sessionJsonSchema } from "./json-schema.ts";
@@ -115,6 +116,7 @@ export type {
   Session,
   SessionReference,
   SignerFactor,
+  SnpGuestPolicy,
   SnpPlatformProperty,
   SubjectAltName,
   SuppliedSecret,

@@ -1,4 +1,5 @@
 /** The normal form of a session (SL-50): a JSON value with the language's own keys, without defaults, synonyms and spellings. */
+import { minimumSvnWord, tcbWord } from "./hardware-words.ts";
 import { DEFAULT_PERMISSION } from "./language/images.ts";
 import { DEFAULT_MIN_RSA_BITS } from "./language/security.ts";
 import { type Form, form, listForm, placeholderOr, referenceForm } from "./normal-parts.ts";
@@ -190,7 +191,7 @@ export function variantForm(variant: AttestationVariant): Form {
   });
 }
 
-function hardwareForm({ values, platform, minimumTcb: { bootLoader, ...others } }: HardwareFacts): Form {
+function hardwareForm({ kind, values, platform, guestPolicy, minimumTcb, minimumSvn }: HardwareFacts): Form {
   const spell = (name: string) => (value: string | Placeholder) => (name === "vmpl" ? scalar(Number(value)) : text(value));
   const facts = Object.entries(values).map(([name, accepted]) => [name, accepted.map(spell(name))] as const);
   const registers = facts.flatMap(([name, accepted]) => (name.startsWith("pcr") ? [[name.slice(3), accepted] as const] : []));
@@ -198,7 +199,9 @@ function hardwareForm({ values, platform, minimumTcb: { bootLoader, ...others } 
     ...Object.fromEntries(facts.filter(([name]) => !name.startsWith("pcr"))),
     pcrs: nonEmpty(form(Object.fromEntries(registers))),
     platform: platform?.map(text),
-    minimum_tcb: nonEmpty(form({ boot_loader: bootLoader, ...others })),
+    guest_policy: guestPolicy?.map(text),
+    minimum_tcb: nonEmpty(form(Object.fromEntries(Object.entries(minimumTcb).map(([part, least]) => [tcbWord(part), least])))),
+    ...(minimumSvn === undefined ? {} : { [minimumSvnWord(kind)]: minimumSvn }),
   });
 }
 

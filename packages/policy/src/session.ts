@@ -76,6 +76,17 @@ export type HardwareKind = Exclude<EvidenceKind, "node" | "simulated">;
 export const SNP_PLATFORM_PROPERTIES = ["alias-check", "smt-off", "ecc", "ciphertext-hiding", "rapl-off"] as const;
 export type SnpPlatformProperty = (typeof SNP_PLATFORM_PROPERTIES)[number];
 
+export const SNP_GUEST_POLICIES = [
+  "smt-off",
+  "single-socket",
+  "cxl-off",
+  "aes-256-xts",
+  "rapl-off",
+  "ciphertext-hiding",
+  "page-swap-off",
+] as const;
+export type SnpGuestPolicy = (typeof SNP_GUEST_POLICIES)[number];
+
 /** Evidence of this kind, or simulated evidence that imitates it, with these facts. */
 export interface HardwareFacts<P = Placeholder> {
   readonly kind: HardwareKind;
@@ -83,8 +94,12 @@ export interface HardwareFacts<P = Placeholder> {
   readonly values: Readonly<Record<string, readonly (string | P)[]>>;
   /** What the platform must have, all of it (SEV-SNP). */
   readonly platform?: readonly SnpPlatformProperty[];
-  /** Least security versions by part of the platform (SEV-SNP). */
+  /** What the guest's own policy must demand of any machine it starts on, all of it (SEV-SNP). */
+  readonly guestPolicy?: readonly SnpGuestPolicy[];
+  /** Least security versions by part of the platform (SEV-SNP), or of the TDX module and the microcode with it; `tcbWord` is the word for each. */
   readonly minimumTcb: Readonly<Record<string, number>>;
+  /** Least security version of the guest's image (SEV-SNP), or of the enclave's configuration (SGX). */
+  readonly minimumSvn?: number;
 }
 
 export interface SignerFactor<P = Placeholder> {

@@ -422,6 +422,22 @@ test("SL-85 a variant names facts of one kind of evidence: registers, host data,
       minimumTcb: {},
     },
   });
+  const a8 = "00000010000000e7";
+  assert.deepEqual(read(`{tdx: {td_attributes: ${a8}, xfam: ${a8}, minimum_tcb: {module_version: 3, module_svn: 5, microcode: 2}}}`), {
+    mrenclave: undefined,
+    signer: undefined,
+    hardware: {
+      kind: "tdx",
+      values: { td_attributes: [a8], xfam: [a8] },
+      minimumTcb: { moduleVersion: 3, moduleSvn: 5, microcode: 2 },
+    },
+  });
+  assert.deepEqual(read("{snp: {guest_policy: [smt-off, single-socket], guest_svn_min: 7}}"), {
+    mrenclave: undefined,
+    signer: undefined,
+    hardware: { kind: "snp", values: {}, minimumTcb: {}, guestPolicy: ["smt-off", "single-socket"], minimumSvn: 7 },
+  });
+  clean(attested(`[{sgx: {config_svn_min: 2, isvfamilyid: ${"0".repeat(32)}}, mrenclave: ${A}}, {tpm: {firmware_version: ${a8}}}]`));
   clean(attested(`{tdx: {mrtd: ${a48}, rtmr3: [${a48}], mrconfigid: ${a48}}, image: "sha256:${a32}"}`));
   clean(attested(`[{sgx: {config_id: ${"0".repeat(128)}}, mrenclave: ${A}}, {nitro: {pcrs: {0: ${a48}}}}]`));
   clean(`${attested('{tpm: {pcrs: {7: "$$SCONE::pcr$$"}}}')}\nsecrets: [{name: pcr, import: {session: o}}]`);
@@ -441,11 +457,18 @@ test("SL-85 a variant names facts of one kind of evidence: registers, host data,
     "{snp: {platform: [alias_check]}}",
     "{snp: {platform: []}}",
     "{snp: {minimum_tcb: {microcode: 256}}}",
+    "{snp: {guest_policy: [smt]}}",
+    "{snp: {guest_svn_min: 4294967296}}",
+    "{sgx: {config_svn_min: 65536}}",
+    "{tdx: {minimum_tcb: {}}}",
+    "{tdx: {minimum_tcb: {microcode: 256}}}",
+    "{tdx: {xfam: 00}}",
     `{image: "${a32}"}`,
     "{image: []}",
   ])
     refusedBy("SL-85", attested(bad));
   refusedBy("SL-12", attested(`{tdx: {mrtdx: ${a48}}}`));
+  refusedBy("SL-12", attested("{tdx: {minimum_tcb: {boot_loader: 1}}}"));
 });
 
 test("SL-85, SL-50 such facts are read in words and keep their spelling in the normal form", () => {
@@ -457,6 +480,19 @@ test("SL-85, SL-50 such facts are read in words and keep their spelling in the n
   const normal = normaliseSession(clean(guest), { unknownCreator: "omit" });
   const attestation = [{ snp: { product: ["Genoa", "Turin"], vmpl: [0], platform: ["alias-check"] } }];
   assert.deepEqual((normal.services as { attestation: object[] }[])[0]?.attestation, attestation);
+  for (const [written, reading] of [
+    [
+      { snp: { guest_policy: ["single-socket"], guest_svn_min: 7, minimum_tcb: { boot_loader: 4 } } },
+      "admits: (snp guest policy with single-socket AND snp TCB boot_loader ≥ 4 AND snp guest_svn ≥ 7)",
+    ],
+    [{ tdx: { minimum_tcb: { module_version: 3, module_svn: 5 } } }, "admits: (tdx TCB module_version ≥ 3 AND tdx TCB module_svn ≥ 5)"],
+    [{ sgx: { config_svn_min: 2 } }, "admits: sgx config_svn ≥ 2"],
+  ] as const) {
+    const minima = attested(JSON.stringify(written));
+    assert.equal(explainAttestation(accepted(minima).services[0] ?? assert.fail()), reading);
+    const kept = normaliseSession(clean(minima), { unknownCreator: "omit" });
+    assert.deepEqual((kept.services as { attestation: object[] }[])[0]?.attestation, [written]);
+  }
   const text = attested(`{tpm: {pcrs: {7: ${A}}}, image: "sha256:${A}"}`);
   assert.equal(explainAttestation(accepted(text).services[0] ?? assert.fail()), "admits: (image 9f0c2e6a… AND tpm pcr7 9f0c2e6a…)");
   const { services } = normaliseSession(clean(text), { unknownCreator: "omit" });

@@ -41,6 +41,12 @@ test("a TDX quote of versions 4 and 5 gives the claims of its report, its worklo
   for (const mint of [{ version: 4 }, { version: 5, bodyType: 2 }, { version: 5, bodyType: 3 }] as const) {
     const claims = verify({ tee: "tdx", ...mint });
     assert.equal(claims.details["mrTd"], "3d".repeat(48));
+    const { details } = claims;
+    const [svn, version, microcode] = Uint8Array.fromHex(String(details["teeTcbSvn"]));
+    assert.deepEqual(
+      [details["teeTcb.moduleSvn"], details["teeTcb.moduleVersion"], details["teeTcb.microcode"]],
+      [svn, version, microcode],
+    );
     assert.equal(claims.tcb.status, "UpToDate");
   }
   const workload = encodeWorkload({ imageDigest: `sha256:${"ab".repeat(32)}`, fileSystemTag: "cd".repeat(16) });

@@ -65,11 +65,17 @@ function detailsOf(report: TdReport): Claims["details"] {
     tdAttributes: hex(report.tdAttributes),
     xfam: hex(report.xfam),
     teeTcbSvn: hex(report.teeTcbSvn),
+    ...teeTcbOf(report),
     septVeDisabled: hasSeptVeDisabled(report),
     ...(report.teeTcbSvn2 === undefined ? {} : { teeTcbSvn2: hex(report.teeTcbSvn2) }),
     ...(report.mrServiceTd === undefined ? {} : { mrServiceTd: hex(report.mrServiceTd) }),
     ...(report.extension === undefined ? {} : extensionOf(report.extension)),
   };
+}
+
+/** TEE_TCB_SVN as numbers that a minimum can be asked of: version and security version of the TDX module, and the microcode with it. */
+function teeTcbOf({ teeTcbSvn: [svn = 0, version = 0, microcode = 0] }: TdReport): Claims["details"] {
+  return { "teeTcb.moduleVersion": version, "teeTcb.moduleSvn": svn, "teeTcb.microcode": microcode };
 }
 
 function extensionOf({ vmId, ...values }: TdExtension): Claims["details"] {

@@ -81,6 +81,57 @@ test("SL-85 least security versions and the measured image", () => {
   assert.match(reasons(image(found), unmeasured) ?? "", /image is not measured/);
 });
 
+test("SL-85 least versions of the TDX module and its microcode; a newer version of the module counts its own anew", () => {
+  const tdx = (moduleVersion: number, moduleSvn: number): Claims => ({
+    ...claims,
+    kind: "tdx",
+    details: {
+      "teeTcb.moduleVersion": moduleVersion,
+      "teeTcb.moduleSvn": moduleSvn,
+      "teeTcb.microcode": 2,
+      tdAttributes: "00",
+      xfam: "e7",
+    },
+  });
+  const asked = facts("tdx", { td_attributes: ["00"], xfam: ["e7"] }, { moduleVersion: 3, moduleSvn: 5, microcode: 2 });
+  assert.equal(reasons(asked, tdx(3, 5)), undefined);
+  assert.equal(reasons(asked, tdx(4, 1)), undefined);
+  assert.equal(reasons(asked, tdx(3, 4)), "variant 1: TCB version of module_svn is 4, expected at least 5");
+  assert.equal(reasons(asked, tdx(1, 9)), "variant 1: TCB version of module_version is 1, expected at least 3");
+  const svnAlone = facts("tdx", {}, { moduleSvn: 5 });
+  assert.equal(reasons(svnAlone, tdx(9, 4)), "variant 1: TCB version of module_svn is 4, expected at least 5");
+  assert.equal(reasons(facts("tdx", {}, { microcode: 3 }), tdx(3, 5)), "variant 1: TCB version of microcode is 2, expected at least 3");
+  assert.equal(reasons(facts("tdx", { td_attributes: ["01"] }), tdx(3, 5)), "variant 1: td_attributes is 00, expected 01");
+  const refusals = appraiseVariants(tdx(3, 4), [{ kind: "ok", value: asked }]);
+  assert.deepEqual(
+    refusals?.map(({ path }) => path.join(".")),
+    ["attestation.0.tdx.minimum_tcb.module_svn"],
+  );
+  // What another kind calls its versions counts for nothing.
+  assert.match(reasons(facts("snp", {}, { microcode: 1 }), { ...tdx(3, 5), kind: "snp" }) ?? "", /microcode is not in the evidence/);
+});
+
+test("SL-85 what an SNP guest's own policy demands, and the least version of guest and enclave configuration", () => {
+  const details = { "policy.smtAllowed": true, "policy.singleSocketRequired": true, "policy.cxlAllowed": false, guestSvn: 7, configSvn: 3 };
+  const asking = (kind: "snp" | "sgx", hardware: Partial<HardwareFacts<never>>): AttestationVariant<never> => ({
+    ...{ mrenclave: undefined, signer: undefined },
+    hardware: { kind, values: {}, minimumTcb: {}, ...hardware },
+  });
+  const snp: Claims = { ...claims, kind: "snp", details };
+  assert.equal(reasons(asking("snp", { guestPolicy: ["single-socket", "cxl-off"], minimumSvn: 7 }), snp), undefined);
+  assert.equal(reasons(asking("snp", { guestPolicy: ["cxl-off", "smt-off"] }), snp), "variant 1: smt-off is not so, expected so");
+  assert.match(reasons(asking("snp", { guestPolicy: ["page-swap-off"] }), snp) ?? "", /page-swap-off is not in the evidence/);
+  assert.equal(reasons(asking("snp", { minimumSvn: 8 }), snp), "variant 1: guest_svn is 7, expected at least 8");
+  const sgx: Claims = { ...claims, kind: "sgx", details };
+  assert.equal(reasons(asking("sgx", { minimumSvn: 3 }), sgx), undefined);
+  assert.equal(reasons(asking("sgx", { minimumSvn: 4 }), sgx), "variant 1: config_svn is 3, expected at least 4");
+  const pathOf = (variant: AttestationVariant<never>, about: Claims) =>
+    appraiseVariants(about, [{ kind: "ok", value: variant }])?.map(({ path }) => path.join("."));
+  assert.deepEqual(pathOf(asking("snp", { guestPolicy: ["smt-off"] }), snp), ["attestation.0.snp.guest_policy"]);
+  assert.deepEqual(pathOf(asking("snp", { minimumSvn: 8 }), snp), ["attestation.0.snp.guest_svn_min"]);
+  assert.deepEqual(pathOf(asking("sgx", { minimumSvn: 4 }), sgx), ["attestation.0.sgx.config_svn_min"]);
+});
+
 test("every refusal is a value: the field of the policy, what it expects, what was found, what would make it pass", () => {
   const paths = (variant: AttestationVariant<never>) =>
     appraiseVariants(claims, [{ kind: "ok", value: variant }])?.map(({ path, field, expected, found: has }) => ({

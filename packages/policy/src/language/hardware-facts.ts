@@ -1,6 +1,7 @@
+import { tcbPart } from "../hardware-words.ts";
 import { mapping, type Raw } from "../mapping.ts";
 import { type Context, hex, integer, list, mapNode, oneOf, orPlaceholder, type Place, quote, type Reader } from "../reader.ts";
-import { type HardwareFacts, type HardwareKind, type Placeholder, SNP_PLATFORM_PROPERTIES } from "../session.ts";
+import { type HardwareFacts, type HardwareKind, type Placeholder, SNP_GUEST_POLICIES, SNP_PLATFORM_PROPERTIES } from "../session.ts";
 
 /** Rule of the language for evidence other than SGX's own factors. */
 const RULE = "SL-85";
@@ -57,21 +58,33 @@ const anyOf = <T>(item: Reader<T>, what: string): Reader<readonly T[]> =>
     single: true,
   });
 
-const SVN = { reader: integer(RULE, 0, 255), doc: "Least security version." };
-const minimumTcb = mapping(
-  { boot_loader: SVN, tee: SVN, snp: SVN, microcode: SVN, fmc: SVN } as const,
-  { rule: RULE, expected: "a mapping with `boot_loader`, `tee`, `snp`, `microcode`, `fmc`" },
-  ({ boot_loader: bootLoader, ...others }, place, context) => {
-    const versions = Object.entries({ bootLoader, ...others }).flatMap(([name, least]) =>
-      least === undefined ? [] : [[name, least] as const],
-    );
-    if (versions.length > 0) return Object.fromEntries(versions) as Readonly<Record<string, number>>;
+/** Least versions of a platform's parts, by the part's name in the session: `boot_loader` is `bootLoader`. */
+function minimumTcb(docs: Readonly<Record<string, string>>): Reader<Readonly<Record<string, number>>> {
+  const fields = Object.fromEntries(Object.entries(docs).map(([word, doc]) => [word, { reader: integer(RULE, 0, 255), doc }]));
+  const words = Object.keys(docs).map((word) => `\`${word}\``);
+  return mapping(fields, { rule: RULE, expected: `a mapping with ${words.join(", ")}` }, (raw, place, context) => {
+    const versions = Object.entries(raw).flatMap(([word, least]) => (least === undefined ? [] : [[tcbPart(word), least] as const]));
+    if (versions.length > 0) return Object.fromEntries(versions);
     return context.error(place, { rule: RULE, message: "no security version", expected: "at least one" });
-  },
-);
+  });
+}
+
+const LEAST = "Least security version.";
+const snpMinimum = minimumTcb({ boot_loader: LEAST, tee: LEAST, snp: LEAST, microcode: LEAST, fmc: LEAST });
+const tdxMinimum = minimumTcb({
+  module_version: "Least version of the TDX module (TEE_TCB_SVN, byte 1): 3 is the one that Intel calls TDX_03.",
+  module_svn:
+    "Least security version of the TDX module (byte 0); where `module_version` is given too, only a module of just that version is asked for it.",
+  microcode: "Least security version of the microcode loaded with the module (byte 2).",
+});
 
 const FIELDS = {
-  sgx: { config_id: fact(64, "Configuration id of the enclave.") },
+  sgx: {
+    config_id: fact(64, "Configuration id of the enclave."),
+    config_svn_min: { reader: integer(RULE, 0, 65_535), doc: "Least security version of the configuration." },
+    isvextprodid: fact(16, "Extended product id of the program."),
+    isvfamilyid: fact(16, "Family id of the program."),
+  },
   tdx: {
     mrtd: fact(48, "Measurement of the guest's initial memory: its firmware."),
     rtmr0: fact(48, "Register 0: configuration of the firmware."),
@@ -82,6 +95,10 @@ const FIELDS = {
     mrowner: fact(48, "Owner of the guest."),
     mrownerconfig: fact(48, "Configuration by the owner."),
     mrseam: fact(48, "Measurement of the TDX module."),
+    mrservicetd: fact(48, "Measurement of the service TDs that are bound to the guest."),
+    td_attributes: fact(8, "Attributes of the guest, all 64 bits as they lie in the quote."),
+    xfam: fact(8, "Processor features that the guest may use, all 64 bits as they lie in the quote."),
+    minimum_tcb: { reader: tdxMinimum, doc: "Least security versions of the TDX module and of the microcode with it." },
   },
   snp: {
     measurement: fact(48, "Launch digest of the guest."),
@@ -106,11 +123,30 @@ const FIELDS = {
       reader: anyOf(oneOf(RULE, SNP_PLATFORM_PROPERTIES), "a property of the platform"),
       doc: "What the platform must have, all of it: `alias-check` (no memory module lies about its size), `smt-off`, `ecc`, `ciphertext-hiding`, `rapl-off`.",
     },
-    minimum_tcb: { reader: minimumTcb, doc: "Least security versions of the platform's firmware." },
+    guest_policy: {
+      reader: anyOf(oneOf(RULE, SNP_GUEST_POLICIES), "a demand of the guest's policy"),
+      doc: "What the policy that the guest was started with must demand of its machine, all of it: `smt-off`, `single-socket`, `cxl-off`, `aes-256-xts`, `rapl-off`, `ciphertext-hiding`, `page-swap-off`.",
+    },
+    guest_svn_min: { reader: integer(RULE, 0, 0xffff_ffff), doc: "Least security version of the guest, from its identity block." },
+    minimum_tcb: { reader: snpMinimum, doc: "Least security versions of the platform's firmware." },
   },
   nitro: { pcrs: { reader: registers(31, 48), doc: "Platform configuration registers by number." } },
-  tpm: { pcrs: { reader: registers(23, 32), doc: "Platform configuration registers of the SHA-256 bank by number." } },
+  tpm: {
+    pcrs: { reader: registers(23, 32), doc: "Platform configuration registers of the SHA-256 bank by number." },
+    firmware_version: fact(8, "Version of the TPM's firmware, as its maker counts."),
+  },
 } as const;
+
+/** What the readers of FIELDS make, where it is not a list of values. */
+interface SpecialFacts {
+  readonly pcrs?: ReadonlyMap<number, Values>;
+  readonly vmpl?: readonly number[];
+  readonly platform?: HardwareFacts["platform"];
+  readonly guest_policy?: HardwareFacts["guestPolicy"];
+  readonly minimum_tcb?: Readonly<Record<string, number>>;
+  readonly guest_svn_min?: number;
+  readonly config_svn_min?: number;
+}
 
 /** `pcrs: {7: …}` are the facts `pcr7` and so on; every other key is a fact of its name. */
 function readFacts(kind: HardwareKind, raw: Readonly<Record<string, unknown>>, place: Place, context: Context): HardwareFacts | undefined {
@@ -118,18 +154,16 @@ function readFacts(kind: HardwareKind, raw: Readonly<Record<string, unknown>>, p
     pcrs,
     vmpl,
     platform,
-    minimum_tcb: least,
+    guest_policy: guestPolicy,
+    minimum_tcb: minimumTcb = {},
+    guest_svn_min: guestSvnMin,
+    config_svn_min: configSvnMin,
     ...facts
-  } = raw as Readonly<Record<string, Values>> & {
-    readonly pcrs?: ReadonlyMap<number, Values>;
-    readonly vmpl?: readonly number[];
-    readonly platform?: HardwareFacts["platform"];
-    readonly minimum_tcb?: Readonly<Record<string, number>>;
-  }; // as the readers of FIELDS make them
+  } = raw as Readonly<Record<string, Values>> & SpecialFacts;
   const registers = [...(pcrs ?? [])].map(([index, value]) => [`pcr${index}`, value] as const);
   const levels = vmpl === undefined ? [] : [["vmpl", vmpl.map(String)] as const];
   const values = Object.fromEntries([...Object.entries(facts).filter(([, value]) => value !== undefined), ...levels, ...registers]);
-  if (Object.keys(values).length === 0 && least === undefined && platform === undefined) {
+  if (Object.values(raw).every((value) => value === undefined)) {
     return context.error(place, {
       rule: RULE,
       message: "no fact",
@@ -138,7 +172,13 @@ function readFacts(kind: HardwareKind, raw: Readonly<Record<string, unknown>>, p
         .join(", ")}`,
     });
   }
-  return { kind, values, minimumTcb: least ?? {}, ...(platform === undefined ? {} : { platform }) };
+  const minimumSvn = guestSvnMin ?? configSvnMin;
+  return {
+    ...{ kind, values, minimumTcb },
+    ...(platform === undefined ? {} : { platform }),
+    ...(guestPolicy === undefined ? {} : { guestPolicy }),
+    ...(minimumSvn === undefined ? {} : { minimumSvn }),
+  };
 }
 
 const reader = <K extends HardwareKind>(kind: K): Reader<HardwareFacts> =>
