@@ -1,4 +1,4 @@
-import { readFileSync, readlinkSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync } from "node:fs";
 import { z } from "zod";
 import { KubernetesError } from "../kubernetes-error.ts";
 import { findChangedByRoot, isOccupiedByImage, type Machine, type OverlayRoot, readOverlayRoot, resolveInRoot } from "./container-files.ts";
@@ -183,7 +183,15 @@ async function chooseDigest(container: RunningContainer, measuring: Measuring): 
   );
 }
 
+/** A container may put anything where its files should be: a pipe would keep the agent waiting for ever, a huge file take all of its memory. */
 function readLimited(path: string, maxBytes: number): Buffer | undefined {
-  const bytes = readFileSync(path);
-  return bytes.length <= maxBytes ? bytes : undefined;
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+  try {
+    const status = fstatSync(file);
+    if (!status.isFile() || status.size > maxBytes) return undefined;
+    const bytes = Buffer.alloc(status.size);
+    return bytes.subarray(0, readSync(file, bytes));
+  } finally {
+    closeSync(file);
+  }
 }
