@@ -76,8 +76,8 @@ export function canContribute(rule: readonly AccessEntry[], caller: AccessCaller
 }
 
 /** Does the caller satisfy at least one entry somewhere in the rule? */
-export function contributes({ kind, satisfied, children }: AccessDecision): boolean {
-  return children.length === 0 ? satisfied && kind !== "any-of" : children.some(contributes);
+export function contributes({ satisfied, children }: AccessDecision): boolean {
+  return children.length === 0 ? satisfied : children.some(contributes);
 }
 
 /** Could everybody but these keys together still satisfy the rule? A placeholder counts as yes. */
