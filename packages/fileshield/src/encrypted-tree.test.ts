@@ -8,7 +8,7 @@ import { sealChunks } from "./chunks.ts";
 import { type DecryptedTree, decryptTree, type EncryptedTree, encryptTree, openProtectedDirectory } from "./encrypted-tree.ts";
 import { FileshieldError } from "./fileshield-error.ts";
 import { keyCheck, manifestKey } from "./keys.ts";
-import { openManifest, tagOf } from "./protection-file.ts";
+import { openManifest, type Region, tagOf } from "./protection-file.ts";
 import type { TreeEntry } from "./tree.ts";
 
 const key = new Uint8Array(32).fill(7);
@@ -71,6 +71,17 @@ test("MF-61: the same tree and key give the same bytes, whatever the order; anot
   for (const name of tree.blobs.keys()) assert(!other.blobs.has(name));
 });
 
+test("C-94: regions come back as they went in, those that are authenticated with the digest of their list", () => {
+  const regions: Region[] = [
+    { path: "/", protection: "not-protected" },
+    { path: "/srv", protection: "encrypted" },
+    { path: "/usr", protection: "authenticated", digest: new Uint8Array(32).fill(5) },
+  ];
+  const tree = encryptTree(sample, key, { ...options, regions: regions.toReversed() });
+  assert.deepEqual(open(tree).regions, regions);
+  assert.throws(() => encryptTree(sample, key, { regions: [{ path: "/usr", protection: "authenticated" }] }), TypeError);
+});
+
 test("hazard G9: neither content, nor names, nor digests are readable", () => {
   const tree = encryptTree(sample, key, options);
   const stored = Buffer.concat([tree.protectionFile, ...tree.blobs.values()]);
@@ -124,7 +135,9 @@ test("truncated, lengthened and absent files are refused", () => {
   const bytes = tree.blobs.get(name) ?? new Uint8Array();
   for (const length of [0, 15, 16, 4112, bytes.length - 16, bytes.length - 1])
     assert.throws(() => open(withBlob(tree, name, bytes.subarray(0, length))), { code: "FSPF_FILE" }, `${length} bytes`);
-  assert.throws(() => open(withBlob(tree, name, Buffer.concat([bytes, new Uint8Array(1)]))), { code: "FSPF_FILE" });
+  assert.throws(() => open(withBlob(tree, name, Buffer.concat([bytes, new Uint8Array(1)]))), {
+    ...{ code: "FSPF_FILE", message: `protected file /srv/large.bin has ${bytes.length + 1} stored bytes, ${bytes.length} are expected` },
+  });
   assert.throws(() => open(withBlob(tree, name, undefined)), { code: "FSPF_FILE", message: /large\.bin cannot be read/ });
   for (const length of [0, 8, 51, 67, tree.protectionFile.length - 1])
     assert.throws(() => open({ ...tree, protectionFile: tree.protectionFile.subarray(0, length) }), FileshieldError, `${length} bytes`);
@@ -152,6 +165,7 @@ test("another key is named as such", () => {
   const tree = encryptTree(sample, key, options);
   assert.throws(() => open(tree, tree.tag, new Uint8Array(32)), { code: "FSPF_KEY", message: /another key/ });
   assert.throws(() => open(tree, tree.tag, new Uint8Array(16)), { code: "FSPF_KEY", message: /32 are needed/ });
+  assert.throws(() => encryptTree(sample, new Uint8Array(16)), { code: "FSPF_KEY", message: /has 16 bytes, 32 are needed/ });
 });
 
 const impossible = [

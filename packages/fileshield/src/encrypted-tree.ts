@@ -5,7 +5,6 @@ import { openChunks, sealChunks, sealedSize } from "./chunks.ts";
 import { FileshieldError } from "./fileshield-error.ts";
 import { blobName, fileKey } from "./keys.ts";
 import {
-  assertKey,
   CHUNK_DEFAULT_BYTES,
   openManifest,
   type ProtectedEntry,
@@ -38,14 +37,13 @@ export interface ProtectedTreeReader {
 
 /**
  * Encrypts files, names, sizes and links. Deterministic: the same entries and key give the same bytes. Key: 32 random bytes, used for this
- * purpose only. Throws FSPF_ENTRY for what is no tree.
+ * purpose only. Throws FSPF_KEY, FSPF_ENTRY for what is no tree, FSPF_MALFORMED for a chunk length that is none.
  */
 export function encryptTree(
   entries: readonly TreeEntry[],
   volumeKey: Uint8Array,
   options: { readonly regions?: readonly Region[]; readonly chunkLength?: number } = {},
 ): EncryptedTree {
-  assertKey(volumeKey);
   const chunkLength = options.chunkLength ?? CHUNK_DEFAULT_BYTES;
   const blobs = new Map<string, Uint8Array>();
   const protectedEntries = sortTree(entries).map((entry): ProtectedEntry => {

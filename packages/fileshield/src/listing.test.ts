@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -60,6 +61,27 @@ test("C-96: a changed listing is refused", (context) => {
     assert.throws(() => verify(listing.map((byte, index) => (index === at ? byte ^ 1 : byte))), { code: "FSPF_FILE" });
 });
 
+test("C-96: a region whose digest the protection file does not name is refused", (context) => {
+  const { root, listing } = sampleRoot(context);
+  const region: Region = { path: "/usr", protection: "authenticated" };
+  assert.throws(() => verifyRegion(root, region, [region], listing), {
+    code: "FSPF_FILE",
+    message: /list of the files of \/usr was changed/,
+  });
+});
+
+test("C-96: what is neither a file, a directory nor a link is refused by name", (context) => {
+  const { root, verify } = sampleRoot(context);
+  execFileSync("mkfifo", [join(root, "usr/lib/pipe")]);
+  assert.throws(() => verify(), { code: "FSPF_FILE", message: "/usr/lib/pipe is neither a file, a directory nor a link" });
+});
+
+test("a listing holds permission bits and no others", () => {
+  const listing = (mode: number) => encodeListing([{ kind: "file", path: "/a", mode, size: 1, digest: new Uint8Array(32) }]);
+  assert.equal(decodeListing(listing(0o777)).length, 1);
+  assert.throws(() => decodeListing(listing(0o1000)), { code: "FSPF_MALFORMED", message: /mode 0o1000 of \/a/ });
+});
+
 test("C-94: the longest prefix decides, by whole names", () => {
   const regions: Region[] = ["/", "/usr", "/usr/lib/x"].map((path) => ({ path, protection: "authenticated" }));
   const cases: readonly [string, string][] = [
@@ -69,7 +91,10 @@ test("C-94: the longest prefix decides, by whole names", () => {
     ["/usr/lib/x/y", "/usr/lib/x"],
     ["/usr/lib/xy", "/usr"],
   ];
-  for (const [path, region] of cases) assert.equal(findRegion(regions, path)?.path, region, path);
+  for (const [path, region] of cases) {
+    for (const list of [regions, regions.toReversed()]) assert.equal(findRegion(list, path)?.path, region, path);
+  }
+  assert.equal(findRegion(regions.slice(1), "/etc"), undefined);
 });
 
 test("decodeListing accepts or says FSPF_MALFORMED, and accepts one spelling only", () => {

@@ -68,7 +68,7 @@ export function findRegion(regions: readonly Region[], path: string): Region | u
 export function measureRegion(root: string, region: Region, regions: readonly Region[]): ListedFile[] {
   const files: ListedFile[] = [];
   const visit = (path: string): void => {
-    if (path !== region.path && regions.some((other) => other !== region && other.path === path)) return;
+    if (path !== region.path && regions.some((other) => other.path === path)) return;
     const onDisk = join(root, path);
     const status = lstatSync(onDisk);
     if (status.isDirectory()) {

@@ -57,7 +57,7 @@ const KINDS = ["file", "directory", "link"] as const;
 
 const malformed = (detail: string) => new FileshieldError("FSPF_MALFORMED", `protection file: ${detail}`);
 
-export function assertKey(volumeKey: Uint8Array): void {
+function assertKey(volumeKey: Uint8Array): void {
   if (volumeKey.length !== KEY_BYTES)
     throw new FileshieldError("FSPF_KEY", `the key has ${volumeKey.length} bytes, ${KEY_BYTES} are needed`);
 }
