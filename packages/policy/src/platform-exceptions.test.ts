@@ -41,6 +41,14 @@ test("SL-89 an exception names what it accepts, until when and why; a day ends w
   assert.deepEqual(parsed(printSession(session, { unknownCreator: "omit" })), session);
 });
 
+test("SL-89 exceptions of sections that come from secrets are not known before", () => {
+  const sections = ['"$$SCONE::s$$"', '{attestation: "$$SCONE::s$$"}'];
+  for (const section of sections) {
+    const text = document("[]").replace(/^security: .*$/m, () => `security: ${section}\nsecrets: [{name: s, import: {session: o}}]`);
+    assert.deepEqual(listExceptions(parsed(text)), []);
+  }
+});
+
 const refused: Readonly<Record<string, string>> = {
   "no end": "[{tolerate: [outdated-tcb], because: x}]",
   "no reason": "[{tolerate: [outdated-tcb], until: 2027-01-31}]",

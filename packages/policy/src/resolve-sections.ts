@@ -64,12 +64,8 @@ function replaceIn(value: JsonValue, lookup: SectionLookup): JsonValue {
     return found;
   }
   if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) {
-    return value.flatMap((item: JsonValue) => {
-      const replaced = replaceIn(item, lookup);
-      return typeof item === "string" && Array.isArray(replaced) ? replaced : [replaced];
-    });
-  }
+  // No section has a list in a list, so a list can only come from a secret.
+  if (Array.isArray(value)) return value.flatMap((item: JsonValue): JsonValue | readonly JsonValue[] => replaceIn(item, lookup));
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, replaceIn(item, lookup)]));
 }
 
@@ -181,8 +177,7 @@ export function accessRule(
   { creatorSigned = session.creator?.kind === "signer" } = {},
 ): readonly AccessEntry[] {
   const policy = resolvePolicy(session.accessPolicy, lookup);
-  const refuse = (): readonly AccessEntry[] => (isPlaceholder(session.accessPolicy) ? [session.accessPolicy] : [{ kind: "none" }]);
-  if (policy === undefined) return refuse();
+  if (isPlaceholder(policy)) return [policy]; // admits nobody
   const creator: readonly AccessEntry[] = [{ kind: "creator" }];
   // A signer cannot be the creator who reads: reading is authorised per connection (SL-187).
   const read = policy.read ?? (creatorSigned ? [{ kind: "none" }] : creator);
@@ -192,12 +187,13 @@ export function accessRule(
   return rules[operation].map((entry) => resolveEntry(entry, readOnly, lookup));
 }
 
-function resolvePolicy(policy: AccessPolicy | Placeholder, lookup: SectionLookup): AccessPolicy | undefined {
+/** The placeholder as it is where its secret is missing or no access policy. */
+function resolvePolicy(policy: AccessPolicy | Placeholder, lookup: SectionLookup): AccessPolicy | Placeholder {
   if (!isPlaceholder(policy)) return policy;
   const value = lookup(policy.secret, policy.text);
-  if (value === undefined) return undefined;
+  if (value === undefined) return policy;
   const read = readJson(accessPolicy, value, true);
-  return read.kind === "ok" && !isPlaceholder(read.value) ? read.value : undefined;
+  return read.kind === "ok" && !isPlaceholder(read.value) ? read.value : policy;
 }
 
 /** An entry with its placeholders replaced, as far as their secrets are there. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import {
+  addRawSignature,
   addSessionSignature,
   decryptSession,
   encodeSignedSession,
@@ -53,6 +54,41 @@ for (const text of malformedSigned) {
     assert.throws(() => verifySignedSession(text), { name: "PolicyError", code: "SIGNED_SESSION_MALFORMED" });
   });
 }
+
+const entries = (JSON.parse(encodeSignedSession(signed())) as { signatures: readonly [{ signer: string; signature: string }] }).signatures;
+const [entry] = entries;
+const wrongForms: readonly (readonly [rule: string, document: object, message: RegExp])[] = [
+  ["a policy that is no text", { policy: 1, signatures: entries }, /`policy` is no text/],
+  ["signatures that are no list", { policy: POLICY, signatures: "xy" }, /`signatures` is no list with at least one signature/],
+  ["no signature", { policy: POLICY, signatures: [] }, /`signatures` is no list with at least one signature/],
+  ["too many signatures", { policy: POLICY, signatures: Array(65).fill(entry) }, /65 signatures, at most 64 allowed/],
+  ["a signature that is nothing", { policy: POLICY, signatures: [null] }, /other keys than `signer`, `signature`/],
+  ["a signature that is a text", { policy: POLICY, signatures: ["xy"] }, /other keys than `signer`, `signature`/],
+  ["a signature with more", { policy: POLICY, signatures: [{ ...entry, x: 1 }] }, /other keys than `signer`, `signature`/],
+  ["a signer that is a number", { policy: POLICY, signatures: [{ ...entry, signer: 1 }] }, /a signature is no text/],
+  ["a signature that is a number", { policy: POLICY, signatures: [{ ...entry, signature: 1 }] }, /a signature is no text/],
+  ["a signature that is too long", { policy: POLICY, signatures: [{ ...entry, signature: "A".repeat(516) }] }, /a signature is no text/],
+  ["a signature that is no base64", { policy: POLICY, signatures: [{ ...entry, signature: "?" }] }, /a signature is no base64/],
+  ["a signer that is no key", { policy: POLICY, signatures: [{ ...entry, signer: "x" }] }, /signer: not a PEM public key/],
+];
+for (const [rule, document, message] of wrongForms) {
+  test(`SL-188 ${rule} makes a document that is no signed session`, () => {
+    assert.throws(() => verifySignedSession(JSON.stringify(document)), { code: "SIGNED_SESSION_MALFORMED", message });
+  });
+}
+
+test("SL-188 a policy that speaks of signatures is no signed session, nor is JSON with other keys first", () => {
+  assert(isSignedSession(' { "signatures" : [], "policy": "" }'));
+  for (const text of ['name: t # "signatures"', '{"name": "t", "signatures": []}', '{"policy": ""}']) assert(!isSignedSession(text), text);
+});
+
+test("SL-190 a signature that another tool made is verified before it is added", () => {
+  const [first, second] = signed().signatures;
+  assert(first !== undefined && second !== undefined);
+  const unsigned = { policy: POLICY, signatures: [] };
+  assert.equal(addRawSignature(unsigned, first.signer.publicKey, first.signature).signatures.length, 1);
+  assert.throws(() => addRawSignature(unsigned, second.signer.publicKey, first.signature), { code: "SIGNATURE_INVALID", rule: "SL-190" });
+});
 
 test("SL-176 a signing key of another type signs nothing", () => {
   const p256 = generateKeyPairSync("ec", { namedCurve: "prime256v1" }).privateKey;

@@ -101,7 +101,7 @@ export function parseSignedSession(text: string): SignedSession {
 }
 
 function readSignature(entry: unknown): SessionSignature {
-  if (typeof entry !== "object" || entry === null || Object.keys(entry).sort().join() !== "signature,signer")
+  if (!(entry instanceof Object) || Object.keys(entry).sort().join() !== "signature,signer")
     throw malformed("a signature has other keys than `signer`, `signature`");
   const { signer, signature } = { signer: undefined, signature: undefined, ...entry } as {
     readonly signer: unknown;

@@ -5,6 +5,7 @@ import type { AccessEntry, Secret, Session } from "../session.ts";
 
 /** Warnings and limits of the access policy (SL-172, SL-180, SL-187). */
 export function checkAccess(session: Session, context: Context): void {
+  checkRoles(session, context);
   if (isPlaceholder(session.accessPolicy)) return;
   const root = context.placeOf(session);
   const policy = child(root, "access_policy");
@@ -30,7 +31,6 @@ export function checkAccess(session: Session, context: Context): void {
     }
   }
   checkSignerReads({ read, list_sessions: listSessions }, session, policy, root, context);
-  checkRoles(session, context);
 }
 
 /** How many different connection keys the cheapest way to satisfy a rule needs. */
@@ -76,12 +76,8 @@ function checkRoles(session: Session, context: Context): void {
     for (const [index, { action, names }] of role.may.entries()) {
       const isOfSecret = action === "write_secret" || action === "read_secret";
       for (const [at, name] of names.entries()) {
-        const what = isOfSecret ? "secret" : "service";
-        const issue =
-          isOfSecret || services.includes(name)
-            ? isOfSecret && permissionProblem(action, secrets.get(name), name, secrets)
-            : { message: `${what} \`${name}\` is not defined`, expected: `a ${what} of this session` };
-        if (issue) context.error(child(child(child(child(place, "may"), index), action), at), { rule: "SL-105", ...issue });
+        const issue = isOfSecret ? permissionProblem(action, secrets.get(name), name, secrets) : serviceProblem(name, services);
+        if (issue !== undefined) context.error(child(child(child(child(place, "may"), index), action), at), { rule: "SL-105", ...issue });
       }
       if (isOfSecret && !role.members.some(isForConnections)) {
         const message = `no member of role \`${role.name}\` can use \`${action}\`: secrets are written and read over a connection`;
@@ -92,15 +88,22 @@ function checkRoles(session: Session, context: Context): void {
   }
 }
 
-const isForConnections = (entry: AccessEntry): boolean =>
-  entry.kind !== "signer" && (neededBy(entry) <= 1 || entry.kind === "placeholder") && entry.kind !== "none";
+const isForConnections = (entry: AccessEntry): boolean => entry.kind !== "signer" && neededBy(entry) <= 1 && entry.kind !== "none";
+
+interface RoleProblem {
+  readonly message: string;
+  readonly expected: string;
+}
+
+const serviceProblem = (name: string, services: readonly string[]): RoleProblem | undefined =>
+  services.includes(name) ? undefined : { message: `service \`${name}\` is not defined`, expected: "a service of this session" };
 
 function permissionProblem(
   action: "write_secret" | "read_secret",
   secret: Secret | undefined,
   name: string,
   secrets: ReadonlyMap<string, Secret>,
-): { readonly message: string; readonly expected: string } | undefined {
+): RoleProblem | undefined {
   if (secret === undefined) return { message: `secret \`${name}\` is not defined`, expected: "a secret of this session" };
   if (action === "write_secret")
     return secret.origin === "supplied"
