@@ -15,7 +15,7 @@ export {
   type SignerReference,
 } from "./core/appraise.ts";
 export { ByteCursor } from "./core/byte-cursor.ts";
-export { type Claims, type ClaimValue, codeIdentity, type SignerClaim, type TcbClaim, type TcbStatus } from "./core/claims.ts";
+export { type Claims, type ClaimValue, codeIdentity, describeLag, type SignerClaim, type TcbClaim, type TcbStatus } from "./core/claims.ts";
 export { EvidenceError, type EvidenceReason, type Mismatch, OperationalError } from "./core/errors.ts";
 export { decodeEvidence, type Evidence, type EvidenceJson, type EvidenceKind, encodeEvidence, type Workload } from "./core/evidence.ts";
 export type { Collateral, IntelFreshness, TrustAnchors, VerificationContext } from "./core/trust.ts";
@@ -63,10 +63,9 @@ export {
   type IntelDocuments,
   judgeIntelPlatform,
   type PlatformJudgement,
-  type Shortfall,
   snpShortfalls,
 } from "./platform/judge-platform.ts";
-export type { IntelPlatform, Platform, SnpPlatform } from "./platform/platform.ts";
+export type { IntelPlatform, Platform, Shortfall, SnpPlatform } from "./platform/platform.ts";
 export { VENDOR_TRUST_ANCHORS } from "./roots/vendor-roots.ts";
 export { parseQuote, type Quote } from "./sgx/quote.ts";
 export { type SignedQuote, verifyQuoteSignatures } from "./sgx/verify-quote.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { appraise, type ReferenceValues } from "./appraise.ts";
-import type { Claims } from "./claims.ts";
+import { type Claims, describeLag } from "./claims.ts";
 
 const claims: Claims = {
   kind: "snp",
@@ -146,6 +146,32 @@ test("each check tells what was expected and found, also where nothing was wrong
     [remedy("OutOfDate"), remedy("Revoked")],
     ["Update the platform, or tolerate OutOfDate.", "Use another platform, or give its collateral."],
   );
+});
+
+test("a refusal of a platform that is out of date says how far behind it is, by version and day", () => {
+  const shortfalls = [
+    { component: "SGX component 1", found: 5, needed: 9 },
+    { component: "PCE", found: 13, needed: 15 },
+  ];
+  const date = new Date("2024-03-01T00:00:00Z");
+  const remedy = (tcb: Partial<Claims["tcb"]>) => failing({ tcb: { status: "OutOfDate", advisories: [], ...tcb } })[0]?.remedy;
+  assert.equal(
+    remedy({ shortfalls, date }),
+    "Update the platform (SGX component 1 from 5 to 9, PCE from 13 to 15; its TCB level is of 2024-03-01), or tolerate OutOfDate.",
+  );
+  assert.equal(describeLag({ status: "OutOfDate", advisories: [], shortfalls }), "SGX component 1 from 5 to 9, PCE from 13 to 15");
+  assert.equal(describeLag({ status: "OutOfDate", advisories: [], date }), undefined);
+});
+
+test("a PCR of a Nitro enclave in debug mode is zero, and the refusal says why", () => {
+  const details = { pcr0: "00".repeat(48) };
+  const remedy = (changes: Partial<Claims>) =>
+    appraise({ ...claims, kind: "nitro", details, ...changes }, { ...references, details: { pcr0: ["ab".repeat(48)] } }).checks.find(
+      ({ name }) => name === "pcr0",
+    )?.remedy;
+  assert.equal(remedy({ debug: true }), "Start the enclave without debug mode, in which every PCR is zero.");
+  assert.equal(remedy({ debug: false }), "Accept this value of pcr0.");
+  assert.equal(remedy({ debug: true, kind: "tpm" }), "Accept this value of pcr0.");
 });
 
 test("whatever is changed in a code identity or user data, it is refused", () => {

@@ -1,5 +1,5 @@
 import { isSameBytes } from "./bytes.ts";
-import type { Claims, ClaimValue, SignerClaim, TcbStatus } from "./claims.ts";
+import { type Claims, type ClaimValue, describeLag, type SignerClaim, type TcbStatus } from "./claims.ts";
 import type { EvidenceKind } from "./evidence.ts";
 
 /** One of a list, or anything: `any` has to be said, and the result shows it. An empty list accepts nothing. */
@@ -149,7 +149,9 @@ function checkStatus({ tcb }: Claims, { toleratedTcbStatuses = [] }: ReferenceVa
   if (tcb.status !== "UpToDate" && isTolerable && toleratedTcbStatuses.includes(tcb.status)) {
     return { name: "TCB status", outcome: "tolerated", expected, found: tcb.status };
   }
-  const remedy = isTolerable ? `Update the platform, or tolerate ${tcb.status}.` : "Use another platform, or give its collateral.";
+  const lag = describeLag(tcb);
+  const update = `Update the platform${lag === undefined ? "" : ` (${lag})`}`;
+  const remedy = isTolerable ? `${update}, or tolerate ${tcb.status}.` : "Use another platform, or give its collateral.";
   return check("TCB status", tcb.status === "UpToDate", expected, tcb.status, remedy);
 }
 
@@ -172,17 +174,13 @@ function checkWeaknesses(weaknesses: readonly string[], { toleratedTcbStatuses =
   return check(name, weaknesses.length === 0, "nothing weak", found, "Start the guest without it, or tolerate ConfigurationNeeded.");
 }
 
-function checkDetail({ details, kind }: Claims, name: string, accepted: readonly ClaimValue[]): AppraisalCheck {
+function checkDetail({ details, kind, debug }: Claims, name: string, accepted: readonly ClaimValue[]): AppraisalCheck {
   const found = Object.hasOwn(details, name) ? details[name] : undefined;
   const expected = accepted.map(String).join(" or ") || "nothing";
+  const isHidden = kind === "nitro" && debug && name.startsWith("pcr");
+  const remedy = isHidden ? "Start the enclave without debug mode, in which every PCR is zero." : `Accept this value of ${name}.`;
   // Of the same type too: 1 is not "1".
-  return check(
-    name,
-    found !== undefined && accepted.includes(found),
-    expected,
-    String(found ?? `not a fact of ${kind} evidence`),
-    `Accept this value of ${name}.`,
-  );
+  return check(name, found !== undefined && accepted.includes(found), expected, String(found ?? `not a fact of ${kind} evidence`), remedy);
 }
 
 function checkMinimum({ details, kind }: Claims, name: string, minimum: number): AppraisalCheck {

@@ -1,5 +1,5 @@
 import { hash } from "../crypto/current-provider.ts";
-import type { Platform } from "../platform/platform.ts";
+import type { Platform, Shortfall } from "../platform/platform.ts";
 import { concat, encodeUtf8, u32 } from "./bytes.ts";
 import type { EvidenceKind, Workload } from "./evidence.ts";
 
@@ -21,6 +21,15 @@ export interface TcbClaim {
   readonly advisories: readonly string[];
   /** Date of the TCB level that was matched: how old the platform's firmware is. */
   readonly date?: Date;
+  /** Only of a platform that is out of date: what it lacks for the nearest level that is not. */
+  readonly shortfalls?: readonly Shortfall[];
+}
+
+/** How far behind a platform is, for a sentence: `PCE from 11 to 13; its TCB level is of 2024-03-01`. Undefined where nobody says. */
+export function describeLag({ shortfalls = [], date }: TcbClaim): string | undefined {
+  if (shortfalls.length === 0) return undefined;
+  const parts = shortfalls.map(({ component, found, needed }) => `${component} from ${found} to ${needed}`).join(", ");
+  return date === undefined ? parts : `${parts}; its TCB level is of ${date.toISOString().slice(0, 10)}`;
 }
 
 export interface SignerClaim {

@@ -72,6 +72,21 @@ test("after a recovery event the components that are short are named, with how m
   ]);
 });
 
+test("verified evidence of a platform that is out of date says what it lacks; of a current one nothing", () => {
+  for (const tee of ["sgx", "tdx"] as const) {
+    const { quote, context } = mintIntel({ tee, pceSvn: 12, sgxComponents: [4, 4, 1, 1, 2, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0] });
+    const { tcb, platform } = verifyEvidence({ kind: tee, bytes: quote }, context);
+    assert.equal(tcb.status, "OutOfDate");
+    assert.ok(platform?.kind === tee);
+    assert.deepEqual(tcb.shortfalls, judgeIntelPlatform(platform, documentsOf(mintIntel({ tee }))).shortfalls);
+    assert.deepEqual(tcb.shortfalls?.at(-1), { component: "PCE", found: 12, needed: 13 });
+    const current = mintIntel({ tee });
+    assert.equal(verifyEvidence({ kind: tee, bytes: current.quote }, current.context).tcb.shortfalls, undefined);
+    const alone = { ...context, insecure: "signature-chain-only" as const, collateral: {} };
+    assert.equal(verifyEvidence({ kind: tee, bytes: quote }, alone).tcb.shortfalls, undefined);
+  }
+});
+
 test("TDX module and quoting enclave are parts of their own", () => {
   const old = platformOf(
     mintIntel({ tee: "tdx", body: (body) => void body.writeUInt8(3, 0), qeReport: (report) => void report.writeUInt16LE(6, 258) }),

@@ -12,20 +12,12 @@ import {
   type TdxModuleFacts,
   tdxModuleId,
 } from "../tdx/tdx-tcb.ts";
-import type { IntelPlatform, SnpPlatform } from "./platform.ts";
+import type { IntelPlatform, Shortfall, SnpPlatform } from "./platform.ts";
 
 /** Intel's verified documents for one FMSPC. */
 export interface IntelDocuments {
   readonly tcbInfo: TcbInfo;
   readonly qeIdentity: QeIdentity;
-}
-
-/** A part of the platform that is older than the collateral asks for. */
-export interface Shortfall {
-  /** For example `SGX component 3`, `PCE`, `TDX module TDX_03`, `quoting enclave`, `microcode`. */
-  readonly component: string;
-  readonly found: number;
-  readonly needed: number;
 }
 
 export interface PlatformJudgement {
@@ -48,19 +40,29 @@ export function judgeIntelPlatform(platform: IntelPlatform, { tcbInfo, qeIdentit
       `documents of ${tcbInfo.tee} ${tcbInfo.fmspc.toHex()} do not judge a platform of ${platform.kind} ${platform.fmspc}`,
     );
   }
-  const td = moduleFacts(platform);
-  const shortfalls = [
-    ...platformShortfalls(platform, td, tcbInfo),
-    ...moduleShortfalls(td, tcbInfo),
-    ...isvShortfalls("quoting enclave", platform.qeIsvSvn, qeIdentity.levels),
-  ];
+  const shortfalls = intelShortfalls(platform, { tcbInfo, qeIdentity });
   try {
-    return { tcb: judgeTcb(platform, td, tcbInfo, qeIdentity), shortfalls };
+    return { tcb: judgeTcb(platform, moduleFacts(platform), tcbInfo, qeIdentity), shortfalls };
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error;
     const status = error.reason === "tcb-revoked" ? "Revoked" : "Unknown";
     return { tcb: { status, advisories: [] }, shortfalls, problem: error.message };
   }
+}
+
+function intelShortfalls(platform: IntelPlatform, { tcbInfo, qeIdentity }: IntelDocuments): readonly Shortfall[] {
+  const td = moduleFacts(platform);
+  return [
+    ...platformShortfalls(platform, td, tcbInfo),
+    ...moduleShortfalls(td, tcbInfo),
+    ...isvShortfalls("quoting enclave", platform.qeIsvSvn, qeIdentity.levels),
+  ];
+}
+
+/** Says of a platform that is out of date what it lacks, by the documents that its evidence was verified with. */
+export function withShortfalls(tcb: TcbClaim, platform: IntelPlatform, documents: IntelDocuments | undefined): TcbClaim {
+  if (documents === undefined || !tcb.status.startsWith("OutOfDate")) return tcb;
+  return { ...tcb, shortfalls: intelShortfalls(platform, documents) };
 }
 
 /** AMD publishes no levels: what a platform lacks of the security versions that somebody asks for. */

@@ -28,6 +28,14 @@ export interface IntelPlatform {
   readonly certifiedUntil: string;
 }
 
+/** A part of the platform that is older than the collateral asks for. */
+export interface Shortfall {
+  /** For example `SGX component 3`, `PCE`, `TDX module TDX_03`, `quoting enclave`, `microcode`. */
+  readonly component: string;
+  readonly found: number;
+  readonly needed: number;
+}
+
 export interface SnpPlatform {
   readonly kind: "snp";
   /** As policies name it: `SNP_CHIP_ID:…`, or `SNP_VLEK` where the provider hides the chip. */

@@ -317,6 +317,10 @@ test("a TDX module without a version of its own is covered by the platform's lev
     status: "OutOfDate",
     advisories: ["INTEL-SA-00615"],
     date: new Date("2024-03-01T00:00:00Z"),
+    shortfalls: [
+      { component: "PCE", found: 12, needed: 13 },
+      { component: "TDX component 3", found: 4, needed: 5 },
+    ],
   });
 });
 

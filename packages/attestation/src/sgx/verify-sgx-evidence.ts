@@ -4,6 +4,7 @@ import { EvidenceError } from "../core/errors.ts";
 import type { Evidence } from "../core/evidence.ts";
 import type { VerificationContext } from "../core/trust.ts";
 import { intelPlatform } from "../platform/describe-platform.ts";
+import { withShortfalls } from "../platform/judge-platform.ts";
 import { type AppraisedTcb, appraiseLevels, assertUsable, reachesSgxLevel, UNKNOWN_TCB } from "./platform-tcb.ts";
 import { isDebugEnclave } from "./sgx-report.ts";
 import { type VerifiedQuote, verifyQuoteCollateral, verifyQuoteSignatures } from "./verify-quote.ts";
@@ -37,7 +38,7 @@ export function verifySgxEvidence({ bytes, endorsements }: Evidence, given: Veri
     debug: isDebugEnclave(report),
     platformId: platform.id,
     platform,
-    tcb,
+    tcb: withShortfalls(tcb, platform, verified.intel?.collateral),
     details: {
       mrEnclave: hex(report.mrEnclave),
       attributes: hex(report.attributes),

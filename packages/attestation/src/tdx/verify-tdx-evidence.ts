@@ -7,6 +7,7 @@ import type { VerificationContext } from "../core/trust.ts";
 import { assertWorkloadMeasured, parseWorkload } from "../core/workload.ts";
 import { hash } from "../crypto/current-provider.ts";
 import { intelPlatform } from "../platform/describe-platform.ts";
+import { withShortfalls } from "../platform/judge-platform.ts";
 import { type AppraisedTcb, appraiseLevels, assertUsable, UNKNOWN_TCB } from "../sgx/platform-tcb.ts";
 import { type VerifiedQuote, verifyQuoteCollateral, verifyQuoteSignatures } from "../sgx/verify-quote.ts";
 import { findCollateral, PCK_CHAIN } from "../sgx/verify-sgx-evidence.ts";
@@ -45,7 +46,7 @@ export function verifyTdxEvidence({ bytes, endorsements }: Evidence, given: Veri
     weaknesses: findTdWeaknesses(report),
     platformId: platform.id,
     platform,
-    tcb,
+    tcb: withShortfalls(tcb, platform, verified.intel?.collateral),
     ...(workload === undefined ? {} : { workload }),
     details: { ...detailsOf(report), ...relaunchOf(verified, report, tcb), fmspc: verified.pck.fmspc.toHex(), ...partStatuses },
   };

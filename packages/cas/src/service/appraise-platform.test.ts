@@ -117,6 +117,13 @@ test("every refusal of a platform names the field of the policy that would admit
   assert.deepEqual([status?.path, status?.field, status?.found], ["security.attestation.tolerate", "TCB status", "OutOfDate"]);
   assert.match(status?.remedy ?? "", /tolerate: outdated-tcb/);
   assert.deepEqual([advisories?.path, advisories?.found], ["security.attestation.ignore_advisories", "INTEL-SA-00615"]);
+  const shortfalls = [{ component: "PCE", found: 11, needed: 13 }];
+  const behind = { debug: false, tcb: { status: "OutOfDate", advisories: [], shortfalls } } as const;
+  assert.equal(refused(behind)[0]?.remedy, "Update the platform (PCE from 11 to 13), or tolerate: outdated-tcb.");
+  assert.match(
+    appraisePlatform(behind, rules(), now).problems[0]?.message ?? "",
+    /^the platform's status is OutOfDate \(PCE from 11 to 13\);/,
+  );
   const ended = exception({ tolerate: ["outdated-tcb"], until: "2020-01-01T00:00:00Z" });
   assert.deepEqual(
     refused({ debug: true, tcb: { status: "UpToDate", advisories: [] } }).map(({ field }) => field),

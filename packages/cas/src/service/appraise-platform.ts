@@ -1,4 +1,4 @@
-import type { Claims, TcbStatus } from "@vouchsafe/attestation";
+import { type Claims, describeLag, type TcbStatus } from "@vouchsafe/attestation";
 import { exceptionState, type PlatformException, type PlatformRules, type Tolerable } from "@vouchsafe/policy";
 import type { PolicyRefusal } from "./policy-refusal.ts";
 
@@ -100,6 +100,18 @@ const untolerated = (field: string, found: string, categories: readonly string[]
   message: `${what}; tolerate: ${categories.join(", ")} would admit it`,
 });
 
+/** How far behind the platform is tells its owner whether an update is at hand. */
+function untoleratedStatus(tcb: Claims["tcb"], categories: readonly string[]): PolicyRefusal {
+  const lag = describeLag(tcb);
+  const refusal = untolerated(
+    "TCB status",
+    tcb.status,
+    categories,
+    `the platform's status is ${tcb.status}${lag === undefined ? "" : ` (${lag})`}`,
+  );
+  return lag === undefined ? refusal : { ...refusal, remedy: `Update the platform (${lag}), or tolerate: ${categories.join(", ")}.` };
+}
+
 function judge({ debug, tcb, weaknesses = [] }: PlatformState, rules: PlatformTolerance): Judgement {
   const problems: PolicyRefusal[] = [];
   const tolerated = new Set<string>(rules.tolerate);
@@ -119,7 +131,7 @@ function judge({ debug, tcb, weaknesses = [] }: PlatformState, rules: PlatformTo
     // A status that comes only from advisories with a `tolerate` value of their own needs no category.
     const isExplained = advisories.length > 0 && uncovered.length === 0;
     const missing = isExplained ? [] : needed.filter((category) => !tolerated.has(category));
-    if (missing.length > 0) problems.push(untolerated("TCB status", status, missing, `the platform's status is ${status}`));
+    if (missing.length > 0) problems.push(untoleratedStatus(tcb, missing));
     if (rules.ignoreAdvisories === "*") return { problems, hiddenAdvisories: uncovered };
     const ignored = rules.ignoreAdvisories;
     const open = uncovered.filter((advisory) => !ignored.includes(advisory));

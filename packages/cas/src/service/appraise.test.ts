@@ -32,6 +32,15 @@ test("SL-85 a register that differs is named, with what was expected and found",
   assert.equal(reasons(facts("tpm", { pcr8: [other] })), `variant 1: PCR 8 is not in the evidence, expected ${other}`);
 });
 
+test("SL-85 a register of a Nitro enclave in debug mode: the refusal says that debug mode is why it is zero", () => {
+  const nitro: Claims = { ...claims, kind: "nitro", debug: true, details: { pcr0: "00" } };
+  const about = (changes: Partial<Claims>) => reasons(facts("nitro", { pcr0: ["ab"] }), { ...nitro, ...changes });
+  assert.equal(about({}), "variant 1: PCR 0 is 00, expected ab; in debug mode every PCR is zero");
+  assert.equal(about({ debug: false }), "variant 1: PCR 0 is 00, expected ab");
+  const [refusal] = appraiseVariants(nitro, [{ kind: "ok", value: facts("nitro", { pcr0: ["ab"] }) }]) ?? [];
+  assert.match(refusal?.remedy ?? "", /^Start the enclave without debug mode/);
+});
+
 test("hazard A24: what the evidence does not say equals no word, whatever the word", () => {
   assert.equal(reasons(facts("tpm", { pcr8: ["undefined"] })), "variant 1: PCR 8 is not in the evidence, expected undefined");
 });

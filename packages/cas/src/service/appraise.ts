@@ -118,10 +118,12 @@ function hardwareProblem(claims: Claims, facts: HardwareFacts<never>): PolicyRef
     if (claim !== undefined && accepted.some((value) => value === String(claim))) continue;
     const register = /^pcr(\d+)$/.exec(word)?.[1];
     const path = register === undefined ? [kind, word] : [kind, "pcrs", register];
-    return differs(path, register === undefined ? word : `PCR ${register}`, {
+    const refusal = differs(path, register === undefined ? word : `PCR ${register}`, {
       found: String(claim ?? "not in the evidence"),
       expected: accepted,
     });
+    if (register === undefined || kind !== "nitro" || !claims.debug) return refusal;
+    return { ...refusal, message: `${refusal.message}; in debug mode every PCR is zero`, remedy: NITRO_DEBUG };
   }
   return (
     wantedProblem(claims, platform, PLATFORM_CLAIMS, [kind, "platform"]) ??
@@ -129,6 +131,8 @@ function hardwareProblem(claims: Claims, facts: HardwareFacts<never>): PolicyRef
     minimumProblem(claims, facts)
   );
 }
+
+const NITRO_DEBUG = "Start the enclave without debug mode: in it the hypervisor reports every PCR as zero.";
 
 function wantedProblem<Word extends string>(
   { details }: Claims,

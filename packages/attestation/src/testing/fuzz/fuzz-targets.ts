@@ -11,6 +11,7 @@ import { encodeWorkload, parseWorkload } from "../../core/workload.ts";
 import { parseCorim } from "../../corim/corim.ts";
 import { parseDstackEventLog } from "../../dstack/dstack-event-log.ts";
 import { readResultPayload } from "../../ear/attestation-result-token.ts";
+import { assertDataMeasured } from "../../eventlog/compare.ts";
 import { parseEventLog } from "../../eventlog/event-log.ts";
 import { replayPcrs } from "../../eventlog/replay.ts";
 import { inspectEvidence } from "../../inspect/describe.ts";
@@ -129,6 +130,7 @@ function parseSnp(input: Uint8Array): void {
 function parseAndReplay(input: Uint8Array): void {
   const log = parseEventLog(input);
   for (const algorithm of log.algorithms) replayPcrs(log, algorithm);
+  assertDataMeasured(log);
 }
 
 /** Also what vendors put into certificates; each reader may refuse one that is not its vendor's. */

@@ -1,4 +1,4 @@
-import { type Claims, EvidenceError, verifyEvidence } from "@vouchsafe/attestation";
+import { type Claims, describeLag, EvidenceError, verifyEvidence } from "@vouchsafe/attestation";
 import { hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
 import { linesOfCheck, verdictLine } from "./check-lines.ts";
@@ -50,6 +50,8 @@ function warn({ kind, debug, tcb }: Claims, shell: Shell): void {
   if (debug) shell.note("warning: debug mode: whoever owns the machine can read and change everything inside");
   if (tcb.status !== "UpToDate")
     shell.note(`warning: the platform's TCB status is ${tcb.status}${tcb.advisories.length > 0 ? `: ${tcb.advisories.join(", ")}` : ""}`);
+  const lag = describeLag(tcb);
+  if (lag !== undefined) shell.note(`  an update would bring ${lag}`);
 }
 
 export function describeClaims(claims: Claims) {
@@ -58,7 +60,12 @@ export function describeClaims(claims: Claims) {
     ...rest,
     userData: userData.toHex(),
     launchMeasurement: launchMeasurement.toHex(),
-    tcb: { status: tcb.status, advisories: tcb.advisories, ...(tcb.date === undefined ? {} : { date: tcb.date.toISOString() }) },
+    tcb: {
+      status: tcb.status,
+      advisories: tcb.advisories,
+      ...(tcb.date === undefined ? {} : { date: tcb.date.toISOString() }),
+      ...(tcb.shortfalls === undefined ? {} : { shortfalls: tcb.shortfalls.map((part) => ({ ...part })) }),
+    },
     ...(workload === undefined ? {} : { workload: { ...workload } }),
     ...(signer === undefined ? {} : { signer: { ...signer } }),
   };
