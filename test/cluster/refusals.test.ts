@@ -94,6 +94,37 @@ test("refusals on a real Kubernetes: the pod says why, in its log and in an even
     });
   });
 
+  await step("hazards I1, I7: a volume where the image has nothing, and the list of libraries that a loader would read", async () => {
+    const at = (name: string, source: object, mountPath: string, more: object = {}) => [
+      { op: "add", path: "/spec/template/spec/volumes/-", value: { name, ...source } },
+      { op: "add", path: `${CONTAINER}/volumeMounts/-`, value: { name, mountPath, ...more } },
+    ];
+    await run("kubectl", "-n", namespace, "create", "configmap", "preload", "--from-literal=preload=/nowhere/evil.so");
+    const patch = [
+      ...at("kept", { configMap: { name: "preload" } }, "/kept"),
+      ...at("preload", { configMap: { name: "preload" } }, "/etc/ld.so.preload", { subPath: "preload" }),
+    ];
+    await refused("volumes", patch, {
+      log: /error: the container has a volume at (?=.*\/kept )(?=.*\/etc\/ld\.so\.preload ).*[\s\S]*help: Take them out of the pod/,
+      event: /StartRefused: error: the container has a volume at /,
+    });
+  });
+
+  await step("hazard I7: emptyDirs, /tmp among them, are memory of the program", async () => {
+    const patch = [
+      { op: "add", path: "/spec/template/spec/volumes/-", value: { name: "scratch", emptyDir: {} } },
+      { op: "add", path: `${CONTAINER}/volumeMounts/-`, value: { name: "scratch", mountPath: "/tmp" } },
+      { op: "add", path: `${CONTAINER}/volumeMounts/-`, value: { name: "scratch", mountPath: "/scratch" } },
+    ];
+    await service.clone("redis", "scratch", patch);
+    const { log } = await eventually("the program of the pod with emptyDirs", async () => {
+      const seen = await service.said("scratch");
+      return /started after/.test(seen.log) ? seen : undefined;
+    });
+    for (const path of ["/tmp", "/scratch"]) assert(log.includes(`warning: the volume mounted at ${path} (`), log);
+    await service.removeClone("scratch");
+  });
+
   await step("user namespaces forbidden by the seccomp profile", async () => {
     const patch = [{ op: "replace", path: "/spec/template/spec/securityContext/seccompProfile", value: { type: "RuntimeDefault" } }];
     await refused("no-userns", patch, {

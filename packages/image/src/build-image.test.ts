@@ -244,10 +244,13 @@ test("MF-51: dirs are encrypted also where run made them, plains stay in clear, 
       { path: "/opt/model", protection: "encrypted", field: "build.dirs" },
       { path: "/opt/model/open", protection: "authenticated", field: "build.fs_dirs" },
       { path: "/srv/static", protection: "not-protected", field: "build.plains" },
+      { path: "/etc/ssl/certs", protection: "not-protected", field: "build.host_paths" },
     ],
   });
   const built = await build(sample);
   const root = await unpack(sample, built);
+  const described = JSON.parse(readFileSync(join(root, "vouchsafe/mesh/service.json"), "utf8"));
+  assert.deepEqual(described.hostPaths, ["/etc/ssl/certs"], "what the launcher shows of the container's mounts");
   const { entries } = decryptTree(
     openProtectedDirectory(join(root, "vouchsafe/code.fspf")),
     Uint8Array.fromHex(built.codeKey ?? ""),

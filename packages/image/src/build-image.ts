@@ -202,6 +202,7 @@ export async function buildImage(plan: BuildPlan, settings: BuildSettings): Prom
 
   const texts = metadataFiles(plan.metadata);
   texts.set(SBOM_FILE, renderSbom({ name: plan.name, platformVersion: settings.platformVersion }, base.packages, installed?.lock));
+  const hostPaths = (plan.protection ?? []).filter(({ field }) => field === "build.host_paths").map(({ path }) => path);
   const service: Omit<ServiceMetadata, "files"> = {
     format: 1,
     platformVersion: settings.platformVersion,
@@ -221,6 +222,7 @@ export async function buildImage(plan: BuildPlan, settings: BuildSettings): Prom
       protection,
       ...(digest === undefined ? {} : { digest: digest.toHex() }),
     })),
+    ...(hostPaths.length === 0 ? {} : { hostPaths }),
     ...(codeKey === undefined || settings.codeKeyWrap === undefined ? {} : { wrappedCodeKey: settings.codeKeyWrap.wrap(codeKey) }),
     volumes: plan.volumes.map((volume) => ({ ...volume })),
     ...(plan.stable === undefined ? {} : { stable: { ...plan.stable } }),

@@ -45,6 +45,8 @@ export const ServiceMetadata = z.strictObject({
   regions: z.array(
     z.strictObject({ path: AbsolutePath, protection: z.enum(["encrypted", "authenticated", "not-protected"]), digest: Hex64.optional() }),
   ),
+  /** Where the program sees what the container has mounted there, without protection (`build.host_paths`). */
+  hostPaths: z.array(AbsolutePath).optional(),
   /** The code key, wrapped for the builder's identity. */
   wrappedCodeKey: z.string().max(8192).optional(),
   volumes: z.array(

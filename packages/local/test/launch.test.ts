@@ -20,6 +20,7 @@ const CANARY = "c4n4ry-7f3a9d-s3cr3t";
 const LOOK = `
 echo "args $# $1 $2"; env | sort | sed 's/^/env /'; id -u; pwd; umask; ulimit -c; cat /tls/deep/secret; ls -ln /tls/deep
 grep -E '^(NoNewPrivs|CapEff|CapPrm|CapBnd|SigIgn|Groups)' /proc/self/status; ls /run/vouchsafe 2>&1
+for place in /tmp /var/tmp /run /dev/shm; do echo clear >$place/file && echo "wrote $place"; done
 exec 5</dev/null; ls /proc/self/fd | tr '\\n' ' '; echo
 (sleep 0.1 &) ; trap 'echo program got TERM; exit 3' TERM
 echo looked; sleep 1000 & wait`;
@@ -187,6 +188,15 @@ test("the program has no capability, no new privileges, no groups, signals at th
     assert.match(text, line);
   const ignored = /^SigIgn:\t([0-9a-f]{16})$/m.exec(text)?.[1];
   assert.equal(BigInt(`0x${ignored}`) & (1n << 12n), 0n, "SIGPIPE is not ignored");
+});
+
+test("hazard I7: what the program writes to scratch space is its own memory, and it does not see what the engine exchanges with the launcher", () => {
+  const text = withoutLauncherLines(logs("look"));
+  for (const place of ["/tmp", "/run", "/dev/shm"]) assert.match(text, new RegExp(`^wrote ${place}$`, "m"));
+  assert.match(text, /^ls: .*\/run\/vouchsafe.*No such file or directory$/m);
+  if (process.getuid?.() !== 0) return;
+  const { launcher } = processesOfLook();
+  for (const place of ["tmp", "var/tmp", "run", "dev/shm"]) assert.equal(existsSync(`/proc/${launcher}/root/${place}/file`), false, place);
 });
 
 test("C-44: a refusal ends the launcher before the program, names every cause, the CAS and the service", () => {

@@ -1,5 +1,5 @@
-import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
-import { parseMountPoints } from "./mount-points.ts";
+import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, type Stats } from "node:fs";
+import { type Mount, parseMountTable } from "./mount-table.ts";
 
 /** What lies at a path of the container's root. */
 export type EntryKind = "directory" | "link" | "file" | "other";
@@ -14,10 +14,10 @@ export interface EntryStatus {
 
 /** The container's files as the view is planned from them: the image, and what the container runtime mounted into it. */
 export interface ContainerFiles {
-  /** Targets of the mounts of this mount namespace. */
-  readonly mountPoints: ReadonlySet<string>;
+  /** The mounts of this mount namespace. */
+  readonly mounts: readonly Mount[];
   list(directory: string): readonly string[];
-  /** Of the entry itself, not of what a link points to; undefined where there is none. */
+  /** Of the entry itself, not of what a link points to; undefined where there is none, or none that this user can reach. */
   status(path: string): EntryStatus | undefined;
   readLink(path: string): string;
   /** Content of a file; links are followed. Throws as `readFileSync`. */
@@ -29,10 +29,10 @@ export interface ContainerFiles {
 /** The files of the container that this process runs in. */
 export function ownContainerFiles(): ContainerFiles {
   return {
-    mountPoints: new Set(parseMountPoints(readFileSync("/proc/self/mountinfo", "utf8"))),
+    mounts: parseMountTable(readFileSync("/proc/self/mountinfo", "utf8")),
     list: (directory) => readdirSync(directory),
     status: (path) => {
-      const status = lstatSync(path, { throwIfNoEntry: false });
+      const status = statusOrUndefined(path);
       if (status === undefined) return undefined;
       const kind = status.isSymbolicLink() ? "link" : status.isDirectory() ? "directory" : status.isFile() ? "file" : "other";
       return { kind, uid: status.uid, gid: status.gid, mode: status.mode & 0o7777 };
@@ -47,4 +47,14 @@ export function ownContainerFiles(): ContainerFiles {
       }
     },
   };
+}
+
+/** The program's user is that of this process, or less: what is closed here is closed to the program. */
+function statusOrUndefined(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EACCES") return undefined;
+    throw error;
+  }
 }

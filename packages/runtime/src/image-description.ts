@@ -15,6 +15,8 @@ export interface ImageDescription {
   readonly searchPath: readonly string[];
   /** Programs that the launcher stands in for; in the program's view each is at its usual path again (MF-68). */
   readonly diversions: readonly { readonly path: string; readonly original: string }[];
+  /** Where the image wants what the container has mounted there, unprotected (`build.host_paths`). */
+  readonly hostPaths: readonly string[];
   /** State of the image's encrypted files. It counts only where the policy accepts several versions of the image and so names none. */
   readonly fileSystemTag: string | undefined;
 }
@@ -44,13 +46,14 @@ export function parseImageDescription(text: string, file = DESCRIPTION_FILE): Im
     throw new RuntimeError("R-IMAGE", `${file} is not JSON`, { cause });
   }
   if (!isObject(value) || value["format"] !== 1) throw refuse("format must be 1");
-  const { platformVersion, mode, user, environment, searchPath, diversions, fileSystem } = value;
+  const { platformVersion, mode, user, environment, searchPath, diversions, fileSystem, hostPaths = [] } = value;
   if (!isText(platformVersion) || !isText(mode)) throw refuse("platformVersion and mode must be texts");
   if (!isObject(user) || !Number.isSafeInteger(user["uid"]) || !Number.isSafeInteger(user["gid"]))
     throw refuse("user must have uid and gid");
   if (!isObject(environment) || !Object.values(environment).every(isText)) throw refuse("environment must map names to texts");
   if (!Array.isArray(searchPath) || !searchPath.every(isText)) throw refuse("searchPath must be a list of texts");
   if (!Array.isArray(diversions)) throw refuse("diversions must be a list");
+  if (!Array.isArray(hostPaths) || !hostPaths.every(isText)) throw refuse("hostPaths must be a list of texts");
   const fileSystemTag = isObject(fileSystem) ? fileSystem["tag"] : undefined;
   if (fileSystemTag !== undefined && !(isText(fileSystemTag) && /^[0-9a-f]{32}$/.test(fileSystemTag)))
     throw refuse("fileSystem.tag must have 32 hex digits");
@@ -61,6 +64,7 @@ export function parseImageDescription(text: string, file = DESCRIPTION_FILE): Im
     user: { uid: Number(user["uid"]), gid: Number(user["gid"]) },
     environment: Object.fromEntries(Object.entries(environment).map(([name, text]) => [name, String(text)])),
     searchPath,
+    hostPaths,
     diversions: diversions.map((diversion: unknown) => {
       if (!isObject(diversion) || !isText(diversion["path"]) || !isText(diversion["original"]))
         throw refuse("a diversion must have path and original");

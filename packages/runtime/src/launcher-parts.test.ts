@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { parseImageDescription } from "./image-description.ts";
-import { parseMountPoints } from "./mount-points.ts";
+import { judgeMounts } from "./judge-mounts.ts";
+import { type Mount, parseMountTable } from "./mount-table.ts";
 import { repairHosts, repairResolvConf } from "./name-service.ts";
 import { programArgv, programEnvironment } from "./program-start.ts";
 import { RuntimeError } from "./runtime-error.ts";
@@ -68,17 +69,27 @@ test("SL-58, SL-66: the container's arguments stand only where the policy has a 
   assert.throws(() => programArgv({ arguments: [""], hostArguments: [{ at: 0, hostArgument: 3 }] }, ["a"]), { code: "R-PROGRAM" });
 });
 
-test("the view: mounts are taken over, directories above them are rebuilt, all others get a layer in memory", () => {
+const mount = (target: string, type: string, more: Partial<Mount> = {}): Mount => ({
+  target,
+  type,
+  root: "/",
+  options: new Set(["rw"]),
+  ...more,
+});
+const POD = "/var/lib/kubelet/pods/0f1e/volumes";
+
+test("the view: mounts that are shown are taken over, directories above any mount are rebuilt, all others get a layer in memory", () => {
   const tree: Record<string, readonly string[]> = {
-    "/": ["bin", "dev", "etc", "proc", "usr", "vouchsafe"],
+    "/": ["bin", "dev", "etc", "proc", "tmp", "usr", "vouchsafe"],
     "/etc": ["hosts", "passwd", "ssl"],
   };
   const kinds: Record<string, "link" | "file"> = { "/bin": "link", "/etc/hosts": "file", "/etc/passwd": "file" };
-  const steps = planView({
-    mountPoints: new Set(["/", "/dev", "/dev/shm", "/proc", "/etc/hosts"]),
-    list: (path) => tree[path] ?? [],
-    status: (path) => ({ kind: kinds[path] ?? "directory", uid: 0, gid: 0, mode: 0o755 }),
-  });
+  const files = {
+    mounts: ["/", "/dev", "/dev/shm", "/proc", "/etc/hosts", "/tmp"].map((target) => mount(target, "tmpfs")),
+    list: (path: string) => tree[path] ?? [],
+    status: (path: string) => ({ kind: kinds[path] ?? ("directory" as const), uid: 0, gid: 0, mode: 0o755 }),
+  };
+  const steps = planView(files, { shown: new Set(["/dev", "/proc", "/etc/hosts"]), memory: ["/dev/shm", "/tmp"], warnings: [] });
   assert.deepEqual(
     steps.map((step) => `${step.kind} ${step.path}`),
     [
@@ -89,14 +100,102 @@ test("the view: mounts are taken over, directories above them are rebuilt, all o
       "file /etc/passwd",
       "overlay /etc/ssl",
       "mount /proc",
+      "scratch /tmp",
       "overlay /usr",
     ],
   );
 });
 
-test("mount points are read with their escapes resolved", () => {
-  const text = "1 0 0:1 / / rw - overlay o rw\n4 1 0:4 / /a\\040b rw - tmpfs t rw\n";
-  assert.deepEqual(parseMountPoints(text), ["/", "/a b"]);
+const judged = (mounts: readonly Mount[], hostPaths: readonly string[] = []) =>
+  judgeMounts(mounts, hostPaths, {
+    isDirectory: (path) => !path.includes("."),
+    mayHideImage: (path) => path === "/usr/share",
+  });
+
+test("hazard I7: the program sees what every container has, and not the launcher's own directory", () => {
+  const usual = [
+    ...[
+      mount("/", "overlay"),
+      mount("/proc", "proc"),
+      mount("/proc/kcore", "tmpfs"),
+      mount("/sys", "sysfs"),
+      mount("/sys/fs/cgroup", "cgroup2"),
+    ],
+    ...[mount("/dev", "tmpfs"), mount("/dev/pts", "devpts"), mount("/dev/mqueue", "mqueue"), mount("/dev/shm", "tmpfs")],
+    ...[mount("/etc/resolv.conf", "ext4"), mount("/run/vouchsafe", "tmpfs"), mount("/run/secrets/kubernetes.io/serviceaccount", "tmpfs")],
+  ];
+  const { shown, memory, warnings } = judged(usual);
+  const expected = ["/proc", "/proc/kcore", "/sys", "/sys/fs/cgroup", "/dev", "/dev/pts", "/dev/mqueue", "/etc/resolv.conf"];
+  assert.deepEqual([...shown], expected);
+  assert.deepEqual(memory, ["/dev/shm", "/run", "/run/vouchsafe", "/tmp", "/var/tmp"]);
+  assert.deepEqual(warnings, []);
+});
+
+test("hazard I7: a volume where programs keep temporary files, and an emptyDir anywhere, become memory of the program, and it is said", () => {
+  const volumes = [
+    mount("/tmp", "ext4", { root: `${POD}/kubernetes.io~empty-dir/scratch` }),
+    mount("/var/tmp", "xfs", { root: "/srv/host" }),
+    mount("/external", "ext4", { root: `${POD}/kubernetes.io~empty-dir/external` }),
+    mount("/in-memory", "tmpfs"),
+    mount("/tmp/deep/er", "ext4", { root: `${POD}/kubernetes.io~empty-dir/scratch/er` }),
+  ];
+  const { shown, memory, warnings } = judged(volumes);
+  assert.deepEqual([...shown], []);
+  assert.deepEqual(memory, ["/dev/shm", "/external", "/in-memory", "/run", "/tmp", "/tmp/deep/er", "/var/tmp"]);
+  assert.deepEqual(
+    warnings.map((line) => /^the volume mounted at (\S+ \(\w+\)) is not shown/.exec(line)?.[1]),
+    ["/tmp (ext4)", "/var/tmp (xfs)", "/external (ext4)", "/in-memory (tmpfs)", "/tmp/deep/er (ext4)"],
+  );
+});
+
+for (const { what, volume } of [
+  { what: "a directory of the host", volume: mount("/data", "ext4", { root: "/srv/data" }) },
+  { what: "a persistent volume", volume: mount("/var/lib/mysql", "nfs4") },
+  {
+    what: "a loader's list of libraries",
+    volume: mount("/etc/ld.so.preload", "ext4", { root: `${POD}/kubernetes.io~configmap/evil/preload` }),
+  },
+  { what: "code beside the image's", volume: mount("/usr/lib/python3/dist-packages/sitecustomize.py", "ext4") },
+  { what: "a ConfigMap", volume: mount("/config", "ext4", { root: `${POD}/kubernetes.io~configmap/c`, options: new Set(["ro"]) }) },
+  { what: "a Secret", volume: mount("/vault/secrets", "tmpfs", { options: new Set(["ro"]) }) },
+  { what: "a file of an emptyDir", volume: mount("/app/settings.py", "ext4", { root: `${POD}/kubernetes.io~empty-dir/e/s` }) },
+  { what: "an emptyDir over files of the image", volume: mount("/usr/share", "tmpfs") },
+  { what: "a disk among the devices", volume: mount("/dev/data", "ext4") },
+  { what: "a directory of the host as the kernel's", volume: mount("/proc/self", "ext4") },
+  { what: "the launcher", volume: mount("/vouchsafe/runtime", "ext4") },
+  { what: "a directory at the place of a file", volume: mount("/etc/hosts/x", "ext4") },
+]) {
+  test(`hazards I1, I7: ${what} that the container has mounted is refused by name, with a remedy`, () => {
+    assert.throws(
+      () => judged([mount("/", "overlay"), volume]),
+      (error) => {
+        assert(error instanceof RuntimeError && error.code === "R-VIEW");
+        assert(error.message.startsWith(`the container has a volume at ${volume.target} (${volume.type}), `), error.message);
+        assert.match(error.remedy ?? "", /Take it out of the pod .*build\.host_paths/);
+        return true;
+      },
+    );
+  });
+}
+
+test("MF-52: a path that the image left to its host is shown as it is mounted, and nothing above it", () => {
+  const certificates = mount("/etc/ssl/certs", "ext4");
+  assert.deepEqual([...judged([certificates], ["/etc/ssl/certs"]).shown], ["/etc/ssl/certs"]);
+  assert.deepEqual([...judged([mount("/run/spire/sockets", "ext4")], ["/run/spire"]).shown], ["/run/spire/sockets"]);
+  for (const path of ["/etc/ssl/certs/one", "/etc/ssl/cert"]) assert.throws(() => judged([certificates], [path]), { code: "R-VIEW" });
+});
+
+test("all volumes that are refused are named at once", () => {
+  assert.throws(() => judged([mount("/a", "ext4"), mount("/b", "nfs")]), { message: /at \/a \(ext4\), \/b \(nfs\), / });
+});
+
+test("the mount table is read with escapes resolved and optional fields left out; the last mount on a target counts", () => {
+  const text =
+    "1 0 0:1 / / rw,nosuid - overlay o rw\n3 1 8:1 /old /a\\040b rw - ext4 d rw\n4 1 8:1 /x\\134y /a\\040b ro,nodev shared:1 master:2 - ext4 /dev/sda rw\n";
+  assert.deepEqual(parseMountTable(text), [
+    { target: "/", root: "/", type: "overlay", options: new Set(["rw", "nosuid"]) },
+    { target: "/a b", root: "/x\\y", type: "ext4", options: new Set(["ro", "nodev"]) },
+  ]);
 });
 
 test("settings: what is missing or malformed is named with a remedy", () => {

@@ -1,8 +1,12 @@
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { step } from "@vouchsafe/linux";
 import type { ContainerFiles } from "./container-files.ts";
+import { isInside } from "./inside.ts";
+import { type JudgedMounts, KERNEL } from "./judge-mounts.ts";
 import { type LayoutStep, plain } from "./layout.ts";
-import { type Binding, moveInto } from "./overlay-view.ts";
+import { type Binding, closeImage, memoryAt, moveInto, scratchOf } from "./overlay-view.ts";
+import { planParents } from "./parents.ts";
+import { HIDDEN } from "./view-plan.ts";
 
 /*
  * The private view where the container has no root rights. An overlay would not help there: files of the image belong to a user that the user
@@ -12,11 +16,6 @@ import { type Binding, moveInto } from "./overlay-view.ts";
 
 /** Directories that any image of ours has; one of them holds the view while it is made. */
 const WORKSHOPS = ["/mnt", "/srv", "/media", "/opt", "/tmp"];
-/** Where programs write by custom: memory, so that nothing of theirs reaches a disk. */
-const SCRATCH = ["/tmp", "/var/tmp", "/run"];
-/** Bound as they are; nothing can be injected below them. */
-const KERNEL = ["/proc", "/sys", "/dev"];
-
 /** What the view needs to hold beside the image. */
 export interface ViewChanges {
   /** Paths that are written after the view is there: each of their parents becomes a directory of the view. */
@@ -25,19 +24,18 @@ export interface ViewChanges {
 }
 
 /** Builds the view and makes it the root. For the namespaces of `startProgram` without root rights. Throws where the image has no place for it. */
-export function mirroredView(files: ContainerFiles, { written, bindings }: ViewChanges): LayoutStep[] {
-  const isDirectory = (path: string) => files.status(path)?.kind === "directory";
-  const workshop = WORKSHOPS.find(isDirectory);
+export function mirroredView(files: ContainerFiles, mounts: JudgedMounts, { written, bindings }: ViewChanges): LayoutStep[] {
+  const workshop = WORKSHOPS.find(
+    (path) => files.status(path)?.kind === "directory" && ![...mounts.shown].some((one) => isInside(one, path)),
+  );
   if (workshop === undefined) throw new Error(`the image has none of ${WORKSHOPS.join(", ")}`);
-  const parents = planParents(written);
-  const memory = (target: string, mode: string) => step.mount("view", target, "tmpfs", ["noSetUserId", "noDevices"], `mode=${mode}`);
-  const scratch = SCRATCH.filter((path) => path !== workshop && !parents.has(path) && !files.mountPoints.has(path) && isDirectory(path));
+  const memory = mounts.memory.filter((path) => !isInside(path, workshop));
   return [
-    ...plain(memory(workshop, "0755")),
-    ...mirror("", workshop, files, { parents, written: new Set(written), skipped: workshop }),
+    ...plain(closeImage(files), memoryAt(workshop, "0755")),
+    ...mirror("", workshop, files, { parents: planParents(written), written: new Set(written), left: new Set([workshop, HIDDEN]), memory }),
     ...plain(
-      ...scratch.map((path) => memory(join(workshop, path), "1777")),
-      step.optional(step.makeDirectory(join(workshop, workshop), 0o755)),
+      ...scratchOf(workshop, files, { ...mounts, memory }),
+      step.optional(step.makeDirectory(join(workshop, workshop), 0o1777)),
       ...bindings.map(({ source, target }) => step.bind(source, join(workshop, target))),
       ...moveInto(workshop),
     ),
@@ -47,15 +45,9 @@ export function mirroredView(files: ContainerFiles, { written, bindings }: ViewC
 interface MirrorPlan {
   readonly parents: ReadonlySet<string>;
   readonly written: ReadonlySet<string>;
-  readonly skipped: string;
-}
-
-/** All parents of the paths but the root. */
-export function planParents(paths: readonly string[]): ReadonlySet<string> {
-  const parents = new Set<string>();
-  for (const path of paths)
-    for (let parent = dirname(path); parent !== "/" && parent !== "."; parent = dirname(parent)) parents.add(parent);
-  return parents;
+  /** No part of the view. */
+  readonly left: ReadonlySet<string>;
+  readonly memory: readonly string[];
 }
 
 function mirror(directory: string, view: string, files: ContainerFiles, plan: MirrorPlan): LayoutStep[] {
@@ -63,9 +55,10 @@ function mirror(directory: string, view: string, files: ContainerFiles, plan: Mi
     const source = `${directory}/${name}`;
     const target = join(view, source);
     const status = files.status(source);
-    if (source === plan.skipped || status === undefined) return [];
+    if (plan.left.has(source) || status === undefined) return [];
     if (status.kind === "directory") {
       const made = plain(step.makeDirectory(target, status.mode));
+      if (plan.memory.some((path) => isInside(source, path))) return made;
       if (plan.parents.has(source) && !KERNEL.includes(source)) return [...made, ...mirror(source, view, files, plan)];
       return [...made, ...plain(step.bind(source, target))];
     }

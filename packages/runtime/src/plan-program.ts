@@ -5,6 +5,8 @@ import { step } from "@vouchsafe/linux";
 import type { Configuration } from "@vouchsafe/protocol";
 import type { ContainerFiles } from "./container-files.ts";
 import type { ImageDescription } from "./image-description.ts";
+import { isInside } from "./inside.ts";
+import { type JudgedMounts, KERNEL } from "./judge-mounts.ts";
 import { type LayoutStep, type Phase, plain } from "./layout.ts";
 import { mirroredView } from "./mirrored-view.ts";
 import { repairHosts, repairResolvConf } from "./name-service.ts";
@@ -24,6 +26,7 @@ export interface ProgramOrder {
   /** Who this process is in the container. */
   readonly user: { readonly uid: number; readonly gid: number };
   readonly files: ContainerFiles;
+  readonly mounts: JudgedMounts;
 }
 
 const DEFAULT_PERMISSION = 0o700;
@@ -33,7 +36,7 @@ const DEFAULT_PERMISSION = 0o700;
  * Throws R-IMAGE, R-VIEW or R-PROGRAM for what cannot be right whatever the kernel says.
  */
 export function planProgram(order: ProgramOrder): Phase[] {
-  const { configuration, image, files, user } = order;
+  const { configuration, image, files, mounts, user } = order;
   const [volume] = configuration.volumes;
   if (volume !== undefined) {
     // Started without it, the program would write into memory what it believes to be kept.
@@ -43,6 +46,8 @@ export function planProgram(order: ProgramOrder): Phase[] {
   }
   const isRoot = user.uid === 0;
   const code = readCode(configuration, image);
+  for (const { path } of configuration.files) assertPrivate(path, "injected", mounts);
+  for (const { kind, path } of code) if (kind !== "directory") assertPrivate(path, "laid out", mounts);
   return [
     ...(isRoot ? [privateNamespace] : []),
     {
@@ -52,18 +57,14 @@ export function planProgram(order: ProgramOrder): Phase[] {
     { steps: treeFiles(code), failure: failed("R-VIEW", "the encrypted files of the image cannot be laid out") },
     ...configuration.files.map((file): Phase => {
       // Without root rights a file that is written was left out of the view (`mirroredView`).
-      const isMounted = isRoot && files.mountPoints.has(files.resolve(file.path) ?? "");
+      const isMounted = isRoot && mounts.shown.has(files.resolve(file.path) ?? "");
       return {
         steps: injectedFile(
           { path: file.path, content: fileContent(file, order, code), permission: file.permission ?? DEFAULT_PERMISSION },
           isRoot ? image.user : user,
           isMounted,
         ),
-        failure: failed(
-          "R-VIEW",
-          `file ${file.path} cannot be injected`,
-          "Choose a path that is no directory and not below /proc, /sys or /dev.",
-        ),
+        failure: failed("R-VIEW", `file ${file.path} cannot be injected`, "Choose a path that is no directory."),
       };
     }),
     {
@@ -80,6 +81,16 @@ const failed =
   (reason) =>
     new RuntimeError(code, message, { cause: new Error(reason), ...(remedy === undefined ? {} : { remedy }) });
 
+/** Below a mount of the container a file would be where others read it too. A mount on the very path is replaced. */
+function assertPrivate(path: string, verb: string, { shown, memory }: JudgedMounts): void {
+  const above = [...memory, ...KERNEL, ...shown].filter((parent) => parent !== path && isInside(path, parent));
+  const nearest = above.reduce((one, other) => (other.length > one.length ? other : one), "");
+  if (nearest === "" || memory.includes(nearest)) return;
+  throw new RuntimeError("R-VIEW", `file ${path} cannot be ${verb}: the program shares ${nearest} with its container`, {
+    remedy: "Choose a path that is not below /proc, /sys, /dev or a volume of the container.",
+  });
+}
+
 /** Without root rights the process was started in one. */
 const privateNamespace: Phase = {
   steps: plain(step.unshare("mount"), step.makeMountsPrivate()),
@@ -90,11 +101,11 @@ const privateNamespace: Phase = {
   ),
 };
 
-function viewSteps({ configuration, image, files, user }: ProgramOrder, code: readonly TreeEntry[]): LayoutStep[] {
+function viewSteps({ configuration, image, files, mounts, user }: ProgramOrder, code: readonly TreeEntry[]): LayoutStep[] {
   const bindings = image.diversions.map(({ path, original }) => ({ source: original, target: path }));
   try {
-    if (user.uid === 0) return overlayView(files, bindings);
-    return mirroredView(files, { bindings, written: [...code, ...configuration.files].map(({ path }) => path) });
+    if (user.uid === 0) return overlayView(files, mounts, bindings);
+    return mirroredView(files, mounts, { bindings, written: [...code, ...configuration.files].map(({ path }) => path) });
   } catch (cause) {
     throw new RuntimeError("R-VIEW", "the program's view of the file system cannot be made", { cause });
   }

@@ -10,6 +10,7 @@ import { chooseSource, describeSource, type GatherEvidence, gatherFrom } from ".
 import { handOver } from "./hand-over.ts";
 import { readImageDescription } from "./image-description.ts";
 import { untilListening } from "./listening.ts";
+import { judgeOwnMounts } from "./own-mounts.ts";
 import { planProgram } from "./plan-program.ts";
 import { replaceRenewedFiles } from "./renewed-files.ts";
 import { explainFailure, log } from "./report.ts";
@@ -42,6 +43,10 @@ export async function supervise(
     const signals = forwardSignals(program, settings.drainMs);
     const image = readImageDescription();
     log(`runtime ${RUNTIME_VERSION}, image platform ${image.platformVersion}, ${image.mode} mode`);
+    // Before there is a secret: what must not be shown to the program has to go first.
+    const files = ownContainerFiles();
+    const mounts = judgeOwnMounts(files, image);
+    for (const warning of mounts.warnings) log(`warning: ${warning}`);
     const source = chooseSource(settings);
     log(`service ${settings.serviceId.replace(/@.*/s, "@…")}, evidence ${describeSource(source, settings)}`);
     const evidence = source && gatherFrom(source, settings);
@@ -53,11 +58,8 @@ export async function supervise(
     const host = Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
     await waiting.isReady;
     const user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-    const files = ownContainerFiles();
-    await handOver(
-      waiting,
-      planProgram({ configuration: attested.configuration, image, hostArguments, hostEnvironment: host, user, files }),
-    );
+    const order = { configuration: attested.configuration, image, hostArguments, hostEnvironment: host, user, files, mounts };
+    await handOver(waiting, planProgram(order));
     log(`started after ${Math.round(performance.now())} ms, session version ${attested.configuration.sessionHash}`);
     signals.programRuns();
     void reportReady(program, settings);

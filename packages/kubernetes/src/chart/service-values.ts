@@ -99,7 +99,11 @@ const SERVICE_VALUES: Readonly<Record<string, ServiceValue>> = {
     schema: { type: "integer", minimum: 0 },
   },
   extraEnv: { comment: "Environment of the container; it does not reach the program.", schema: LIST_OF_OBJECTS },
-  extraVolumes: { comment: "", schema: LIST_OF_OBJECTS },
+  extraVolumes: {
+    comment:
+      "Volumes of the pod; the program sees none of them but at paths of build.host_paths. An emptyDir becomes memory of the program, others keep it from starting.",
+    schema: LIST_OF_OBJECTS,
+  },
   extraVolumeMounts: { comment: "", schema: LIST_OF_OBJECTS },
   podAnnotations: { comment: "", schema: OBJECT },
   persistence: { comment: "Refused where enabled: state is in memory and gone with the pod.", schema: record({ enabled: SWITCH }) },
