@@ -28,6 +28,16 @@ const inCas = (file: string, change: Change, text: string, why: string): Equival
   ...{ file: `packages/cas/src/${file}`, change, text, why },
 });
 
+const inPolicy = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
+  ...{ file: `packages/policy/src/${file}`, change, text, why },
+});
+const inAgent = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
+  ...{ file: `packages/kubernetes/src/las/${file}`, change, text, why },
+});
+const SOONER = "hears sooner that a caller is gone: only how much is done in vain differs";
+const NOTHING_LEFT = "no entry is left when this line is reached";
+const ASKED_TWICE = "a reader of a section gives nothing where it reports an error: either of the two refuses";
+
 export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   inProtocol("cas-chain.ts", "operand removed", "software === undefined", "a chain of three has a second: for the compiler"),
   inProtocol("cas-chain.ts", "operand removed", "root === undefined", "a chain of three has a third: for the compiler"),
@@ -50,6 +60,18 @@ export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
     "secret === undefined",
     "the language takes nothing but base32 for it (SL-96): for the compiler",
   ),
+  inPolicy("access-evaluation.ts", "inverted", "entry satisfies never", NOTHING_LEFT),
+  inPolicy("resolve-sections.ts", "operand removed", "read !== undefined", ASKED_TWICE),
+  inPolicy("resolve-sections.ts", "operand removed", "reporter.errorCount === 0", ASKED_TWICE),
+  inPolicy("resolve-sections.ts", "operand removed", "first?.path === undefined", "what is not read has an error: for the compiler"),
+  inPolicy("resolve-sections.ts", "operand removed", "value === null", "no section holds nothing at all: for the compiler"),
+  inPolicy("language/access.ts", "operand removed", 'old.kind === "ok"', "what is no Base58Check has no version: for the compiler"),
+  inPolicy("language/access.ts", "operand removed", 'placeholder?.kind === "placeholder"', "others were refused before: for the compiler"),
+  inPolicy("language/access.ts", "check removed", 'place.node.kind !== "map"', "only mappings come here: for the compiler"),
+  inPolicy("language/access.ts", "inverted", 'entry.kind === "signer"', "two labels change places: each still names one kind of key"),
+  inAgent("container-files.ts", "operand removed", "stats === undefined", "only a file that goes between two looks has none"),
+  inAgent("agent-server.ts", "statement removed", "await setImmediate()", SOONER),
+  inAgent("agent-server.ts", "operand removed", "socket.readableEnded", SOONER),
   inAttestation("snp/verify-snp-report.ts", "operand removed", 'key.kind !== "ec"', CURVE),
   inAttestation("nitro/verify-nitro-document.ts", "operand removed", 'key.kind !== "ec"', CURVE),
   inAttestation("corim/signed-corim.ts", "operand removed", 'key.kind === "ec"', CURVE),

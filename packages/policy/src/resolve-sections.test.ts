@@ -137,4 +137,5 @@ test("SL-181, SL-182 an access policy whose secret is missing, or holds none, ad
   for (const value of [undefined, { read: "nonsense" }, "$$SCONE::b$$", 5])
     assert.deepEqual(rule('"$$SCONE::a$$"', "read", value), [{ kind: "placeholder", secret: "a", text: "$$SCONE::a$$" }]);
   assert.deepEqual(rule('"$$SCONE::a$$"', "read", { read: KEY }), [{ kind: "key", keyHash: KEY }]);
+  assert.deepEqual(rule(`{read: ${KEY}}`, "read", { read: "ANY" }), [{ kind: "key", keyHash: KEY }], "what is written is not looked up");
 });

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { KubernetesError } from "../kubernetes-error.ts";
 import type { RunningContainer } from "./container-runtime.ts";
 import { type CallerMeasurement, identifyCaller, type Measuring, measureCaller } from "./measure-caller.ts";
+import { Semaphore } from "./semaphore.ts";
 import type { Connection } from "./tcp-owner.ts";
 
 /** What the agent answers to whoever asks who it is: nothing secret. */
@@ -101,14 +102,22 @@ function callersEnd({ remoteAddress = "", remotePort = 0, localAddress = "", loc
 async function takeNote(socket: Socket, { phase, message }: StartNote, options: AgentOptions): Promise<void> {
   try {
     const { container } = await identifyCaller(callersEnd(socket), options.measuring);
-    options.onDecision({ kind: "noted", container, phase, message: message.replaceAll(/\p{C}+/gu, " ") });
+    options.onDecision({ kind: "noted", container, phase, message: message.replaceAll(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ") });
   } catch (error) {
-    if (!(error instanceof KubernetesError)) throw error; // whoever is no container here has no pod that could be told
+    // Whoever is no container here has no pod that could be told.
+    if (!(error instanceof KubernetesError)) refuse(socket, error, options);
   }
 }
 
+/** A caller may bring about any failure, so none may end the agent. */
+function refuse({ remoteAddress, remotePort }: Socket, error: unknown, { onDecision }: AgentOptions): KubernetesError {
+  const known =
+    error instanceof KubernetesError ? error : new KubernetesError("E-AGENT-CALLER", "the caller could not be measured", { cause: error });
+  onDecision({ kind: "refused", error: known, peer: `${remoteAddress}:${remotePort}` });
+  return known;
+}
+
 async function answerEvidence(socket: Socket, userData: string, options: AgentOptions): Promise<AgentReply> {
-  const { remoteAddress, remotePort } = socket;
   try {
     const measurement = await measureCaller(callersEnd(socket), options.measuring);
     const evidence = createNodeStatement(
@@ -128,41 +137,8 @@ async function answerEvidence(socket: Socket, userData: string, options: AgentOp
     options.onDecision({ kind: "vouched", measurement });
     return { type: "evidence", evidence: encodeEvidence(evidence) };
   } catch (error) {
-    const known =
-      error instanceof KubernetesError
-        ? error
-        : new KubernetesError("E-AGENT-CALLER", "the caller could not be measured", { cause: error });
-    options.onDecision({ kind: "refused", error: known, peer: `${remoteAddress}:${remotePort}` });
-    const help = known.remedy === undefined ? "" : ` (${known.remedy})`;
-    return { type: "failure", message: `${known.message}${help}`.slice(0, 4096) };
-  }
-}
-
-/** At most so many at once, at most so many waiting. */
-class Semaphore {
-  #free: number;
-  readonly #maxWaiting: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(permits: number, maxWaiting: number) {
-    this.#free = permits;
-    this.#maxWaiting = maxWaiting;
-  }
-
-  /** Undefined: too many wait already, and the work was not done. */
-  async run<T>(work: () => Promise<T>): Promise<T | undefined> {
-    if (this.#free === 0) {
-      if (this.#waiting.length >= this.#maxWaiting) return undefined;
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    } else {
-      this.#free -= 1;
-    }
-    try {
-      return await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free += 1;
-      else next();
-    }
+    const { message, remedy } = refuse(socket, error, options);
+    const help = remedy === undefined ? "" : ` (${remedy})`;
+    return { type: "failure", message: `${message}${help}`.slice(0, 4096) };
   }
 }

@@ -26,12 +26,10 @@ export function readOverlayRoot(pid: number, { proc, root }: Machine): OverlayRo
   const [type, , options = ""] = tail.split(" ");
   if (type !== "overlay") return undefined;
   const values = new Map(options.split(",").map((option) => [option.slice(0, option.indexOf("=")), option.slice(option.indexOf("=") + 1)]));
-  const upper = values.get("upperdir");
-  const lower = values.get("lowerdir");
-  if (upper === undefined || lower === undefined) return undefined;
-  const directories = [upper, ...lower.split(":")].map(unescapeMount);
-  if (!directories.every((directory) => directory.startsWith("/"))) return undefined;
-  return { upper: `${root}${directories[0]}`, lowers: directories.slice(1).map((directory) => `${root}${directory}`) };
+  const [upper, lowers] = [values.get("upperdir"), splitLayers(values.get("lowerdir") ?? "")];
+  if (upper === undefined || lowers.length === 0) return undefined;
+  if (![upper, ...lowers].every((directory) => directory.startsWith("/"))) return undefined;
+  return { upper: root + decodeOctal(upper), lowers: lowers.map((directory) => root + directory) };
 }
 
 /**
@@ -42,9 +40,8 @@ export function resolveInRoot(root: string, path: string): string | undefined {
   let resolved = "";
   let links = 0;
   const pending = path.split("/");
-  while (pending.length > 0) {
-    const part = pending.shift();
-    if (part === undefined || part === "" || part === ".") continue;
+  for (let part = pending.shift(); part !== undefined; part = pending.shift()) {
+    if (part === "" || part === ".") continue;
     if (part === "..") {
       resolved = resolved.slice(0, Math.max(0, resolved.lastIndexOf("/")));
       continue;
@@ -70,13 +67,12 @@ export function resolveInRoot(root: string, path: string): string | undefined {
  * mount point. A container without root rights can have none, so such an entry means that its files are not the image's.
  */
 export function findChangedByRoot(root: OverlayRoot, mountPoints: readonly string[], maxEntries = 50_000): string | undefined {
-  const isMountPoint = (path: string) => mountPoints.some((point) => path === point || path.startsWith(`${point}/`));
   let entries = 0;
   const visit = (path: string): string | undefined => {
     for (const name of readdirSync(`${root.upper}${path}`)) {
       const child = `${path}/${name}`;
       const stats = statOrUndefined(`${root.upper}${child}`);
-      if (stats === undefined || isMountPoint(child)) continue;
+      if (stats === undefined || mountPoints.includes(child)) continue; // gone meanwhile, or not the layer's own
       entries += 1;
       if (entries > maxEntries) return `${child} (and more than ${maxEntries} others)`;
       if (!stats.isDirectory()) {
@@ -95,10 +91,7 @@ export function findChangedByRoot(root: OverlayRoot, mountPoints: readonly strin
 export function isOccupiedByImage(root: OverlayRoot, path: string): boolean {
   return root.lowers.some((lower) => {
     const found = resolveInRoot(lower, path);
-    if (found === undefined) return false;
-    const stats = statOrUndefined(found);
-    if (stats === undefined) return false;
-    return !stats.isDirectory() || readdirSync(found).length > 0;
+    return found !== undefined && (!lstatSync(found).isDirectory() || readdirSync(found).length > 0);
   });
 }
 
@@ -106,7 +99,11 @@ function statOrUndefined(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }
 
-/** Mount tables write blank, tab, newline and backslash as octal escapes; overlay options escape colons and commas with a backslash. */
-function unescapeMount(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))).replace(/\\([:,\\])/g, "$1");
+/** Mount tables write blank, comma, newline and backslash as octal escapes. */
+const decodeOctal = (text: string): string =>
+  text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+
+/** Layers stand with colons between them; a colon or a backslash in a name has a backslash before it. */
+function splitLayers(option: string): readonly string[] {
+  return (decodeOctal(option).match(/(?:\\.|[^:\\])+/g) ?? []).map((layer) => layer.replace(/\\(.)/g, "$1"));
 }

@@ -17,3 +17,12 @@ test("hazard I5: the agent remembers a limited number of pods", () => {
   for (let count = 0; count < 1_000; count++) budget.mayTell(`pod-${count}`, 0);
   assert.equal(budget.mayTell("first", 0), true, "forgotten, as the oldest");
 });
+
+test("hazard I5: the pod that spoke last is forgotten last", () => {
+  const budget = new EventBudget();
+  for (let count = 0; count < 11; count++) budget.mayTell("first", 0);
+  for (let count = 0; count < 999; count++) budget.mayTell(`pod-${count}`, 0);
+  assert.equal(budget.mayTell("first", 0), true, "its twelfth");
+  budget.mayTell("another", 0);
+  assert.equal(budget.mayTell("first", 0), false);
+});

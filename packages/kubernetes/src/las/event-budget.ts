@@ -13,8 +13,10 @@ export class EventBudget {
     budget.count += 1;
     this.#spent.delete(pod);
     this.#spent.set(pod, budget);
-    const [oldest] = this.#spent.keys();
-    if (this.#spent.size > PODS_KEPT && oldest !== undefined) this.#spent.delete(oldest);
+    for (const oldest of this.#spent.keys()) {
+      if (this.#spent.size <= PODS_KEPT) break;
+      this.#spent.delete(oldest);
+    }
     return true;
   }
 }

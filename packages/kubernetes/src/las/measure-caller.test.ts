@@ -1,114 +1,22 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
 import { KubernetesError } from "../kubernetes-error.ts";
-import type { RunningContainer } from "./container-runtime.ts";
-import { identifyCaller, type Measuring, measureCaller, RefusedCaller } from "./measure-caller.ts";
+import { CONNECTION, FakeMachine, IMAGE_DIGEST } from "../testing/fake-machine.ts";
+import { identifyCaller, measureCaller, RefusedCaller } from "./measure-caller.ts";
 
-const connection = { localAddress: "10.244.0.8", localPort: 50_000, remoteAddress: "10.10.0.1", remotePort: 18_761 };
-const LINE = "   0: 0800F40A:C350 01000A0A:4949 01 00000000:00000000 00:00000000 00000000 65532 0 77 1 0 20 4 30 10 -1";
-const [ID, OTHER_ID] = ["ab".repeat(32), "cd".repeat(32)];
-const DIGESTS = ["1", "2", "3"].map((digit) => `sha256:${digit.repeat(64)}`) as [string, string, string];
+const OTHER_ID = "cd".repeat(32);
+const [SECOND_DIGEST, THIRD_DIGEST] = ["2", "3"].map((digit) => `sha256:${digit.repeat(64)}`) as [string, string];
 const LAUNCHER_MAX_BYTES = 64 * 1024;
-
-/** The files of a machine with one container, as a node agent sees them; every part can be made another. */
-class FakeMachine {
-  readonly directory: string;
-  container: RunningContainer;
-  onInspect: () => void = () => undefined;
-  named: string | undefined;
-
-  constructor(t: TestContext) {
-    this.directory = mkdtempSync(join(tmpdir(), "machine-"));
-    t.after(() => rmSync(this.directory, { recursive: true }));
-    this.container = {
-      ...{ id: ID, pid: 12, createdAt: 7n, pod: { name: "shop", namespace: "default", uid: "u" }, containerName: "api" },
-      imageDigests: [DIGESTS[0]],
-      process: {
-        ...{ arguments: ["/usr/bin/python3", "app.py"], userId: 65_532, capabilities: [], noNewPrivileges: true },
-        environment: new Map([
-          ["SCONE_CONFIG_ID", "shop/api@123456"],
-          ["PATH", "/opt/none:/usr/bin:/bin"],
-        ]),
-      },
-      mounts: ["/proc", "/dev/shm", "/etc/hosts", "/run/secrets/kubernetes.io/serviceaccount"].map((destination) => ({
-        ...{ destination, source: "x", type: "bind" },
-      })),
-    };
-    for (const [path, text] of [
-      ["vouchsafe/bin/launcher", "the launcher"],
-      ["usr/bin/python3", "the launcher"],
-      ["vouchsafe/mesh/service.json", JSON.stringify({ format: 1, fileSystem: { tag: "0f".repeat(16) }, more: true })],
-      ["bin/sh", "a shell"],
-      ["app/main.py", "code"],
-    ] as const)
-      this.write(`machine/lower/${path}`, text);
-    mkdirSync(join(this.directory, "machine/upper"));
-    this.addProcess(12);
-  }
-
-  write(path: string, text: string): void {
-    mkdirSync(dirname(join(this.directory, path)), { recursive: true });
-    writeFileSync(join(this.directory, path), text);
-  }
-
-  link(path: string, target: string): void {
-    mkdirSync(dirname(join(this.directory, path)), { recursive: true });
-    rmSync(join(this.directory, path), { force: true });
-    symlinkSync(target, join(this.directory, path));
-  }
-
-  remove(path: string): void {
-    rmSync(join(this.directory, path), { recursive: true });
-  }
-
-  addProcess(pid: number, { id = ID, startTime = "4711" } = {}): void {
-    this.link(`proc/${pid}/ns/net`, "net:[1]");
-    this.link(`proc/${pid}/fd/3`, "socket:[77]");
-    this.link(`proc/${pid}/exe`, "/vouchsafe/runtime/bin/node");
-    this.link(`proc/${pid}/root`, join(this.directory, "machine/lower"));
-    this.write(`proc/${pid}/stat`, `${pid} (a) S ${Array(18).fill("0").join(" ")} ${startTime} 0`);
-    this.write(`proc/${pid}/cgroup`, id === "" ? "0::/user.slice\n" : `0::/kubepods.slice/cri-containerd-${id}.scope\n`);
-    this.write(`proc/${pid}/net/tcp`, `  sl  local_address\n${LINE}\n`);
-    this.write(`proc/${pid}/net/fib_trie`, "     |-- 10.244.0.8\n");
-    this.write(`proc/${pid}/mountinfo`, "1 0 0:1 / / rw - overlay overlay rw,lowerdir=/lower,upperdir=/upper,workdir=/work\n");
-  }
-
-  /** Changes what the container runtime says of the container. */
-  say(more: Partial<RunningContainer>, process: Partial<RunningContainer["process"]> = {}): void {
-    this.container = { ...this.container, ...more, process: { ...this.container.process, ...process } };
-  }
-
-  mount(...destinations: readonly string[]): void {
-    const added = destinations.map((destination) => ({ destination, source: "x", type: "bind" }));
-    this.say({ mounts: [...this.container.mounts, ...added] });
-  }
-
-  get measuring(): Measuring {
-    return {
-      inspect: async (id) => {
-        assert.equal(id, ID);
-        this.onInspect();
-        return this.container;
-      },
-      findNamedDigest: async () => this.named,
-      machine: { proc: join(this.directory, "proc"), root: join(this.directory, "machine") },
-    };
-  }
-
-  measure() {
-    return measureCaller(connection, this.measuring);
-  }
-}
+const measure = (machine: FakeMachine) => measureCaller(CONNECTION, machine.measuring);
 
 test("C-91: the launcher of a container is measured from outside: image, state of its files, program and service", async (t) => {
   const machine = new FakeMachine(t);
-  assert.deepEqual(await machine.measure(), {
+  assert.deepEqual(await measure(machine), {
     container: machine.container,
-    imageDigest: DIGESTS[0],
+    imageDigest: IMAGE_DIGEST,
     fileSystemTag: "0f".repeat(16),
     program: "/vouchsafe/runtime/bin/node",
     service: "shop/api",
@@ -140,7 +48,7 @@ for (const [rule, change] of accepted) {
   test(`C-91: ${rule} is no reason to refuse`, async (t) => {
     const machine = new FakeMachine(t);
     change(machine);
-    assert.equal((await machine.measure()).service, "shop/api");
+    assert.equal((await measure(machine)).service, "shop/api");
   });
 }
 
@@ -158,6 +66,16 @@ const refused: readonly (readonly [rule: string, change: (machine: FakeMachine) 
     /snapshotter/,
   ],
   ["I1: a volume over the runtime", (m) => m.mount("/vouchsafe"), /^a volume mounted at \/vouchsafe hides files/, /where the image has/],
+  [
+    "I1: a volume that brings a runtime to an image that has none",
+    (m) => {
+      m.move("machine/lower/vouchsafe", "view/vouchsafe");
+      m.write("view/usr/bin/python3", "the launcher");
+      m.link("proc/12/root", join(m.directory, "view"));
+      m.mount("/vouchsafe");
+    },
+    /^a volume mounted at \/vouchsafe hides files/,
+  ],
   ["I1: a volume below the runtime", (m) => m.mount("/vouchsafe/new"), /^a volume mounted at \/vouchsafe\/new hides files/],
   ["I1: a volume over code", (m) => m.mount("/data", "/app"), /^a volume mounted at \/app hides files/],
   [
@@ -213,15 +131,15 @@ const refused: readonly (readonly [rule: string, change: (machine: FakeMachine) 
   ["an image without digest", (m) => m.say({ imageDigests: [] }), /knows no manifest digest/, /by its digest/],
   [
     "several digests and none that is named",
-    (m) => m.say({ imageDigests: DIGESTS.slice(0, 2) }),
+    (m) => m.say({ imageDigests: [IMAGE_DIGEST, SECOND_DIGEST] }),
     /several digests and the pod names none/,
     /@sha256/,
   ],
   [
     "another digest than those of the image",
     (m) => {
-      m.say({ imageDigests: DIGESTS.slice(0, 2) });
-      m.named = DIGESTS[2];
+      m.say({ imageDigests: [IMAGE_DIGEST, SECOND_DIGEST] });
+      m.named = THIRD_DIGEST;
     },
     /several digests and the pod names none/,
   ],
@@ -238,7 +156,7 @@ for (const [rule, change, message, remedy = /(?:)/] of refused) {
   test(`C-91, hazard ${rule} is refused, and the pod can be told`, async (t) => {
     const machine = new FakeMachine(t);
     change(machine);
-    await assert.rejects(machine.measure(), (error) => {
+    await assert.rejects(measure(machine), (error) => {
       assert(error instanceof RefusedCaller);
       assert.equal(error.code, "E-AGENT-CALLER");
       assert.match(error.message, message);
@@ -251,11 +169,11 @@ for (const [rule, change, message, remedy = /(?:)/] of refused) {
 
 test("C-91: of several digests the one counts that the pod names; an image without protected files has no state", async (t) => {
   const machine = new FakeMachine(t);
-  machine.say({ imageDigests: DIGESTS.slice(0, 2) });
-  machine.named = DIGESTS[1];
+  machine.say({ imageDigests: [IMAGE_DIGEST, SECOND_DIGEST] });
+  machine.named = SECOND_DIGEST;
   machine.write("machine/lower/vouchsafe/mesh/service.json", '{"format":1}');
-  const { imageDigest, fileSystemTag } = await machine.measure();
-  assert.deepEqual([imageDigest, fileSystemTag], [DIGESTS[1], ""]);
+  const { imageDigest, fileSystemTag } = await measure(machine);
+  assert.deepEqual([imageDigest, fileSystemTag], [SECOND_DIGEST, ""]);
 });
 
 const nobody: readonly (readonly [rule: string, change: (machine: FakeMachine) => void, message: RegExp])[] = [
@@ -268,7 +186,7 @@ for (const [rule, change, message] of nobody) {
     const machine = new FakeMachine(t);
     change(machine);
     for (const ask of [measureCaller, identifyCaller]) {
-      await assert.rejects(ask(connection, machine.measuring), (error) => {
+      await assert.rejects(ask(CONNECTION, machine.measuring), (error) => {
         assert(error instanceof KubernetesError && !(error instanceof RefusedCaller));
         assert.match(error.message, message);
         return true;
@@ -280,5 +198,14 @@ for (const [rule, change, message] of nobody) {
 test("a file of the machine that cannot be read is no finding about the caller", async (t) => {
   const machine = new FakeMachine(t);
   machine.remove("proc/12/exe");
-  await assert.rejects(machine.measure(), { code: "ENOENT" });
+  await assert.rejects(measure(machine), { code: "ENOENT" });
+});
+
+test("hazard I5: no file of a container stays open", async (t) => {
+  const machine = new FakeMachine(t);
+  const openFiles = () => readdirSync("/proc/self/fd").length;
+  await measure(machine);
+  const before = openFiles();
+  for (let count = 0; count < 20; count++) await measure(machine);
+  assert(openFiles() < before + 20, `${before} files before, ${openFiles()} now`);
 });

@@ -176,7 +176,8 @@ async function chooseDigest(container: RunningContainer, measuring: Measuring): 
   }
   if (another === undefined) return only;
   const named = await measuring.findNamedDigest(container);
-  if (named !== undefined && container.imageDigests.includes(named)) return named;
+  const chosen = container.imageDigests.find((digest) => digest === named);
+  if (chosen !== undefined) return chosen;
   throw refuse(
     "the image is known under several digests and the pod names none",
     "Name the image by its digest (repository:tag@sha256:…).",

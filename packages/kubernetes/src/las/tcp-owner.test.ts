@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "node:test";
-import { findConnectionOwners, findContainerId, identifyProcess } from "./tcp-owner.ts";
+import { type TestContext, test } from "node:test";
+import { type Connection, findConnectionOwners, findContainerId, identifyProcess } from "./tcp-owner.ts";
 
 /** A connection to a server of this test, as the server sees it: the owner of the other end is searched. */
 async function accept(host: string, start: (port: number) => void): Promise<{ readonly peer: Socket; readonly close: () => void }> {
@@ -85,12 +85,95 @@ test("C-91: of two namespaces that list one connection, the one that has its add
   assert.throws(() => findConnectionOwners(connection, proc), /two network namespaces/);
 });
 
+/** A machine's tables, as far as they matter here: one process in a network namespace of its own. */
+class Tables {
+  readonly proc: string;
+  constructor(t: TestContext) {
+    this.proc = mkdtempSync(join(tmpdir(), "proc-"));
+    t.after(() => rmSync(this.proc, { recursive: true }));
+  }
+  add(pid: number, { namespace = pid, net = {} as Readonly<Record<string, string>>, inode = "77", hasStat = true }): void {
+    for (const directory of ["ns", "net", "fd"]) mkdirSync(join(this.proc, `${pid}`, directory), { recursive: true });
+    symlinkSync(`net:[${namespace}]`, join(this.proc, `${pid}/ns/net`));
+    symlinkSync(`socket:[${inode}]`, join(this.proc, `${pid}/fd/3`));
+    if (hasStat) writeFileSync(join(this.proc, `${pid}/stat`), `${pid} (a) S ${Array(18).fill("0").join(" ")} 4711 0`);
+    for (const [table, text] of Object.entries(net)) writeFileSync(join(this.proc, `${pid}/net/${table}`), text);
+  }
+  owners(connection: Connection): readonly number[] {
+    return findConnectionOwners(connection, this.proc).map(({ pid }) => pid);
+  }
+}
+const lines = (...rows: readonly string[]) => ["  sl  local_address", ...rows, ""].join("\n");
+const row = (local: string, remote: string, { state = "01", inode = "77" } = {}) =>
+  `   0: ${local} ${remote} ${state} 00000000:00000000 00:00000000 00000000 65532 0 ${inode} 1 0`;
+const ENDS = ["0800F40A:C350", "01000A0A:4949"] as const;
+const IPV4 = { localAddress: "10.244.0.8", localPort: 50_000, remoteAddress: "10.10.0.1", remotePort: 18_761 };
+
+test("C-91: only a connection that is established and has a socket counts", (t) => {
+  const tables = new Tables(t);
+  const rows = [row(...ENDS, { state: "06" }), row(...ENDS, { inode: "0" }), `   0: ${ENDS.join(" ")} 01`];
+  tables.add(11, { net: { tcp: lines(...rows) } });
+  assert.deepEqual(tables.owners(IPV4), []);
+  tables.add(12, { net: { tcp: lines(...rows, row(...ENDS)) } });
+  assert.deepEqual(tables.owners(IPV4), [12]);
+});
+
+test("C-91: of the processes of a namespace those hold the connection that have its socket and still run", (t) => {
+  const tables = new Tables(t);
+  const net = { tcp: lines(row(...ENDS)) };
+  tables.add(11, { namespace: 1, net, inode: "78" });
+  tables.add(12, { namespace: 1, net, hasStat: false });
+  tables.add(13, { namespace: 1, net });
+  assert.deepEqual(tables.owners(IPV4), [13]);
+});
+
+test("C-91: loopback addresses are everybody's, whatever the kernel lists", (t) => {
+  const tables = new Tables(t);
+  tables.add(11, { net: { tcp: lines(row("0500007F:C350", "0100007F:4949")), fib_trie: "     |-- 127.0.0.1\n" } });
+  assert.deepEqual(tables.owners({ ...IPV4, localAddress: "127.0.0.5", remoteAddress: "127.0.0.1" }), [11]);
+});
+
+test("C-91: addresses of IPv6 are told apart, those that stand for IPv4 too", (t) => {
+  const tables = new Tables(t);
+  const wide = { localAddress: "fd00::8", localPort: 50_000, remoteAddress: "fd00::1", remotePort: 18_761 };
+  const ends = ["000000FD000000000000000008000000:C350", "000000FD000000000000000001000000:4949"] as const;
+  tables.add(11, { net: { tcp6: lines(row(...ends)), if_inet6: "fd000000000000000000000000000009 02 40 00 80 eth0\n" } });
+  tables.add(12, { net: { tcp6: lines(row(...ends)), if_inet6: "fd000000000000000000000000000008 02 40 00 80 eth0\n" } });
+  assert.deepEqual(tables.owners(wide), [12]);
+  const mapped = (address: string) => `0000000000000000FFFF0000${address}`;
+  tables.add(13, { net: { tcp6: lines(row(mapped(ENDS[0]), mapped(ENDS[1]))) } });
+  for (const [local, remote] of [
+    ["10.244.0.8", "10.10.0.1"],
+    ["::ffff:10.244.0.8", "::ffff:10.10.0.1"],
+    ["::ffff:af4:8", "::ffff:a0a:1"],
+  ] as const)
+    assert.deepEqual(tables.owners({ ...IPV4, localAddress: local, remoteAddress: remote }), [13], local);
+  const others = [
+    ["::abcd:10.244.0.8", "::abcd:10.10.0.1"],
+    ["", ""],
+  ] as const;
+  for (const [localAddress, remoteAddress] of others) assert.deepEqual(tables.owners({ ...IPV4, localAddress, remoteAddress }), []);
+});
+
 test("hazard I4: a process is named by its start time too", () => {
   const own = identifyProcess(process.pid);
   assert.match(own?.startTime ?? "", /^[0-9]+$/);
   assert.equal(identifyProcess(2 ** 22 + 1), undefined);
 });
 
-test("a process outside a container has no container id", () => {
+test("a process has the container id that its control groups agree on", (t) => {
   assert.equal(findContainerId(process.pid), undefined);
+  const { proc } = new Tables(t);
+  const [id, other] = ["ab".repeat(32), "cd".repeat(32)];
+  const idOf = (...groups: readonly string[]) => {
+    mkdirSync(join(proc, "7"), { recursive: true });
+    writeFileSync(join(proc, "7/cgroup"), groups.map((group) => `${group}\n`).join(""));
+    return findContainerId(7, proc);
+  };
+  for (const group of [`0::/kubepods/pod1/${id}`, `0::/kubepods.slice/cri-containerd-${id}.scope`, `0::/${id}`])
+    assert.equal(idOf(group), id, group);
+  assert.equal(idOf(`2:cpu:/pod/${id}`, `1:memory:/pod/${id}`, "0::/"), id);
+  assert.equal(idOf(`2:cpu:/pod/${id}`, `1:memory:/pod/${other}`), undefined);
+  for (const group of [`0::/pod/${id}/inner`, `0::/pod/x${id}`, `0::/pod/${id.slice(1)}`, `0::/pod/${id}.slice`])
+    assert.equal(idOf(group), undefined, group);
 });

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { isIPv4, isIPv6 } from "node:net";
+import { isIPv4 } from "node:net";
 
 /** One TCP connection as one of its ends sees it. */
 export interface Connection {
@@ -101,17 +101,12 @@ function findInode(connection: Connection, pids: readonly number[], proc: string
 
 const ESTABLISHED = "01";
 
-/** How the kernel writes the two ends: as IPv4, and as IPv4 mapped into IPv6. */
+/** How the kernel writes the two ends: as IPv4, and as IPv4 mapped into IPv6. It writes no end without an address. */
 function endpointSpellings(connection: Connection): readonly string[] {
   const locals = addressSpellings(connection.localAddress);
   const remotes = addressSpellings(connection.remoteAddress);
   const port = (number: number) => number.toString(16).toUpperCase().padStart(4, "0");
-  return locals.flatMap((local, form) => {
-    const remote = remotes[form];
-    return remote === undefined || local === "" || remote === ""
-      ? []
-      : [`${local}:${port(connection.localPort)} ${remote}:${port(connection.remotePort)}`];
-  });
+  return locals.map((local, form) => `${local}:${port(connection.localPort)} ${remotes[form]}:${port(connection.remotePort)}`);
 }
 
 /** [IPv4 form or "", IPv6 form]. The kernel prints 32-bit words in the machine's byte order. */
@@ -121,7 +116,6 @@ function addressSpellings(address: string): readonly [string, string] {
     const word = hexWord(plain.split(".").map(Number));
     return [word, `0000000000000000${hexWord([0, 0, 0xff, 0xff])}${word}`];
   }
-  if (!isIPv6(plain)) return ["", ""];
   const [head = "", tail] = plain.split("%")[0]?.split("::") ?? [];
   const groups = (text: string) => (text === "" ? [] : text.split(":").map((group) => Number.parseInt(group, 16)));
   const front = groups(head);

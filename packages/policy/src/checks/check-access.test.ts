@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { clean, diagnosticsOf, KEY, SERVICE } from "../../test/documents.ts";
 
 const OTHER = "3RRDm6BpFxXD2yJNYTUJhdLuAN49ae9ivsWhmtqmMvicDszge9";
 const signer = `{signer: ${JSON.stringify(generateKeyPairSync("ed25519").publicKey.export({ type: "spki", format: "pem" }))}}`;
+const certificate = JSON.stringify(
+  execFileSync("openssl", "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=x -days 1".split(" "), {
+    ...{ encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] },
+  }),
+);
 const IMPORT = "secrets: [{name: k, import: {session: o}}]";
 /** Everything that is said about a document, as a reader sees it. */
 const said = (body: string) => diagnosticsOf(body).map(({ severity, rule, path, message }) => [severity, rule, path, message]);
@@ -17,6 +23,7 @@ test("SL-180 a change that needs more than one connection at once is warned of, 
   for (const group of ["require-all", "require-at-least-2"])
     assert.deepEqual(said(update(`{${group}: [${KEY}, ${OTHER}]}`)), warned, group);
   assert.deepEqual(said(update(`{require-at-least-2: [${signer}, {require-all: [${KEY}, ${OTHER}]}]}`)), warned);
+  assert.deepEqual(said(update(`{require-all: [${KEY}, ${certificate}]}`)), warned);
   saysNothing(update(`{require-at-least-1: [${KEY}, ${OTHER}]}`));
   saysNothing(update(`{require-at-least-2: [${KEY}, ${OTHER}, ${signer}]}`));
   saysNothing(update(`[{require-all: [${KEY}, ${OTHER}]}, ${KEY}]`));

@@ -44,7 +44,14 @@ for (const [what, text, problem] of noKeys) {
 
 test("SL-171 a certificate is exactly one block of that kind, and counts by its key", () => {
   assert.deepEqual(readCertificate(certificate), { pem: certificate, keyHash: certified });
-  for (const text of [certificate + certificate, "", "x", pemOf(ed25519), encodePem("CERTIFICATE", raw)])
+  for (const text of [
+    certificate + certificate,
+    "",
+    "x",
+    pemOf(ed25519),
+    encodePem("CERTIFICATE", raw),
+    certificate.replaceAll("CERT", "TRUSTED CERT"),
+  ])
     assert.equal(readCertificate(text), undefined, text.slice(0, 30));
 });
 

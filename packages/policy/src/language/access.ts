@@ -29,8 +29,7 @@ const ED25519_SPKI_PREFIX = Uint8Array.fromHex("302a300506032b6570032100");
 const OLD_SIGNER_VERSION = 0x0a;
 
 function isSigningKey(key: KeyObject): boolean {
-  if (key.asymmetricKeyType === "ed25519") return true;
-  return key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "secp384r1";
+  return key.asymmetricKeyType === "ed25519" || key.asymmetricKeyDetails?.namedCurve === "secp384r1";
 }
 
 /** A signing key from PEM SPKI, or from the older Base58Check form; the message tells what it is instead. */
@@ -42,9 +41,8 @@ export function readSigningKey(
   if (old.kind === "ok" && old.version === OLD_SIGNER_VERSION && old.payload.length === 32) {
     der = Uint8Array.of(...ED25519_SPKI_PREFIX, ...old.payload);
   } else {
-    const blocks = parsePem(text);
-    const block = blocks?.[0];
-    if (blocks?.length !== 1 || block === undefined) return { problem: "not a PEM public key" };
+    const [block, ...others] = parsePem(text) ?? [];
+    if (block === undefined || others.length > 0) return { problem: "not a PEM public key" };
     if (block.label !== "PUBLIC KEY") return { problem: `a PEM ${block.label.toLowerCase()}` };
     der = block.der;
   }
