@@ -31,6 +31,9 @@ const inCas = (file: string, change: Change, text: string, why: string): Equival
 const inPolicy = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
   ...{ file: `packages/policy/src/${file}`, change, text, why },
 });
+const inImage = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
+  ...{ file: `packages/image/src/${file}`, change, text, why },
+});
 const inAgent = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
   ...{ file: `packages/kubernetes/src/las/${file}`, change, text, why },
 });
@@ -60,6 +63,8 @@ export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
     "secret === undefined",
     "the language takes nothing but base32 for it (SL-96): for the compiler",
   ),
+  inImage("signing.ts", "operand removed", "cause instanceof Error", "reading a file fails with such an error: for the compiler"),
+  inImage("signing.ts", "operand removed", '"code" in cause', "reading a file fails with such an error: for the compiler"),
   inPolicy("access-evaluation.ts", "inverted", "entry satisfies never", NOTHING_LEFT),
   inPolicy("resolve-sections.ts", "operand removed", "read !== undefined", ASKED_TWICE),
   inPolicy("resolve-sections.ts", "operand removed", "reporter.errorCount === 0", ASKED_TWICE),

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
+import { MEDIA_TYPES } from "./descriptor.ts";
 import { verifyImageSignature } from "./image-signature.ts";
 import { LocalRepository } from "./local-repository.ts";
 import { pushImage } from "./registry.ts";
@@ -92,5 +96,47 @@ test("what is not signed by the key for this very image is refused, and says why
     pem(generateKeyPairSync("rsa", { modulusLength: 1024 }).publicKey),
   );
   await refused(bare.reference, /a key of type x25519/, pem(generateKeyPairSync("x25519").publicKey));
+  await refused(
+    bare.reference,
+    /a key of type ec secp256k1 signs no images/,
+    pem(generateKeyPairSync("ec", { namedCurve: "secp256k1" }).publicKey),
+  );
+  await refused(
+    bare.reference,
+    /a key of type rsa-pss 2048 signs no images/,
+    pem(generateKeyPairSync("rsa-pss", { modulusLength: 2048 }).publicKey),
+  );
   await assert.rejects(verifyImageSignature(`${bare.image.registry}/team/nothing:1`, pem(publicKey)), { code: "E-IMAGE-PULL" });
+});
+
+test("a registry that keeps another payload than its list says, or none, is told apart from a wrong signature", async (context) => {
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  const digestOf = (text: string) => `sha256:${createHash("sha256").update(text).digest("hex")}`;
+  const descriptor = (text: string, mediaType: string) => ({ mediaType, digest: digestOf(text), size: text.length });
+  const manifestOf = (...layers: readonly object[]) =>
+    JSON.stringify({
+      ...{ schemaVersion: 2, mediaType: MEDIA_TYPES.manifest },
+      ...{ config: descriptor("{}", "application/vnd.oci.image.config.v1+json"), layers },
+    });
+  const image = manifestOf();
+  const payload = simpleSigningPayload({ registry: "r", repository: "team/x", digest: digestOf(image), authorization: "" });
+  const annotations = { "dev.cosignproject.cosign/signature": sign(null, Buffer.from(payload), privateKey).toString("base64") };
+  const list = manifestOf({ ...descriptor(payload, "application/vnd.dev.cosign.simplesigning.v1+json"), annotations });
+  let kept: string | undefined = payload;
+  const server = createServer(({ url = "" }, answer) => {
+    const body = url.includes("/blobs/") ? kept : url.endsWith(".sig") ? list : image;
+    answer.writeHead(body === undefined ? 404 : 200, { "content-type": MEDIA_TYPES.manifest }).end(body);
+  }).listen(0, "127.0.0.1");
+  context.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo; // it listens on TCP
+  const verify = () => verifyImageSignature(`127.0.0.1:${port}/team/x:1`, pem(publicKey));
+  assert.match(await verify(), /\/team\/x:1@sha256:/);
+  kept = `${payload} `;
+  await assert.rejects(verify(), { code: "E-IMAGE-SIGNATURE", message: new RegExp(`keeps another payload than ${digestOf(payload)}`) });
+  kept = undefined;
+  await assert.rejects(verify(), { code: "E-IMAGE-PULL", message: /the signed payload cannot be pulled/ });
 });

@@ -60,9 +60,7 @@ function readKey(pem: string): KeyObject {
   }
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
   const isStrong =
-    type === "ed25519" ||
-    (type === "ec" && CURVES.includes(details?.namedCurve ?? "")) ||
-    (type === "rsa" && (details?.modulusLength ?? 0) >= RSA_LEAST_BITS);
+    type === "ed25519" || CURVES.includes(details?.namedCurve ?? "") || (type === "rsa" && (details?.modulusLength ?? 0) >= RSA_LEAST_BITS);
   if (isStrong) return key;
   throw new ImageError(
     "E-IMAGE-SIGNATURE",
