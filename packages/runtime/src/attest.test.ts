@@ -1,14 +1,27 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { ProtocolError } from "@vouchsafe/protocol";
-import { mayPass } from "./attest.ts";
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { type TestContext, test } from "node:test";
+import { ProtocolError, type RefusalCode, RefusedError } from "@vouchsafe/protocol";
+import { attestPatiently, mayPass } from "./attest.ts";
 import { RuntimeError } from "./runtime-error.ts";
+import { readSettings } from "./settings.ts";
+
+const refused = (code: RefusalCode): RefusedError => new RefusedError({ type: "refusal", code, message: code, causes: [] });
 
 const failures = [
   { what: "a node agent that is busy with many starts", error: new RuntimeError("R-AGENT-BUSY", "no answer yet"), repeats: true },
   { what: "a node agent that refuses", error: new RuntimeError("R-EVIDENCE", "a volume hides files"), repeats: false },
   { what: "a CAS that is away", error: new ProtocolError("CAS_UNREACHABLE", "refused"), repeats: true },
   { what: "another CAS than the pinned one", error: new ProtocolError("CAS_IDENTITY", "another key"), repeats: false },
+  { what: "a connection that ended", error: new ProtocolError("CONNECTION_LOST", "ended"), repeats: true },
+  { what: "a policy that is not there yet", error: refused("service_unknown"), repeats: true },
+  { what: "an import whose exporter is not there yet", error: refused("values_unresolved"), repeats: true },
+  { what: "a service of which enough run", error: refused("running_limit"), repeats: true },
+  { what: "a CAS that cannot write its audit log", error: refused("audit_unavailable"), repeats: true },
+  { what: "a CAS that is busy", error: refused("unavailable"), repeats: true },
+  { what: "evidence that the policy does not accept", error: refused("policy_unmet"), repeats: false },
+  { what: "a service that was started as often as it may be", error: refused("activation_limit"), repeats: false },
   { what: "a mistake in code", error: new TypeError("undefined"), repeats: false },
 ];
 for (const { what, error, repeats } of failures) {
@@ -16,3 +29,38 @@ for (const { what, error, repeats } of failures) {
     assert.equal(mayPass(error), repeats);
   });
 }
+
+/** A CAS that ends every connection, and how often it was asked. Time stands still until the third. */
+async function endingCas(t: TestContext) {
+  t.mock.timers.enable({ apis: ["Date"], now: Date.now() });
+  let asked = 0;
+  const server = createServer((socket: Socket) => {
+    asked += 1;
+    if (asked === 3) t.mock.timers.tick(3_600_000);
+    socket.on("error", () => socket.destroy());
+    socket.destroy();
+  }).listen(0, "127.0.0.1");
+  t.after(() => server.close());
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo; // it listens on TCP
+  const settings = (more: Readonly<Record<string, string>>) =>
+    readSettings({ SCONE_CONFIG_ID: "shop/api", SCONE_CAS_ADDR: `127.0.0.1:${port}`, ...more });
+  return { settings, asked: () => asked };
+}
+const options = { evidence: undefined, runtimeVersion: "1" };
+
+test("MF-125: what may pass is asked again until the time is over, and said once", async (t) => {
+  const cas = await endingCas(t);
+  const lines: string[] = [];
+  t.mock.method(process.stderr, "write", (line: string) => lines.push(line) > 0);
+  await assert.rejects(attestPatiently(cas.settings({ VOUCHSAFE_WAIT_SECONDS: "60" }), options), ProtocolError);
+  assert.equal(cas.asked(), 3);
+  assert.equal(lines.length, 1);
+  assert.match(lines[0] ?? "", /^vouchsafe: waiting: /);
+});
+
+test("MF-125: without time to wait a failure ends the start at once", async (t) => {
+  const cas = await endingCas(t);
+  await assert.rejects(attestPatiently(cas.settings({ VOUCHSAFE_WAIT_SECONDS: "0" }), options), ProtocolError);
+  assert.equal(cas.asked(), 1);
+});

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { EvidenceSource } from "@vouchsafe/attester";
-import { chooseSource } from "../src/evidence/choose-source.ts";
+import { chooseSource, describeSource } from "../src/evidence/choose-source.ts";
 import { readSettings } from "../src/settings.ts";
 
 const settings = (environment: Record<string, string>) =>
@@ -29,4 +29,22 @@ test("what is asked for and exists nowhere ends the start, with every reason", (
   assert.throws(choose, ({ message, cause }: Error) => /kind sgx/.test(message) && String(cause).includes("/dev/sgx: no enclave"));
   assert.throws(() => settings({ VOUCHSAFE_EVIDENCE: "sgx2" }), /VOUCHSAFE_EVIDENCE names "sgx2"/);
   assert.throws(() => settings({ VOUCHSAFE_TPM: "usb:1" }), /expected device:PATH, unix:PATH or tcp:HOST:PORT/);
+});
+
+test("where nothing is asked for and nothing exists there is no source; a source that was not asked for is not looked at", () => {
+  assert.equal(chooseSource(settings({}), [source(["sgx"], "no enclave")]), undefined);
+  const untouched: EvidenceSource = { ...source(["tdx"]), absence: () => assert.fail() };
+  assert.equal(chooseSource(settings({ VOUCHSAFE_EVIDENCE: "sgx" }), [untouched, source(["sgx"])])?.name, "/dev/sgx");
+  const nothing = ({ message, cause }: Error) => /no source of it/.test(message) && cause === undefined;
+  assert.throws(() => chooseSource(settings({ VOUCHSAFE_EVIDENCE: "sgx" }), [untouched]), nothing);
+});
+
+test("the log says of a source what it is worth where that is nothing about hardware", () => {
+  const said = (one: EvidenceSource | undefined, environment: Record<string, string> = {}) => describeSource(one, settings(environment));
+  const agent = source(["node", "simulated"]);
+  assert.equal(said(undefined), "none");
+  assert.equal(said(source(["tdx", "snp"])), "tdx, snp from /dev/tdx");
+  assert.match(said(agent), /^node \(measured by the node agent; proves nothing about hardware\)$/);
+  assert.match(said(agent, { VOUCHSAFE_EVIDENCE: "node" }), /^node /);
+  assert.match(said(agent, { VOUCHSAFE_EVIDENCE: "simulated" }), /^simulated \(DEVELOPMENT ONLY/);
 });
