@@ -22,6 +22,7 @@ export {
   METADATA_LABEL,
   ServiceMetadata,
 } from "./metadata.ts";
+export { pinImage } from "./pin-image.ts";
 export type {
   BasePlan,
   BuildPlan,

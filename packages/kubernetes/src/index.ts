@@ -7,6 +7,7 @@ export { CasResource } from "./custom-resources/resources.ts";
 export { type ClusterQuestion, examineCluster } from "./examine/examine-cluster.ts";
 export type { Finding } from "./examine/finding.ts";
 export { installPlatform } from "./install/install-platform.ts";
+export { findInstalledImages } from "./install/installed-images.ts";
 export { uninstallPlatform } from "./install/uninstall-platform.ts";
 export { KubernetesError, type KubernetesErrorCode } from "./kubernetes-error.ts";
 export { SECCOMP_PROFILE } from "./las/seccomp-profile.ts";

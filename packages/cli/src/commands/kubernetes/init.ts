@@ -4,13 +4,14 @@ import { CliError } from "../../cli-error.ts";
 import { givenValue, hasFlag, type ParsedOptions } from "../../command-spec.ts";
 import { ExitCode, type Shell } from "../../shell.ts";
 import { VERSION } from "../../version.ts";
+import { pinPlatform } from "./pin-platform.ts";
 
 /** Longest wait in which nothing moves. */
 const TIMEOUT_MS = 180_000;
 /** Longest wait in all: on a busy machine images and agents take their time. */
 const LIMIT_MS = 15 * 60_000;
 
-/** `sconectl init`: installs the cluster side, or removes it; repeating either is harmless. */
+/** `sconectl init`: installs the cluster side, updates it where the images behind its tags changed, or removes it; repeating each is harmless. */
 export async function init(options: ParsedOptions, shell: Shell): Promise<number> {
   if (hasFlag(options, "uninstall")) return uninstall(options, shell);
   for (const option of ["with-cas", "with-volumes"])
@@ -25,7 +26,8 @@ export async function init(options: ParsedOptions, shell: Shell): Promise<number
     );
     return ExitCode.ok;
   }
-  await installPlatform(new Cluster(loadKubeconfig(shell.environment)), settings, {
+  const cluster = new Cluster(loadKubeconfig(shell.environment));
+  await installPlatform(cluster, await pinPlatform(settings, cluster, shell), {
     isWaiting: !hasFlag(options, "no-wait"),
     timeoutMs: TIMEOUT_MS,
     limitMs: LIMIT_MS,

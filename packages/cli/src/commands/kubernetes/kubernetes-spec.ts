@@ -77,7 +77,7 @@ export const PROVISION: CommandSpec = {
   },
 };
 
-const INIT: CommandSpec = {
+export const INIT: CommandSpec = {
   name: "init",
   summary: "Installs the cluster side: resource definitions, operator, node agents, TEE devices. Or removes it.",
   options: [
