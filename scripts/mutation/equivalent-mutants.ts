@@ -38,12 +38,17 @@ const inAgent = (file: string, change: Change, text: string, why: string): Equiv
   ...{ file: `packages/kubernetes/src/las/${file}`, change, text, why },
 });
 const SOONER = "hears sooner that a caller is gone: only how much is done in vain differs";
+const VERSIONS_STAY = "the version that an instance was given stays, with its service: for the compiler";
 const NOTHING_LEFT = "no entry is left when this line is reached";
 const ASKED_TWICE = "a reader of a section gives nothing where it reports an error: either of the two refuses";
 
 export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   inProtocol("cas-chain.ts", "operand removed", "software === undefined", "a chain of three has a second: for the compiler"),
   inProtocol("cas-chain.ts", "operand removed", "root === undefined", "a chain of three has a third: for the compiler"),
+  inCas("service/record-delivery.ts", "check removed", "!hasLimits(service)", "without limits nothing is counted either way"),
+  inCas("service/report-tag.ts", "check removed", "version === undefined || service === undefined", VERSIONS_STAY),
+  inCas("service/report-tag.ts", "operand removed", "version === undefined", VERSIONS_STAY),
+  inCas("service/report-tag.ts", "operand removed", "service === undefined", VERSIONS_STAY),
   inCas("audit/verify-audit-log.ts", "operand removed", "last !== undefined", "no number is less than none: for the compiler"),
   inCas(
     "audit/verify-audit-log.ts",

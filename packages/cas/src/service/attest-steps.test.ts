@@ -209,7 +209,7 @@ test("C-37, C-84: while the audit log takes no entry no service is served, none 
   log.status = 503;
   for (const service of ["plain/api", "limited/api", "nothing/api"])
     await assert.rejects(cas.attest(service), refusal("audit_unavailable", "audit", /so no service is served/), service);
-  assert.ok(cas.lines.some((line) => line.includes("audit log: ")));
+  assert.ok(cas.lines.some((line) => /audit log: .*503/.test(line)));
   log.status = 204;
   const [api] = (await client.activations("limited")).services;
   assert.deepEqual([api?.activations, api?.running], [0, 0]);

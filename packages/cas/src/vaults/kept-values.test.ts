@@ -135,6 +135,24 @@ test("SL-154 a missing, changed or old value makes every operation on the sessio
   assert.equal((await environment(cas))["PW"]?.length, 24);
 });
 
+test("C-53, SL-154 while a value of its session is missing in the vault, no instance's tag is taken", async (t) => {
+  const { azure, cas, owner, pass } = await start(t);
+  const service = `    fspf_path: /f.pb\n    fspf_key: ${"5a".repeat(32)}\n    fspf_tag: ${"22".repeat(16)}`;
+  const rest = `${STORE()}\nsecrets: [${aadToken(undefined)}, {name: pw, kind: ascii, size: 24}]`;
+  const { hash } = await cas.client(owner).uploadSession(testPolicy({ name: "shop", security: OPEN, service, rest }));
+  const { connection } = await cas.attest("shop/api", { evidence: undefined });
+  t.after(() => connection.close());
+  const [name = ""] = entriesOf(azure, hash);
+  const good = newest(azure, name);
+  const report = () => connection.reportTag({ kind: "file-system" }, "22".repeat(16), "11".repeat(16));
+  azure.secrets.delete(`${VAULT}/${name}`);
+  pass(10_000);
+  await assert.rejects(report(), { code: "TAG_CONFLICT", message: /vault/ });
+  azure.secrets.set(`${VAULT}/${name}`, good);
+  pass(10_000);
+  await report();
+});
+
 test("SL-154 an update keeps and moves values: to another vault, into the CAS, and back; former entries stay", async (t) => {
   const { azure, cas, owner } = await start(t);
   const client = cas.client(owner);
