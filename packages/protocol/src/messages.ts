@@ -276,5 +276,7 @@ export type StartNote = z.infer<typeof StartNote>;
 export const AgentReply = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("evidence"), evidence: EvidenceJson }),
   z.strictObject({ type: z.literal("failure"), message: z.string().check(z.maxLength(4096)) }),
+  /** Too many ask at once: the same question may have another answer later. */
+  z.strictObject({ type: z.literal("busy") }),
 ]);
 export type AgentReply = z.infer<typeof AgentReply>;

@@ -14,8 +14,8 @@ export type AgentAddress = { readonly path: string } | { readonly host: string; 
 export const describeAgent = (agent: AgentAddress): string => ("path" in agent ? agent.path : `${agent.host}:${agent.port}`);
 
 /**
- * Evidence of the node agent about the caller, over these 64 bytes. Throws NODE_AGENT_BUSY where it does not answer in time, and NODE_AGENT where it
- * cannot be reached, refuses, or answers what is no answer.
+ * Evidence of the node agent about the caller, over these 64 bytes. Throws NODE_AGENT_BUSY where it does not answer in time or has too much to do, and
+ * NODE_AGENT where it cannot be reached, refuses, or answers what is no answer.
  */
 export function askNodeAgent(agent: AgentAddress, userData: Uint8Array): Promise<Evidence> {
   const { promise, resolve, reject } = Promise.withResolvers<Evidence>();
@@ -34,6 +34,7 @@ export function askNodeAgent(agent: AgentAddress, userData: Uint8Array): Promise
     try {
       for (const reply of decoder.push(chunk)) {
         if (reply.type === "failure") refuse(`the node agent refuses: ${reply.message}`);
+        else if (reply.type === "busy") refuse("the node agent is overloaded", undefined, "NODE_AGENT_BUSY");
         else resolve(decodeEvidence(reply.evidence));
         socket.destroy();
       }

@@ -90,7 +90,7 @@ export function createAgentServer(options: AgentOptions): Server {
   return server;
 }
 
-const OVERLOADED: AgentReply = { type: "failure", message: "the node agent is overloaded; try again" };
+const OVERLOADED: AgentReply = { type: "busy" };
 
 const isGone = (socket: Socket): boolean => socket.destroyed || socket.readableEnded;
 
