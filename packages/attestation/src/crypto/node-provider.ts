@@ -1,11 +1,16 @@
 import { constants, createHash, createPublicKey, hash, type KeyObject, verify } from "node:crypto";
 import type { CryptoProvider, PublicKey, SignatureQuestion } from "./crypto-provider.ts";
 
+const COPIED_MAX_BYTES = 4096;
+
 /** OpenSSL through `node:crypto`: synchronous, and the platform's own where it exists. */
 export const platformProvider: CryptoProvider = {
   hash(algorithm, parts) {
     const [first] = parts;
     if (first !== undefined && parts.length === 1) return plain(hash(algorithm, first, "buffer"));
+    // A copy of little costs less than a hash object.
+    if (parts.reduce((sum, { length }) => sum + length, 0) <= COPIED_MAX_BYTES)
+      return plain(hash(algorithm, Buffer.concat(parts), "buffer"));
     const digest = createHash(algorithm);
     for (const part of parts) digest.update(part);
     return plain(digest.digest());

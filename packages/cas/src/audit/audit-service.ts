@@ -63,20 +63,20 @@ export class AuditService implements Disposable {
     return JSON.stringify({ checkpoint: this.#signer.checkpoint(tree.size, tree.root), edge });
   }
 
-  /** Latest position, and checkpoints between two sizes, at most a hundred. */
-  checkpoints(from: number, to: number): AuditCheckpoints {
+  /** Latest position, and checkpoints between two sizes, at most a hundred. Throws STORE_TAMPERED. */
+  async checkpoints(from: number, to: number): Promise<AuditCheckpoints> {
     const { tree } = this.#context.database;
+    const latest = tree.size === 0 ? null : this.#signer.checkpoint(tree.size, tree.root);
     const last = Math.min(to, tree.size);
     const first = Math.max(1, from);
     const step = Math.max(1, Math.ceil((last - first + 1) / CHECKPOINTS_MAX));
-    const checkpoints: string[] = [];
-    for (let size = last; size >= first && checkpoints.length < CHECKPOINTS_MAX; size -= step) {
-      checkpoints.push(this.#signer.checkpoint(size, tree.rootAt(size)));
-    }
+    const sizes: number[] = [];
+    for (let size = last; size >= first && sizes.length < CHECKPOINTS_MAX; size -= step) sizes.unshift(size);
+    const roots = await this.#context.database.logRootsAt(sizes);
     return {
       origin: this.#signer.origin,
-      latest: tree.size === 0 ? null : this.#signer.checkpoint(tree.size, tree.root),
-      checkpoints: checkpoints.toReversed(),
+      latest,
+      checkpoints: roots.map((root, at) => this.#signer.checkpoint(sizes[at] ?? 0, root)),
       keys: [this.#signer.binding.verifierKey],
     };
   }

@@ -176,6 +176,14 @@ export class Database {
     return turn;
   }
 
+  /** Roots of the log when it had each of these sizes, none above its present one. Throws STORE_TAMPERED. */
+  async logRootsAt(sizes: readonly number[]): Promise<readonly Uint8Array[]> {
+    const read = async (from: number, limit: number) => (await this.#store.readLog(from, limit)).map(({ entry }) => entry);
+    const roots = await this.#tree.rootsAt(sizes, read);
+    if (roots === undefined) throw tampered("entries of the log changed while the CAS was running");
+    return roots;
+  }
+
   /** Entries of the log as stored. */
   readLog(from: number, limit: number): Promise<readonly LogRow[]> {
     return this.#store.readLog(from, limit);

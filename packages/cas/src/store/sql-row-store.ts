@@ -88,9 +88,8 @@ export class SqlRowStore implements RowStore {
       let query = this.#db.selectFrom("record").selectAll().orderBy("kind").orderBy("id").limit(SCAN_ROWS);
       const last = after;
       if (last !== undefined) {
-        query = query.where(({ or, and, eb }) =>
-          or([eb("kind", ">", last.kind), and([eb("kind", "=", last.kind), eb("id", ">", last.id)])]),
-        );
+        // As one comparison of pairs: with an "or" SQLite reads the whole table for each page.
+        query = query.where(({ eb, refTuple, tuple }) => eb(refTuple("kind", "id"), ">", tuple(last.kind, last.id)));
       }
       const rows = await query.execute();
       yield* rows.map(sealedRow);
