@@ -7,6 +7,7 @@ import { verifyEvidence } from "./core/verify.ts";
 import { platformProvider } from "./crypto/node-provider.ts";
 import { createNodeStatement } from "./node/create-node-statement.ts";
 import { NODE_AGENT_MEASUREMENT } from "./node/node-statement.ts";
+import { verifyNodeStatement } from "./node/verify-node-statement.ts";
 import { simulateEvidence } from "./simulated/simulated-platform.ts";
 import { mintIntel } from "./testing/mint-intel.ts";
 import { mintNitro, nitroTrust } from "./testing/mint-nitro.ts";
@@ -137,3 +138,39 @@ for (const [what, [evidence, context]] of Object.entries(genuine)) {
     assert.ok(failures > whole.calls / step / 2, `${failures} of ${whole.calls} calls failed`);
   });
 }
+
+for (const [what, [evidence, context]] of Object.entries(genuine)) {
+  test(`hazard A19: ${what} proves nothing at a time that is none: it would be neither too old nor too new`, () => {
+    const at = (time: Date) => () => verifyEvidence(evidence, { ...context, now: time });
+    const noTime = { name: "TypeError", message: /^`now` is not a Date with a time/ };
+    assert.throws(at(new Date("yesterday")), noTime);
+    assert.throws(at(new Date(8.64e15 + 1)), noTime);
+    const notGiven = undefined as unknown as Date; // what plain JavaScript may pass
+    assert.throws(at(notGiven), noTime);
+  });
+}
+
+test("hazard A19: limits of age that are no numbers are kept by nothing", () => {
+  const [quote, context] = intel({ tee: "tdx" });
+  const fresh = (intelFreshness: NonNullable<VerificationContext["intelFreshness"]>) => () =>
+    verifyEvidence(quote, { ...context, intelFreshness });
+  fresh({ maxAgeDays: 30, minEvaluationNumber: 0 })();
+  assert.throws(fresh({ maxAgeDays: Number.NaN }), { reason: "collateral-expired" });
+  assert.throws(fresh({ minEvaluationNumber: Number.NaN }), { reason: "collateral-expired" });
+  const agentKeys = [agent.publicKey.export({ type: "spki", format: "der" })];
+  const aged = (maxAgeSeconds: number) => () => verifyNodeStatement(statement.bytes, { now, agentKeys, maxAgeSeconds });
+  aged(0)();
+  assert.throws(aged(Number.NaN), { reason: "stale" });
+});
+
+test("evidence that TypeScript would refuse is told what is wrong with it", () => {
+  const context = anchored("tdx", [], now);
+  const verify = (evidence: object) => () => verifyEvidence(evidence as Evidence, context);
+  for (const kind of ["tarot", "__proto__", "toString", undefined])
+    assert.throws(verify({ kind, bytes: new Uint8Array(1) }), {
+      name: "TypeError",
+      message: /none of sgx, tdx, snp, nitro, tpm, node, simulated/,
+    });
+  for (const bytes of ["abc", [1, 2], new ArrayBuffer(4), undefined])
+    assert.throws(verify({ kind: "tdx", bytes }), { name: "TypeError", message: /not a Uint8Array/ });
+});

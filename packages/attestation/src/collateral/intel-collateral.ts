@@ -1,4 +1,5 @@
 import { EvidenceError, type EvidenceReason, type Mismatch } from "../core/errors.ts";
+import { millisecondsOf } from "../core/time.ts";
 import type { IntelFreshness, VerificationContext } from "../core/trust.ts";
 import { type Certificate, parseCertificate, parsePemCertificates } from "../x509/certificate.ts";
 import { assertNotRevoked, assertWithinDates, type VerifiedPath, verifyCertificationPath } from "../x509/certification-path.ts";
@@ -158,14 +159,17 @@ function assertCurrent(
     expected: `${order} ${now.toISOString()}`,
     found: document[field].toISOString(),
   });
-  if (now < issueDate)
+  const at = millisecondsOf(now);
+  if (at < issueDate.getTime())
     throw stale("collateral-not-yet-valid", `issued on ${issueDate.toISOString()}, which is not yet`, dated("issueDate", "not after"));
-  if (now > nextUpdate) throw stale("collateral-expired", `ended on ${nextUpdate.toISOString()}`, dated("nextUpdate", "not before"));
-  if (now.getTime() - issueDate.getTime() > maxAgeDays * DAY_MS) {
+  if (at > nextUpdate.getTime())
+    throw stale("collateral-expired", `ended on ${nextUpdate.toISOString()}`, dated("nextUpdate", "not before"));
+  // Limits that are no numbers are reached by nothing.
+  if (!(at - issueDate.getTime() <= maxAgeDays * DAY_MS)) {
     const mismatch = dated("issueDate", `at most ${maxAgeDays} days before`);
     throw stale("collateral-expired", `issued on ${issueDate.toISOString()}, more than ${maxAgeDays} days ago`, mismatch);
   }
-  if (tcbEvaluationDataNumber < minEvaluationNumber) {
+  if (!(tcbEvaluationDataNumber >= minEvaluationNumber)) {
     throw stale("collateral-expired", `evaluation ${tcbEvaluationDataNumber}, but ${minEvaluationNumber} has been seen`, {
       field: "tcbEvaluationDataNumber",
       expected: `at least ${minEvaluationNumber}`,

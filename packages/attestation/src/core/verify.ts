@@ -28,8 +28,12 @@ const VERIFIERS: Readonly<Record<EvidenceKind, EvidenceVerifier>> = {
 
 /**
  * Establishes what Evidence proves at `context.now` under the given trust anchors and collateral. Says nothing about policy.
- * Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE (unsigned, unchained, revoked, unfit) or EVIDENCE_STALE (a date).
+ * Throws EVIDENCE_MALFORMED, EVIDENCE_SIGNATURE (unsigned, unchained, revoked, unfit) or EVIDENCE_STALE (a date). A kind that does not exist, bytes that
+ * are no Uint8Array and a `now` without a time are mistakes of the caller: TypeError.
  */
 export function verifyEvidence(evidence: Evidence, context: VerificationContext): Claims {
-  return VERIFIERS[evidence.kind](evidence, context);
+  const { kind, bytes } = evidence;
+  if (!Object.hasOwn(VERIFIERS, kind)) throw new TypeError(`${JSON.stringify(kind)} is none of ${Object.keys(VERIFIERS).join(", ")}`);
+  if (Object.prototype.toString.call(bytes) !== "[object Uint8Array]") throw new TypeError("`bytes` of the evidence is not a Uint8Array");
+  return VERIFIERS[kind](evidence, context);
 }

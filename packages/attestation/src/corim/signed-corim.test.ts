@@ -160,3 +160,7 @@ test("hazard A1, A2: each byte counts, nothing may follow, and anything else is 
     ),
   );
 });
+
+test("hazard A19: no signed CoRIM holds at a time that is none", () => {
+  assert.throws(() => verifySignedCorim(mint(), { keys, now: new Date("yesterday") }), { name: "TypeError", message: /`now`/ });
+});

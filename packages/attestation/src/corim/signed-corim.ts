@@ -1,6 +1,7 @@
 import { EvidenceError, type EvidenceReason } from "../core/errors.ts";
 import { isIntegerWithin } from "../core/integer.ts";
 import { decodeStrictCbor, TaggedCbor } from "../core/strict-cbor.ts";
+import { millisecondsOf } from "../core/time.ts";
 import type { PublicKey, SignatureScheme } from "../crypto/crypto-provider.ts";
 import { isSignedBy } from "../crypto/signature.ts";
 import { signatureStructure } from "../nitro/cose-sign1.ts";
@@ -116,7 +117,7 @@ function readClaims(claims: CborMap): Statement {
 }
 
 function assertWithin(now: Date, notBefore = Number.NEGATIVE_INFINITY, notAfter = Number.POSITIVE_INFINITY): void {
-  const seconds = Math.floor(now.getTime() / 1000);
+  const seconds = Math.floor(millisecondsOf(now) / 1000);
   const stale = (detail: string, reason: EvidenceReason) => new EvidenceError("EVIDENCE_STALE", `signed CoRIM: ${detail}`, { reason });
   if (seconds < notBefore) throw stale("not yet valid", "collateral-not-yet-valid");
   if (seconds > notAfter) throw stale("no longer valid", "collateral-expired");

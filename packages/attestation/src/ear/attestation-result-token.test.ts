@@ -164,3 +164,7 @@ test("verifyAttestationResult refuses with an AttestationResultError, whatever t
     ),
   );
 });
+
+test("hazard A19: no result holds at a time that is none", async () => {
+  await assert.rejects(verifyAttestationResult(signed, { ...trust, now: new Date("yesterday") }), { name: "TypeError", message: /`now`/ });
+});

@@ -1,6 +1,7 @@
 import { type CryptoKey, jwtVerify, type KeyObject, SignJWT } from "jose";
 import { OperationalError } from "../core/errors.ts";
 import { isIntegerWithin } from "../core/integer.ts";
+import { millisecondsOf } from "../core/time.ts";
 
 /** Appraisal of one Attester in the words of EAR (draft-ietf-rats-ear): how far to trust it, and why. */
 export interface EarSubmodule {
@@ -75,6 +76,7 @@ export interface ResultTrust {
 
 /** Verifies signature, profile, audience and time of a result. Keys, key ids and URLs in the token's header are never looked at. */
 export async function verifyAttestationResult(token: string, trust: ResultTrust): Promise<AttestationResultToken> {
+  millisecondsOf(trust.now);
   if (token.length > TOKEN_MAX_CHARACTERS) throw malformed(`${token.length} characters, at most ${TOKEN_MAX_CHARACTERS} allowed`);
   if (!token.split(".").every(isCanonical)) throw malformed("not base64url in its one spelling");
   return readResultPayload(await verifiedPayload(token, trust), trust.audience);

@@ -1,6 +1,7 @@
 import { VerificationCache } from "../collateral/verification-cache.ts";
 import { isSameBytes } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
+import { millisecondsOf } from "../core/time.ts";
 import type { PublicKey, SignatureScheme } from "../crypto/crypto-provider.ts";
 import { isSignedBy } from "../crypto/signature.ts";
 import { readPublicKey } from "../x509/public-key.ts";
@@ -38,9 +39,9 @@ export function verifyNodeStatement(bytes: Uint8Array, trust: NodeTrust): Verifi
   if (!isSignedBy(scheme, key, signedBytes, signature)) {
     throw refused("the signature was not made by the agent key that it names");
   }
-  const ageSeconds = (trust.now.getTime() - statement.issuedAt.getTime()) / 1000;
+  const ageSeconds = (millisecondsOf(trust.now) - statement.issuedAt.getTime()) / 1000;
   const limit = trust.maxAgeSeconds ?? MAX_AGE_SECONDS;
-  if (Math.abs(ageSeconds) > limit) {
+  if (!(Math.abs(ageSeconds) <= limit)) {
     const found = `issued ${Math.abs(ageSeconds)} s ${ageSeconds < 0 ? "in the future" : "ago"}`;
     throw new EvidenceError("EVIDENCE_STALE", `node statement: ${found}, at most ${limit} s allowed`, {
       field: "issuedAt",

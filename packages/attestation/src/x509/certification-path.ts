@@ -1,5 +1,6 @@
 import { isSameBytes } from "../core/bytes.ts";
 import { EvidenceError, type EvidenceReason, type Mismatch } from "../core/errors.ts";
+import { millisecondsOf } from "../core/time.ts";
 import { isSignedBy } from "../crypto/signature.ts";
 import { type Certificate, isSelfIssued, publicKeyOf, serialNumberHex } from "./certificate.ts";
 import { type CertificateProfile, type CertificateRole, findProfileFault } from "./certificate-profile.ts";
@@ -88,7 +89,7 @@ export function verifyCertificationPath(chain: readonly Certificate[], options: 
 
 /** Throws EVIDENCE_STALE unless every certificate, the anchor too, is valid at `now`. Fractions of a second do not count: certificates have none. */
 export function assertWithinDates({ certificates, anchor }: VerifiedPath, now: Date): void {
-  const second = Math.floor(now.getTime() / 1000) * 1000;
+  const second = Math.floor(millisecondsOf(now) / 1000) * 1000;
   for (const certificate of [...certificates, anchor]) {
     const named = () => `the certificate of ${describeName(certificate.subject)}`;
     const { notBefore, notAfter } = certificate;
@@ -105,7 +106,7 @@ export function assertWithinDates({ certificates, anchor }: VerifiedPath, now: D
 
 /** Whether the lists, which must belong to the issuers of this path, are current and name none of its certificates. */
 export function assertNotRevoked({ certificates }: VerifiedPath, lists: readonly VerifiedRevocationList[], now: Date): void {
-  for (const list of lists) assertRevocationListCurrent(list, now.getTime());
+  for (const list of lists) assertRevocationListCurrent(list, millisecondsOf(now));
   for (const certificate of certificates) {
     const revoking = lists.find((list) => isSameName(list.list.issuer, certificate.issuer) && isRevokedBy(list, certificate));
     if (revoking !== undefined) {

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
 import { encodeEvidence } from "../../src/index.ts";
-import { mintedNow, mintIntel } from "../../src/testing/mint-intel.ts";
+import { FMSPC, mintedNow, mintIntel } from "../../src/testing/mint-intel.ts";
 import { mintedAt, mintSnp } from "../../src/testing/mint-snp.ts";
 import { bundleForBrowser } from "../browser/bundle.ts";
 
@@ -94,7 +97,8 @@ for (const { entry, types, lib } of [
   });
 }
 
-const [, README_PROGRAM = ""] = /```ts\n(.*?)```/s.exec(readFileSync(join(root, "packages/attestation/README.md"), "utf8")) ?? [];
+const README = readFileSync(join(root, "packages/attestation/README.md"), "utf8");
+const [README_PROGRAM = "", README_TDX_PROGRAM = ""] = [...README.matchAll(/```ts\n(.*?)```/gs)].map(([, program]) => program);
 
 /** The files that the README's program reads, minted, and the same program with their root and time in place of AMD's and the present. */
 function writeReadmeProgram(): void {
@@ -127,6 +131,53 @@ test("the program of the README runs as it stands there, and type-checks", () =>
   assert.match(accepted, /^accepted\npassed evidence kind snp snp/);
   assert.match(accepted, /^passed platformInfo\.aliasCheckComplete true true/m);
   typeCheck("readme.ts", ["node"], ["esnext"]);
+});
+
+/** Intel's service as the README's program asks it, with minted documents. */
+function serveDocuments(answers: ReadonlyMap<string, Uint8Array>): Promise<Server> {
+  const chain = encodeURIComponent(Buffer.from(collateral.tcbSigningChain ?? assert.fail()).toString());
+  const server = createServer(({ url = "" }, response) => {
+    const body = answers.get(url);
+    response.statusCode = body === undefined ? 404 : 200;
+    response.setHeader(url.includes("/tcb?") ? "TCB-Info-Issuer-Chain" : "SGX-Enclave-Identity-Issuer-Chain", chain);
+    response.end(body);
+  });
+  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
+}
+
+test("the README's program for quotes fetches what Intel says of the platform, and judges", async () => {
+  const { tcbInfo, qeIdentity, pckCrl, rootCaCrl } = collateral as Required<typeof collateral>;
+  const answers = new Map([
+    [`/tdx/certification/v4/tcb?fmspc=${FMSPC}`, tcbInfo],
+    ["/tdx/certification/v4/qe/identity", qeIdentity],
+    ["/sgx/certification/v4/pckcrl?ca=platform&encoding=der", pckCrl],
+    ["/root.crl", rootCaCrl],
+  ]);
+  const server = await serveDocuments(answers);
+  try {
+    const { port } = server.address() as AddressInfo;
+    const replaced = [
+      ["https://api.trustedservices.intel.com", `http://127.0.0.1:${port}`],
+      ["https://certificates.trustedservices.intel.com/IntelSGXRootCA.der", `http://127.0.0.1:${port}/root.crl`],
+      ["now: new Date()", `now: new Date("${mintedNow.toISOString()}")`],
+      ["trustAnchors: VENDOR_TRUST_ANCHORS", 'trustAnchors: { tdx: [readFileSync("root.der")] }'],
+      ["VENDOR_TRUST_ANCHORS.tdx, context", "context.trustAnchors.tdx, context"],
+      ['"00".repeat(48)', '"3d".repeat(48)'],
+    ] as const;
+    const program = replaced.reduce((text, [there, here]) => {
+      assert.ok(text.includes(there), there);
+      return text.replace(there, here);
+    }, README_TDX_PROGRAM);
+    writeFileSync(join(project, "quote.bin"), quote);
+    writeFileSync(join(project, "root.der"), anchor);
+    writeFileSync(join(project, "readme-tdx-minted.ts"), program);
+    const { stdout } = await promisify(execFile)(process.execPath, ["readme-tdx-minted.ts"], { cwd: project });
+    assert.equal(stdout, "UpToDate accepted\n");
+    writeFileSync(join(project, "readme-tdx.ts"), README_TDX_PROGRAM);
+    typeCheck("readme-tdx.ts", ["node"], ["esnext"]);
+  } finally {
+    server.close();
+  }
 });
 
 function typeCheck(file: string, types: readonly string[], lib: readonly string[]): void {

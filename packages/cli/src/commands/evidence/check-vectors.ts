@@ -62,7 +62,7 @@ async function readRoots(directory: string): Promise<ReadonlyMap<string, Uint8Ar
     const roots = await readFiles(join(candidate, "roots"));
     if (roots.size > 0) return roots;
   }
-  const [intel = new Uint8Array(0)] = VENDOR_TRUST_ANCHORS.sgx ?? [];
+  const [intel = new Uint8Array(0)] = VENDOR_TRUST_ANCHORS.sgx;
   return new Map([["intel-sgx-root-ca.pem", pemOf(intel)]]); // the one root that cases do not bring themselves
 }
 
