@@ -79,7 +79,8 @@ test("C-94: regions come back as they went in, those that are authenticated with
   ];
   const tree = encryptTree(sample, key, { ...options, regions: regions.toReversed() });
   assert.deepEqual(open(tree).regions, regions);
-  assert.throws(() => encryptTree(sample, key, { regions: [{ path: "/usr", protection: "authenticated" }] }), TypeError);
+  for (const digest of [{}, { digest: new Uint8Array(31) }])
+    assert.throws(() => encryptTree(sample, key, { regions: [{ path: "/usr", protection: "authenticated", ...digest }] }), TypeError);
 });
 
 test("hazard G9: neither content, nor names, nor digests are readable", () => {
