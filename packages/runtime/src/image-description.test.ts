@@ -9,6 +9,7 @@ const described = {
   ...{ format: 1, platformVersion: "1.2", mode: "production", user: { uid: 1000, gid: 100 }, environment: { LANG: "C" } },
   searchPath: ["/usr/bin", "/bin"],
   diversions: [{ path: "/usr/bin/python3", original: "/vouchsafe/original/python3" }],
+  hostPaths: ["/data"],
   fileSystem: { tag: "0f".repeat(16), more: 1 },
   more: true,
 };
@@ -17,6 +18,7 @@ const parse = (change: object) => parseImageDescription(JSON.stringify({ ...desc
 test("an image's description says who its program is, and what its launcher needs", () => {
   const { format: _format, more: _more, fileSystem, ...rest } = described;
   assert.deepEqual(parse({}), { ...rest, fileSystemTag: fileSystem.tag });
+  assert.deepEqual(parse({ hostPaths: undefined }).hostPaths, []);
   for (const none of [undefined, null, [], {}]) assert.equal(parse({ fileSystem: none }).fileSystemTag, undefined, JSON.stringify(none));
 });
 
@@ -32,6 +34,8 @@ const refused: readonly (readonly [change: object, message: string])[] = [
   [{ environment: { A: 1 } }, "environment must map names to texts"],
   [{ searchPath: "/bin" }, "searchPath must be a list of texts"],
   [{ searchPath: [1] }, "searchPath must be a list of texts"],
+  [{ hostPaths: "/data" }, "hostPaths must be a list of texts"],
+  [{ hostPaths: [1] }, "hostPaths must be a list of texts"],
   [{ diversions: {} }, "diversions must be a list"],
   [{ diversions: [null] }, "a diversion must have path and original"],
   [{ diversions: [{ path: "/a" }] }, "a diversion must have path and original"],
