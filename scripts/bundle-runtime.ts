@@ -9,9 +9,10 @@ import { withoutUnusedModules } from "./without-unused-modules.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const output = process.argv[2] ?? `${root}.cache/runtime/main.js`;
 mkdirSync(dirname(output), { recursive: true });
-const { outputFiles } = await build({
+const { outputFiles, metafile } = await build({
   entryPoints: [`${root}packages/runtime/src/main.ts`],
   write: false,
+  metafile: true,
   bundle: true,
   platform: "node",
   // Compiled code can be kept of a script only; its imports are looked up when they are asked for.
@@ -23,5 +24,6 @@ const { outputFiles } = await build({
   logLevel: "warning",
 });
 const unfinished = `${output}.${process.pid}`;
-writeFileSync(unfinished, compileScript(outputFiles[0]?.text ?? ""));
+const imports = Object.values(metafile.outputs).flatMap((file) => file.imports.map(({ path }) => path));
+writeFileSync(unfinished, compileScript(outputFiles[0]?.text ?? "", [...new Set(imports)]));
 renameSync(unfinished, output);

@@ -7,15 +7,15 @@ import { spawnSync } from "node:child_process";
 import { hash } from "node:crypto";
 
 /*
- * Kept are the functions that run while the script loads its modules. So that the bytes are the same each time: V8 compiles on one thread (what its
- * other threads have finished shows), orders its tables by a seed that else differs in each process, and forgets nothing that was not called for a
- * while.
+ * All functions are compiled: a start needs most of them, and compiling those one by one when they are called first would be a tenth of it. So that the
+ * bytes are the same each time: V8 compiles on one thread (what its other threads have finished shows), orders its tables by a seed that else differs
+ * in each process, and forgets nothing that was not called for a while.
  */
-const COMPILE = ["--predictable", "--hash-seed=1", "--no-flush-bytecode", "-e"];
+const COMPILE = ["--no-lazy", "--predictable", "--hash-seed=1", "--no-flush-bytecode", "-e"];
 const COMPILE_SCRIPT = `const source = require("node:fs").readFileSync(0, "latin1");
 const script = new (require("node:vm").Script)(source);
 script.runInThisContext()(require, module);
-module.exports.load().then(() => process.stdout.write(script.createCachedData()));`;
+process.stdout.write(script.createCachedData());`;
 
 /*
  * V8 notes the flags it compiled under, and takes the code under the same flags only, although none of ours changes what the code is. So the mark of
@@ -53,23 +53,31 @@ const fits = process.version + process.arch === ${JSON.stringify(process.version
 const { Script } = require("node:vm");
 const script = new Script(source, { filename: __filename, ...(fits ? { cachedData: compiled } : {}) });
 `;
-const loader = (digest: string) => `"use strict";
+/*
+ * A launcher runs most functions a few times and then waits, so it is interpreted: V8's compilers would cost a tenth of a start, and 6 MiB for as long
+ * as the process lives. Regular expressions are compiled once instead of twice. V8 takes what was compiled of Node's own modules under the same
+ * flags only, so these modules are loaded before.
+ */
+const INTERPRET = ["--no-sparkplug", "--no-maglev", "--no-turbofan", "--no-regexp-tier-up"];
+const loader = (digest: string, modules: readonly string[]) => `"use strict";
 const text = require("node:fs").readFileSync(__filename, "latin1");
-${takeApart(digest)}script.runInThisContext()(require, module);
+${takeApart(digest)}for (const name of ${JSON.stringify(modules)}) require(name);
+for (const flag of ${JSON.stringify(INTERPRET)}) require("node:v8").setFlagsFromString(flag);
+script.runInThisContext()(require, module);
 module.exports.main(process.argv);`;
 const checkScript = (digest: string) => `const text = require("node:fs").readFileSync(0, "latin1");
 ${takeApart(digest).replace("__filename", '"main.js"')}if (script.cachedDataRejected !== false) throw new Error("V8 does not take the code that it compiled");`;
 
 /**
  * A CommonJS script of ASCII characters as a file that starts fast under this version of Node, and starts under every other. The script exports `main`,
- * which gets `process.argv`, and `load`, which loads all modules.
+ * which gets `process.argv`. `modules`: the modules of Node that it imports.
  */
-export function compileScript(script: string): string {
+export function compileScript(script: string, modules: readonly string[]): string {
   if (/[^\n\x20-\x7e\t]/.test(script)) throw new TypeError("only printable ASCII can be put into comments");
   const source = `\n(function (require, module) {${script.trimEnd()}\n})`;
   const compiled = compile(source);
   const digest = hash("sha256", compiled);
-  const file = `${loader(digest)}${source.replaceAll("\n", "\n//")}\n//${compiled.toBase64()}\n`;
+  const file = `${loader(digest, modules)}${source.replaceAll("\n", "\n//")}\n//${compiled.toBase64()}\n`;
   runNode(["-e", checkScript(digest)], file); // else every start would compile it again, and nobody would notice
   return file;
 }

@@ -144,7 +144,4 @@ function assertCasKnowsToken(token: string, userData: Uint8Array, proof: string 
   });
 }
 
-function publicKeyOf(privateKey: KeyObject): Uint8Array {
-  const pem = privateKey.export({ type: "pkcs8", format: "pem" });
-  return createPublicKey(pem).export({ type: "spki", format: "der" });
-}
+const publicKeyOf = (privateKey: KeyObject): Uint8Array => createPublicKey(privateKey).export({ type: "spki", format: "der" });

@@ -5,9 +5,7 @@
 import { forbidCoreDumps, setDumpable } from "@vouchsafe/linux";
 import { RuntimeError } from "./runtime-error.ts";
 import { startProgram } from "./start-program.ts";
-
-// No `await` at the top level: the bundle is a CommonJS script.
-const loadSupervisor = () => import("./supervise.ts");
+import { supervise } from "./supervise.ts";
 
 /** `argv` is that of the process. Does not return; what goes wrong is in the log. */
 export async function main([, , ...rest]: readonly string[]): Promise<never> {
@@ -15,17 +13,13 @@ export async function main([, , ...rest]: readonly string[]): Promise<never> {
     // Before it knows a secret.
     setDumpable(false);
     forbidCoreDumps();
-    const program = startProgram();
-    const { supervise } = await loadSupervisor();
-    process.exit(await supervise(program, [process.argv0, ...rest], process.env));
+    const environment = { ...process.env };
+    // Nothing here tells a local time, and to find out the container's time zone Node would compare all files of /usr/share/zoneinfo.
+    process.env["TZ"] = "UTC";
+    process.exit(await supervise(startProgram(), [process.argv0, ...rest], environment));
   } catch (error) {
     const what = error instanceof RuntimeError || !(error instanceof Error) ? String(error) : (error.stack ?? error.message);
     process.stderr.write(`vouchsafe: ${what}\n`);
     process.exit(1);
   }
-}
-
-/** Loads everything and does nothing: so the functions become known that run at every start, and are kept compiled (scripts/compile-script.ts). */
-export async function load(): Promise<void> {
-  await loadSupervisor();
 }

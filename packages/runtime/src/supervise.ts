@@ -60,7 +60,7 @@ export async function supervise(
     const user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
     const order = { configuration: attested.configuration, image, hostArguments, hostEnvironment: host, user, files, mounts };
     await handOver(waiting, planProgram(order));
-    log(`started after ${Math.round(performance.now())} ms, session version ${attested.configuration.sessionHash}`);
+    log(`started after ${Math.round(process.uptime() * 1000)} ms, session version ${attested.configuration.sessionHash}`);
     signals.programRuns();
     void reportReady(program, settings);
     return await untilExit(program, attested, settings, evidence);
