@@ -318,6 +318,7 @@ async function serve(
   const collateral = started.use(
     await CasCollateral.open(context, anchors, options.collateral ?? { sources: [] }, (event) => metrics.countCollateral(event)),
   );
+  collateral.subscribe(context.ownerConfig.subscription);
   collateralMetrics(metrics.registry, collateral);
   exceptionMetrics(metrics.registry, context);
   const attestationKeys = new AttestationKeyAuthority(() => context.ownerConfig.tpm, now);
@@ -383,6 +384,7 @@ async function serve(
     checkConfig: (config) => auditService.apply(config),
     applyConfig: async (config) => {
       applyIdentity(config);
+      collateral.subscribe(config.subscription);
       await otherInstances.followConfig();
       service.replaceIdentity(context.tls);
       replaceClientIdentity(app, context.tls);

@@ -9,9 +9,11 @@ import {
   type ForecastOutcome,
   forecastFromProvider,
   forwardClock,
+  intelSource,
   type TcbUpdate,
 } from "@vouchsafe/collateral";
 import type { CasContext } from "../cas-context.ts";
+import type { Subscription } from "../config/owner-config.ts";
 import type { Log } from "../log-line.ts";
 import { type SeenPlatform, SeenPlatforms } from "./seen-platforms.ts";
 import { openStoredFloors } from "./stored-floors.ts";
@@ -20,6 +22,8 @@ import { openStoredFloors } from "./stored-floors.ts";
 export interface CollateralOptions {
   /** In the order in which they are asked. */
   readonly sources: readonly CollateralSource[];
+  /** The operator wants nobody to be asked, the owner's service neither. */
+  readonly isOffline?: boolean | undefined;
   /** Keeps documents between runs; nothing in it is trusted. */
   readonly cacheDirectory?: string | undefined;
   /** Which set of Intel's decides; `standard` unless given. Forecasts look at the early one too. */
@@ -36,6 +40,12 @@ export interface SeenForecast {
   readonly outcome: ForecastOutcome;
 }
 
+/** Sources that the owner's configuration brings; it may change at any time. */
+interface Subscribed {
+  readonly isOffline: boolean;
+  sources: readonly CollateralSource[];
+}
+
 const LOOK_EVERY_MS = 60_000;
 const FORECAST_EVERY_MS = 3_600_000;
 const RANDOM_STEPS = 1_000_000;
@@ -47,17 +57,24 @@ export class CasCollateral implements Disposable {
   /** Never goes back: for every judgement that depends on dates (hazard B9). */
   readonly now: () => Date;
   readonly update: TcbUpdate;
+  readonly #subscribed: Subscribed;
   readonly #anchors: TrustAnchors;
   readonly #log: Log;
   readonly #timers = new DisposableStack();
   #latest: { readonly at: Date; readonly outcomes: readonly SeenForecast[] } = { at: new Date(0), outcomes: [] };
 
-  private constructor(parts: Pick<CasCollateral, "provider" | "platforms" | "update" | "now">, anchors: TrustAnchors, log: Log) {
+  private constructor(
+    parts: Pick<CasCollateral, "provider" | "platforms" | "update" | "now">,
+    subscribed: Subscribed,
+    anchors: TrustAnchors,
+    log: Log,
+  ) {
     const { provider, platforms, update, now } = parts;
     this.provider = provider;
     this.platforms = platforms;
     this.update = update;
     this.now = now;
+    this.#subscribed = subscribed;
     this.#anchors = anchors;
     this.#log = log;
     this.#timers.use(provider.start(LOOK_EVERY_MS));
@@ -72,10 +89,14 @@ export class CasCollateral implements Disposable {
     options: CollateralOptions,
     onEvent: (event: CollateralEvent) => void,
   ): Promise<CasCollateral> {
-    const { sources, cacheDirectory, update = "standard", maxAgeDays, refreshIntervalMs } = options;
+    const { sources, isOffline = false, cacheDirectory, update = "standard", maxAgeDays, refreshIntervalMs } = options;
     const now = forwardClock(wallClock);
+    const subscribed: Subscribed = { isOffline, sources: [] };
     const provider = new CollateralProvider({
-      sources,
+      // What is at hand first: a subscription counts its requests.
+      get sources() {
+        return [...sources, ...subscribed.sources];
+      },
       anchors,
       floors: await openStoredFloors(database),
       store: cacheDirectory === undefined ? undefined : await DiskCache.open(cacheDirectory),
@@ -90,7 +111,14 @@ export class CasCollateral implements Disposable {
         }
       },
     });
-    return new CasCollateral({ provider, platforms: await SeenPlatforms.open(database), update, now }, anchors, log);
+    return new CasCollateral({ provider, platforms: await SeenPlatforms.open(database), update, now }, subscribed, anchors, log);
+  }
+
+  /** From now on the owner's service is asked too, after all others; undefined: none. Its key goes nowhere else, and into no log. */
+  subscribe(subscription: Subscription | undefined): void {
+    if (subscription === undefined || this.#subscribed.isOffline) this.#subscribed.sources = [];
+    else this.#subscribed.sources = [intelSource(subscription.url, { ca: subscription.serverCa, subscriptionKey: subscription.key })];
+    this.provider.forgetFailures();
   }
 
   /** Throws EvidenceError, CollateralError. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { type Evidence, parsePemCertificates, type TcbStatus } from "@vouchsafe/attestation";
@@ -7,8 +8,9 @@ import { type CollateralSource, intelSource } from "@vouchsafe/collateral";
 import { type IntelMint, type JsonDocument, type MintedIntel, mintedNow, mintIntel } from "../../../attestation/src/testing/mint-intel.ts";
 import { chipId, mintedAt, mintSnp } from "../../../attestation/src/testing/mint-snp.ts";
 import { certificatePem } from "../../../attestation/src/x509/issue-certificate.ts";
-import { startCollateralServer } from "../../../collateral/src/testing/collateral-server.ts";
+import { type CollateralServer, startCollateralServer } from "../../../collateral/src/testing/collateral-server.ts";
 import { mintedSource } from "../../../collateral/src/testing/minted-source.ts";
+import { parseOwnerConfig } from "../config/owner-config.ts";
 import type { CasOptions } from "../start-cas.ts";
 import { refusal, TEST_CODE, testPolicy } from "../testing/policies.ts";
 import { createTestClient, startTestCas, type TestCas } from "../testing/test-cas.ts";
@@ -74,6 +76,60 @@ test("SGX evidence with the right user data gets its configuration; collateral c
   assert.equal(configuration.attested, true);
   await attestAndClose(cas, "shop/api", evidenceOf());
   assert.equal(server.requests.length, 4, "fetched once");
+});
+
+test("cas.md §4: with dcap.subscription_key the CAS asks the owner's service, with the key; it is in no log and goes to no other server", async (t) => {
+  const key = "0123456789abcdef0123456789ABCDEF";
+  const minted = mintIntel();
+  const keys: (string | undefined)[] = [];
+  const ask = (server: CollateralServer) => (request: IncomingMessage, response: ServerResponse) => {
+    const sent = request.headersDistinct["ocp-apim-subscription-key"]?.[0];
+    keys.push(sent);
+    const found = server.documents.get(request.url ?? "");
+    // As Intel's gateway answers who has no subscription.
+    if (sent !== key) response.writeHead(401).end();
+    else if (found === undefined) response.writeHead(404).end();
+    else response.writeHead(200, found.headers ?? {}).end(found.body);
+  };
+  const service = await startCollateralServer(t, { tls: true });
+  service.serveIntel(minted);
+  service.hostile = ask(service);
+  const operators = await startCollateralServer(t, { tls: true });
+  operators.hostile = ask(operators);
+  const owner = createTestClient();
+  const cas = await startIntelCas(t, minted, {
+    collateral: { sources: [intelSource(operators.url, { ca: operators.ca })] },
+    selfProvision: { config: "", owner: { keyHash: owner.keyHash, pem: owner.certificate } },
+  });
+  await upload(cas);
+  const refused = () => assert.rejects(cas.attest("shop/api", { evidence: evidenceOf() }), refusal("collateral_unavailable", "evidence"));
+  await refused();
+  assert.deepEqual(service.requests, [], "nobody is asked without a key");
+  const client = cas.client(owner);
+  const place = `url = ${JSON.stringify(service.url.href)}\nserver_ca_certificate = ${JSON.stringify(service.ca)}`;
+  await client.updateConfig(`[dcap]\nsubscription_key = "${"0".repeat(32)}"\n${place}\n`);
+  await refused();
+  await client.updateConfig(`[dcap]\nsubscription_key = "${key.replace("f", "0")}"\n${place}\n`);
+  await refused();
+  await client.updateConfig(`[dcap]\nsubscription_key = "${key}"\n${place}\n`);
+  await attestAndClose(cas, "shop/api", evidenceOf());
+  assert(keys.filter((sent) => sent === key).length >= 4, "for each document");
+  assert.equal(keys.filter((sent) => sent === undefined).length, operators.requests.length, "the operator's servers get no key");
+  assert.doesNotMatch(cas.lines.join("\n"), new RegExp(key.slice(0, 12), "i"));
+});
+
+test("cas.md §4: where the operator is offline the owner's service is not asked; its address is https", async (t) => {
+  const minted = mintIntel();
+  const service = await startCollateralServer(t, { tls: true });
+  service.serveIntel(minted);
+  const place = `url = ${JSON.stringify(service.url.href)}\nserver_ca_certificate = ${JSON.stringify(service.ca)}`;
+  const config = `[dcap]\nsubscription_key = "${"ab".repeat(16)}"\n${place}\n`;
+  const cas = await startIntelCas(t, minted, { collateral: { sources: [], isOffline: true }, selfProvision: { config } });
+  await upload(cas);
+  await assert.rejects(cas.attest("shop/api", { evidence: evidenceOf() }), refusal("collateral_unavailable", "evidence"));
+  assert.deepEqual(service.requests, []);
+  const plain = config.replace("https:", "http:");
+  assert.throws(() => parseOwnerConfig(plain, "owner.toml"), { code: "CONFIGURATION", message: /owner\.toml:3:\d+: dcap\.url: / });
 });
 
 const accepted: readonly { readonly rule: string; readonly kind: "sgx" | "tdx"; readonly variant: string }[] = [

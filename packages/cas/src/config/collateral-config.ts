@@ -35,6 +35,7 @@ export function readCollateralConfig(text: z.infer<typeof CollateralText>, file:
   const online = [...text.intel.map((url) => intelSource(new URL(url), http)), ...text.amd.map((url) => amdSource(new URL(url), http))];
   return {
     sources: [...text.bundles.map(bundleFileSource), ...(text.offline ? [] : online)],
+    isOffline: text.offline,
     cacheDirectory: text.cache_directory,
     update: text.update,
     maxAgeDays: text.max_age_days,

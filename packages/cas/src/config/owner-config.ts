@@ -44,6 +44,10 @@ const ApiIdentity = z.strictObject({
   email: z.string().max(128).optional(),
 });
 
+const INTEL_SERVICE = "https://api.trustedservices.intel.com";
+/** What clients write who have no key. */
+const NO_SUBSCRIPTION = /^0{32}$/;
+
 const OwnerConfigText = z.strictObject({
   api_identity: ApiIdentity.optional(),
   /** The other published spelling. */
@@ -54,6 +58,10 @@ const OwnerConfigText = z.strictObject({
         .string()
         .regex(/^[0-9a-fA-F]{32}$/)
         .optional(),
+      /** Where the key may be sent: the operator has no say in that. */
+      url: z.url({ protocol: /^https$/ }).default(INTEL_SERVICE),
+      /** PEM of the authority that certifies this server; the public ones unless given. */
+      server_ca_certificate: z.string().refine(isCertificate, "no PEM certificate").optional(),
     })
     .optional(),
   /** Which TPMs are believed: certificates of makers (PEM), and endorsement keys known by the SHA-256 of their SubjectPublicKeyInfo. */
@@ -88,6 +96,13 @@ const OwnerConfigText = z.strictObject({
     .optional(),
 });
 
+/** `key` is secret: it goes to this server alone. */
+export interface Subscription {
+  readonly url: URL;
+  readonly serverCa: string | undefined;
+  readonly key: string;
+}
+
 /** What the owner decided (cas.md §4), defaults filled in. */
 export interface OwnerConfig {
   readonly identity: { readonly commonName: string; readonly altNames: readonly string[] };
@@ -101,6 +116,8 @@ export interface OwnerConfig {
   readonly isEvidenceVerifiedForOthers: boolean;
   /** Where imports from other CAS may connect to, in CIDR form; undefined: anywhere but to this machine and to link-local addresses. */
   readonly importNetworks: readonly string[] | undefined;
+  /** The platform-certificate service to which the owner has subscribed. */
+  readonly subscription: Subscription | undefined;
   /** Who issues tokens for vaults, and which vaults may be asked. */
   readonly azure: AzureSettings;
   /** Who can open the database together. */
@@ -125,7 +142,7 @@ export function parseOwnerConfig(text: string, file: string): OwnerConfig {
   }
   const parsed = OwnerConfigText.safeParse(value);
   if (!parsed.success) throw new CasError("CONFIGURATION", describeIssues(parsed.error.issues, text, file));
-  const { api_identity, api, audit_log, policy, verify_evidence, imports, azure, tpm, recovery, ias } = parsed.data;
+  const { api_identity, api, audit_log, policy, verify_evidence, imports, azure, tpm, recovery, ias, dcap } = parsed.data;
   const identity = api_identity ?? api?.identity;
   return {
     identity: { commonName: identity?.common_name ?? "cas", altNames: identity?.alt_names ?? ["cas", "localhost"] },
@@ -138,9 +155,16 @@ export function parseOwnerConfig(text: string, file: string): OwnerConfig {
     allowAdvisoryWildcard: policy?.allow_advisory_wildcard ?? true,
     isEvidenceVerifiedForOthers: verify_evidence?.enabled ?? false,
     importNetworks: imports?.networks,
+    subscription: readSubscription(dcap),
     azure: readAzureSettings(azure),
     recovery: recovery && { threshold: recovery.threshold, holders: recovery.keys.map(readHolder) },
     tpm: { endorsementRoots: tpm?.endorsement_roots ?? [], endorsementKeys: tpm?.endorsement_keys ?? [] },
     warnings: ias === undefined ? [] : ["ias: EPID attestation no longer exists, the section is ignored"],
   };
+}
+
+function readSubscription(dcap: z.infer<typeof OwnerConfigText>["dcap"]): Subscription | undefined {
+  const key = dcap?.subscription_key;
+  if (dcap === undefined || key === undefined || NO_SUBSCRIPTION.test(key)) return undefined;
+  return { url: new URL(dcap.url), serverCa: dcap.server_ca_certificate, key };
 }

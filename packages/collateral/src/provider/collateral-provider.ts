@@ -98,6 +98,15 @@ export class CollateralProvider {
     for (const entry of due) await this.#fetchOnce(entry).catch(() => undefined); // one after the other: nobody waits for it
   }
 
+  /** The sources changed: what none of them had may be asked for again at once. */
+  forgetFailures(): void {
+    for (const [key, entry] of this.#entries) {
+      // A question that is under way was put to the former sources: its answer is for who waits for it.
+      if (entry.document === undefined) this.#entries.delete(key);
+      else entry.retryAt = undefined;
+    }
+  }
+
   /** Looks after the documents every `everyMs` until disposed. */
   start(everyMs: number): Disposable {
     let isRunning = false;
@@ -200,7 +209,8 @@ export class CollateralProvider {
     const { now, sources, random } = this.#options;
     if (entry.problem !== undefined && entry.retryAt !== undefined && now() < entry.retryAt) throw entry.problem;
     if (entry.request.kind === "vcek") this.#countNewChip(entry.request.chipId);
-    const problems: string[] = entry.document === undefined && entry.problem !== undefined ? [entry.problem.message] : [];
+    // Why a document that was there is of no use; what sources said the last time they say again.
+    const problems: string[] = entry.problem?.code === "COLLATERAL_REFUSED" && entry.document === undefined ? [entry.problem.message] : [];
     for (const source of sources) {
       try {
         const document = await this.#ask(source, entry);
