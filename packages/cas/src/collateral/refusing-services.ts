@@ -44,9 +44,10 @@ export function refusalReasons(
   if (attestation.mode === "none" || !attestation.evidence.includes(platform.kind)) return [];
   if (platform.kind !== "snp")
     return newest === undefined ? [] : messagesOf(appraisePlatform({ debug: false, tcb: newest.tcb }, attestation, fallsOn).problems);
-  const missing = variants.map((variant) =>
-    variant.kind === "ok" ? snpShortfalls(platform, variant.value.hardware?.minimumTcb ?? {}) : [],
-  );
+  // Variants for other hardware admit no SNP guest, and their least versions count other parts.
+  const missing = variants
+    .filter((variant) => variant.kind !== "ok" || (variant.value.hardware?.kind ?? "snp") === "snp")
+    .map((variant) => (variant.kind === "ok" ? snpShortfalls(platform, variant.value.hardware?.minimumTcb ?? {}) : []));
   const [first = []] = missing;
   return missing.every(({ length }) => length > 0) ? first.map(shortfallText) : [];
 }
