@@ -45,6 +45,7 @@ const ASKED_TWICE = "a reader of a section gives nothing where it reports an err
 export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   inProtocol("cas-chain.ts", "operand removed", "software === undefined", "a chain of three has a second: for the compiler"),
   inProtocol("cas-chain.ts", "operand removed", "root === undefined", "a chain of three has a third: for the compiler"),
+  inCas("service/appraise.ts", "operand removed", "leastVersion !== undefined", "no number is above none: for the compiler"),
   inCas("service/record-delivery.ts", "check removed", "!hasLimits(service)", "without limits nothing is counted either way"),
   inCas("service/report-tag.ts", "check removed", "version === undefined || service === undefined", VERSIONS_STAY),
   inCas("service/report-tag.ts", "operand removed", "version === undefined", VERSIONS_STAY),

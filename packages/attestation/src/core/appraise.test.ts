@@ -172,6 +172,9 @@ test("a PCR of a Nitro enclave in debug mode is zero, and the refusal says why",
   assert.equal(remedy({ debug: true }), "Start the enclave without debug mode, in which every PCR is zero.");
   assert.equal(remedy({ debug: false }), "Accept this value of pcr0.");
   assert.equal(remedy({ debug: true, kind: "tpm" }), "Accept this value of pcr0.");
+  const named = { ...claims, kind: "nitro", debug: true, details: { moduleId: "i-1" } } as const;
+  const { checks } = appraise(named, { ...references, details: { moduleId: ["i-2"] } });
+  assert.equal(checks.find(({ name }) => name === "moduleId")?.remedy, "Accept this value of moduleId.");
 });
 
 test("whatever is changed in a code identity or user data, it is refused", () => {

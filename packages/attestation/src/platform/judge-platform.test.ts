@@ -10,7 +10,7 @@ import { VENDOR_TRUST_ANCHORS } from "../roots/vendor-roots.ts";
 import { verifyQuoteSignatures } from "../sgx/verify-quote.ts";
 import { type JsonDocument, type MintedIntel, mintedNow, mintIntel } from "../testing/mint-intel.ts";
 import { intelPlatform } from "./describe-platform.ts";
-import { judgeIntelPlatform, snpShortfalls } from "./judge-platform.ts";
+import { judgeIntelPlatform, snpShortfalls, withShortfalls } from "./judge-platform.ts";
 import type { IntelPlatform } from "./platform.ts";
 
 function platformOf({ quote, root, context }: MintedIntel): IntelPlatform {
@@ -84,6 +84,8 @@ test("verified evidence of a platform that is out of date says what it lacks; of
     assert.equal(verifyEvidence({ kind: tee, bytes: current.quote }, current.context).tcb.shortfalls, undefined);
     const alone = { ...context, insecure: "signature-chain-only" as const, collateral: {} };
     assert.equal(verifyEvidence({ kind: tee, bytes: quote }, alone).tcb.shortfalls, undefined);
+    const behind = { status: "OutOfDate", advisories: [] } as const;
+    assert.equal(withShortfalls(behind, platform, undefined), behind, "without documents nobody knows what is missing");
   }
 });
 

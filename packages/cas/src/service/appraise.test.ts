@@ -37,6 +37,9 @@ test("SL-85 a register of a Nitro enclave in debug mode: the refusal says that d
   const about = (changes: Partial<Claims>) => reasons(facts("nitro", { pcr0: ["ab"] }), { ...nitro, ...changes });
   assert.equal(about({}), "variant 1: PCR 0 is 00, expected ab; in debug mode every PCR is zero");
   assert.equal(about({ debug: false }), "variant 1: PCR 0 is 00, expected ab");
+  const tpm: Claims = { ...nitro, kind: "tpm" };
+  assert.equal(reasons(facts("tpm", { pcr0: ["ab"] }), tpm), "variant 1: PCR 0 is 00, expected ab");
+  assert.equal(reasons(facts("nitro", { measurement: ["ab"] }), nitro), "variant 1: measurement is 010203, expected ab");
   const [refusal] = appraiseVariants(nitro, [{ kind: "ok", value: facts("nitro", { pcr0: ["ab"] }) }]) ?? [];
   assert.match(refusal?.remedy ?? "", /^Start the enclave without debug mode/);
 });
@@ -83,6 +86,10 @@ test("SL-85 least security versions and the measured image", () => {
   assert.match(reasons(facts("snp", {}, { fmc: 0 }), simulated) ?? "", /fmc is not in the evidence/);
   const text: Claims = { ...simulated, details: { ...claims.details, "reportedTcb.microcode": "200" } };
   assert.match(reasons(facts("snp", {}, { microcode: 1 }), text) ?? "", /microcode is not in the evidence/);
+  const guest = (guestSvn: number | string): Claims => ({ ...simulated, details: { ...claims.details, guestSvn } });
+  const least = { mrenclave: undefined, signer: undefined, hardware: { kind: "snp" as const, values: {}, minimumTcb: {}, minimumSvn: 3 } };
+  assert.equal(reasons(least, guest(3)), undefined);
+  assert.match(reasons(least, guest("5")) ?? "", /is not in the evidence/);
   const image = (digest: string) => ({ mrenclave: undefined, signer: undefined, image: [`sha256:${digest}`] });
   assert.equal(reasons(image(found)), undefined);
   assert.match(reasons(image(other)) ?? "", /image is sha256:1a.*expected sha256:2b/);
