@@ -4,29 +4,37 @@ import type { Argument } from "./system-call-steps.ts";
 /** mov rdi|rsi|rdx|r10|r8|r9, imm64: where the kernel takes its arguments from. */
 const ARGUMENT_MOVES = ["48bf", "48be", "48ba", "49ba", "49b8", "49b9"] as const;
 
+/** Instructions by their hexadecimal digits: a program has few different ones. */
+const instructions = new Map<string, Uint8Array>();
+function instruction(hex: string): Uint8Array {
+  const known = instructions.get(hex);
+  if (known !== undefined) return known;
+  const bytes = Uint8Array.fromHex(hex);
+  instructions.set(hex, bytes);
+  return bytes;
+}
+
 /** Bytes that grow at their end. They may be secret, so none are left behind. */
 class ByteList {
-  #bytes = Buffer.alloc(16_384);
+  #bytes = new Uint8Array(16_384);
+  #view = new DataView(this.#bytes.buffer);
   #length = 0;
 
   get length(): number {
     return this.#length;
   }
-  get bytes(): Buffer {
+  get bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);
   }
   append(bytes: Uint8Array): void {
     const at = this.#reserve(bytes.length);
     this.#bytes.set(bytes, at);
   }
-  appendHex(digits: string): void {
-    const at = this.#reserve(digits.length / 2);
-    this.#bytes.write(digits, at, "hex");
-  }
+  /** Of a negative number the two's complement. */
   appendUint(value: bigint, bytes: 4 | 8): void {
     const at = this.#reserve(bytes);
-    if (bytes === 4) this.#bytes.writeUInt32LE(Number(value), at);
-    else this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, value), at);
+    if (bytes === 4) this.#view.setUint32(at, Number(value), true);
+    else this.#view.setBigUint64(at, value, true);
   }
   wipe(): void {
     this.#bytes.fill(0);
@@ -36,10 +44,11 @@ class ByteList {
     const at = this.#length;
     this.#length += count;
     if (this.#length > this.#bytes.length) {
-      const larger = Buffer.alloc(Math.max(2 * this.#bytes.length, this.#length));
+      const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length));
       larger.set(this.#bytes);
       this.wipe();
       this.#bytes = larger;
+      this.#view = new DataView(larger.buffer);
     }
     return at;
   }
@@ -56,7 +65,7 @@ export class Assembly {
 
   /** Instructions, as the hexadecimal digits of their bytes. */
   emit(hex: string): void {
-    this.#code.appendHex(hex);
+    this.#code.append(instruction(hex));
   }
   emitUint(value: bigint, bytes: 4 | 8): void {
     this.#code.appendUint(value, bytes);
@@ -107,13 +116,14 @@ export class Assembly {
     this.emit("90".repeat(-this.#code.length & 7));
     const body = Buffer.concat([this.#code.bytes, this.#data.bytes]);
     this.#data.wipe();
+    const view = new DataView(body.buffer, body.byteOffset, body.length);
     const dataBase = base + BigInt(this.#code.length);
-    for (const { at, offset } of this.#dataFixes) body.writeBigUInt64LE(dataBase + BigInt(offset), at);
-    for (const { at, offset } of this.#pointerFixes) body.writeBigUInt64LE(dataBase + BigInt(offset), this.#code.length + at);
+    for (const { at, offset } of this.#dataFixes) view.setBigUint64(at, dataBase + BigInt(offset), true);
+    for (const { at, offset } of this.#pointerFixes) view.setBigUint64(this.#code.length + at, dataBase + BigInt(offset), true);
     for (const { at, label } of this.#jumps) {
       const target = this.#labels.get(label);
       if (target === undefined) throw new TypeError(`no label ${label}`);
-      body.writeInt32LE(target - (at + 4), at);
+      view.setInt32(at, target - (at + 4), true);
     }
     return body;
   }
