@@ -6,6 +6,9 @@ import { issueCertificate, systemRandomness } from "@vouchsafe/secrets";
 export interface TestLogServer {
   /** Owner configuration that sends the log there. */
   readonly config: string;
+  readonly url: string;
+  /** PEM of the authority that certifies it. */
+  readonly ca: string;
   /** What was sent so far. */
   readonly received: readonly string[];
   /** Status of its answers. */
@@ -32,7 +35,7 @@ export async function startLogServer(t: TestContext): Promise<TestLogServer> {
     options,
   );
   const received: string[] = [];
-  const log = { config: "", received, status: 204 };
+  const log = { config: "", url: "", ca, received, status: 204 };
   const server = createServer({ key: leaf.privateKey.export({ type: "pkcs8", format: "pem" }), cert: pem }, (incoming, answer) => {
     incoming.setEncoding("utf8").on("data", (text: string) => received.push(text));
     incoming.on("end", () => answer.writeHead(log.status).end());
@@ -44,6 +47,7 @@ export async function startLogServer(t: TestContext): Promise<TestLogServer> {
   });
   const address = server.address();
   const port = typeof address === "object" ? address?.port : 0;
-  log.config = `[audit_log]\nmode = "unsigned"\nsink = "network"\nurl = "https://127.0.0.1:${port}/log"\nserver_ca_certificate = """\n${ca}"""\n`;
+  log.url = `https://127.0.0.1:${port}/log`;
+  log.config = `[audit_log]\nmode = "unsigned"\nsink = "network"\nurl = "${log.url}"\nserver_ca_certificate = """\n${ca}"""\n`;
   return log;
 }

@@ -25,6 +25,12 @@ const Status = z.object({
     .prefault({}),
 });
 
+const CasStatus = z.object({
+  status: z
+    .object({ state: z.string().optional(), phase: z.string().optional(), conditions: z.array(z.looseObject({})).optional() })
+    .prefault({}),
+});
+
 /** A real API server with the resource definitions, an operator that works on it, and a CAS that is started when a test wants it. */
 async function openOperator(t: TestContext) {
   const server = await startApiServer();
@@ -149,6 +155,36 @@ test("CL-71 to CL-73: a policy waits for its namespace; the same document again 
   t.after(() => client.close());
   const { session } = parseSession(textOf("team/service"));
   assert.equal((await client.readSessionHash("team/service")).hash, session === undefined ? "" : sessionHash(session));
+  return undefined;
+});
+
+test("CL 10.2: a CAS that is being deleted is in phase Deleted, nothing of it is made again, and it goes when nobody holds it", async (t) => {
+  const missing = missingForApiServer();
+  if (missing !== undefined) return t.diagnostic(`not run: ${missing}`);
+  const { cluster } = await openOperator(t);
+  const metadata = { name: "cas", namespace: "default" };
+  const cas = { apiVersion: "services.scone.cloud/v1beta1", kind: "CAS", metadata };
+  const made = ["apps/v1 StatefulSet", "v1 Service"].map((each) => {
+    const [apiVersion = "", kind = ""] = each.split(" ");
+    return { apiVersion, kind, metadata };
+  });
+  const phaseOf = async () => CasStatus.parse(await cluster.find(cas)).status;
+  // Somebody else has to finish first, as a backup tool would.
+  await cluster.apply({ ...cas, spec: {} });
+  await cluster.merge(cas, { metadata: { finalizers: ["tests.vouchsafe.dev/hold"] } });
+  await eventually(async () => (await phaseOf()).phase === "Uninitialized");
+  for (const object of made) assert.notEqual(await cluster.find(object), undefined, object.kind);
+  await cluster.remove(cas);
+  await eventually(async () => (await phaseOf()).phase === "Deleted");
+  assert.deepEqual(await phaseOf(), { state: "PENDING", phase: "Deleted", conditions: [] });
+  // The API server here has no controllers: what goes with the CAS goes by hand.
+  for (const object of made) await cluster.remove(object);
+  await cluster.merge(cas, { metadata: { annotations: { look: "again" } } });
+  await cluster.merge(cas, { status: { phase: "Provisioned" } }, "status");
+  await eventually(async () => (await phaseOf()).phase === "Deleted");
+  for (const object of made) assert.equal(await cluster.find(object), undefined, `${object.kind} is made again`);
+  await cluster.merge(cas, { metadata: { finalizers: null } });
+  await eventually(async () => (await cluster.find(cas)) === undefined);
   return undefined;
 });
 

@@ -1,49 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
-import { Cluster, CUSTOM_RESOURCE_DEFINITIONS } from "@vouchsafe/kubernetes";
+import { test } from "node:test";
 import { simulatedPlatform } from "../../../../cas/src/testing/simulated-platform.ts";
 import { startTestCas, type TestCas } from "../../../../cas/src/testing/test-cas.ts";
-import { missingForApiServer, startApiServer } from "../../../../kubernetes/src/testing/api-server.ts";
+import { missingForApiServer } from "../../../../kubernetes/src/testing/api-server.ts";
 import { casThatSays } from "../../testing/cas-that-says.ts";
-import { commandLine } from "../../testing/command-line.ts";
+import { clusterWithCas } from "../../testing/cluster-with-cas.ts";
 
 const KEYS = /^export CAS_KEY="/;
 const OTHER_CODE = "00".repeat(32);
-
-/** A cluster that has the resource `cas`, and a CAS beside it that `--cas-address` reaches. */
-async function clusterWithCas(t: TestContext) {
-  const server = await startApiServer();
-  t.after(() => server.stop());
-  const cluster = new Cluster(server.config);
-  for (const definition of CUSTOM_RESOURCE_DEFINITIONS) await cluster.apply({ ...definition });
-  const header = { apiVersion: "services.scone.cloud/v1beta1", kind: "CAS", metadata: { name: "cas", namespace: "default" } };
-  for (let attempt = 0; (await cluster.apply({ ...header, spec: {} }).catch(() => undefined)) === undefined; attempt++) {
-    assert(attempt < 600, "the definition is served");
-    await sleep(100);
-  }
-  const directory = mkdtempSync(join(tmpdir(), "vouchsafe-provision-"));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
-  const kubeconfig = join(directory, "kubeconfig");
-  writeFileSync(kubeconfig, server.kubeconfig);
-  const client = (environment: Record<string, string> = {}) => {
-    const { run, home } = commandLine(t, { KUBECONFIG: kubeconfig, ...environment });
-    const ask = async (at: { readonly host: string; readonly port: number }, ...argv: string[]) => {
-      const place = ["--cas-address", at.host, "--cas-client-port", String(at.port)];
-      try {
-        return await run("provision", "cas", "cas", ...place, ...argv);
-      } catch (error) {
-        assert(error instanceof Error && "remedy" in error, String(error));
-        return { code: 1, out: "", notes: `${error.message}\nhelp: ${error.remedy}` };
-      }
-    };
-    return { ask, home, run };
-  };
-  return { client, directory, cluster, header };
-}
 
 const addressOf = (cas: TestCas) => cas.running.clientAddress;
 const codeOf = (notes: string): string => /--mrenclave ([0-9a-f]{64})/.exec(notes)?.[1] ?? assert.fail(notes);
