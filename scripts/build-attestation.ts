@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 interface Manifest {
   readonly name: string;
   readonly description: string;
+  readonly keywords: readonly string[];
   readonly version: string;
   readonly license: string;
   readonly sideEffects: boolean;
@@ -63,12 +64,12 @@ function withCompiledImports(declarations: string): string {
 /** The room's own manifest with compiled files in place of sources, free to be published. */
 function publishedManifest(): Record<string, unknown> {
   // The manifest is a file of this repository.
-  const { name, description, version, license, sideEffects, exports, imports, dependencies } = JSON.parse(
+  const { name, description, keywords, version, license, sideEffects, exports, imports, dependencies } = JSON.parse(
     readFileSync(join(room, "package.json"), "utf8"),
   ) as Manifest;
   const { engines }: { readonly engines: Readonly<Record<string, string>> } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   return {
-    ...{ name, description, version, license, type: "module", sideEffects, engines },
+    ...{ name, description, keywords, version, license, type: "module", sideEffects, engines },
     ...{ exports: compiled(exports), imports: compiled(imports), dependencies },
   };
 }

@@ -4,6 +4,7 @@ import type { TpmSignature } from "../tpm/tpm-quote.ts";
 import { type PcrBanks, type VerifiedTpmQuote, verifyTpmQuote } from "../tpm/verify-tpm-quote.ts";
 import { assertRuntimeDataCovered, type HclReport, type HclRuntimeData, parseHclReport, readRuntimeData } from "./hcl-report.ts";
 
+/** What an Azure confidential VM collects: the HCL report from the vTPM's NV index, and a quote by the key that stands in it. */
 export interface AzureVtpmInput {
   readonly hclReport: Uint8Array;
   readonly quoteMessage: Uint8Array;

@@ -20,4 +20,5 @@ export interface IntelCollateralQuery {
   readonly authority: "processor" | "platform";
 }
 
+/** Asked while a quote is verified, so it must answer at once; undefined where nothing is at hand. Answers are verified, whoever gives them. */
 export type IntelCollateralSource = (query: IntelCollateralQuery) => IntelCollateral | undefined;

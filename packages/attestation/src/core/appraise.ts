@@ -5,6 +5,7 @@ import type { EvidenceKind } from "./evidence.ts";
 /** One of a list, or anything: `any` has to be said, and the result shows it. An empty list accepts nothing. */
 export type Accepted<T> = readonly T[] | "any";
 
+/** An enclave's signer (hex), its product, and the lowest security version that is accepted. */
 export interface SignerReference {
   readonly mrSigner: string;
   readonly isvProdId: number;
@@ -30,8 +31,10 @@ export interface ReferenceValues {
   readonly minima?: Readonly<Record<string, number>>;
 }
 
+/** `passed-any`: nothing in particular was expected. `tolerated`: not as it should be, and accepted by name. */
 export type CheckOutcome = "passed" | "passed-any" | "tolerated" | "failed";
 
+/** One comparison of a claim with what was expected of it. */
 export interface AppraisalCheck {
   readonly name: string;
   readonly outcome: CheckOutcome;

@@ -15,6 +15,7 @@ export type TcbStatus =
   /** The signature chain holds, but no collateral said anything about the platform. */
   | "Unknown";
 
+/** What the platform is worth by the collateral that its evidence was verified with. */
 export interface TcbClaim {
   readonly status: TcbStatus;
   /** Sorted, without repetition. */
@@ -32,6 +33,7 @@ export function describeLag({ shortfalls = [], date }: TcbClaim): string | undef
   return date === undefined ? parts : `${parts}; its TCB level is of ${date.toISOString().slice(0, 10)}`;
 }
 
+/** Who signed an SGX enclave, and as what. */
 export interface SignerClaim {
   /** Hex. */
   readonly mrSigner: string;

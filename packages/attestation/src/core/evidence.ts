@@ -1,6 +1,7 @@
 import { decodeBase64 } from "./bytes.ts";
 import { EvidenceError } from "./errors.ts";
 
+/** Which verifier judges, chosen by whoever receives the Evidence. `node` is an agent's word, `simulated` imitates hardware: neither proves any. */
 export type EvidenceKind = "sgx" | "tdx" | "snp" | "nitro" | "tpm" | "node" | "simulated";
 
 /** Evidence as an Attester hands it over: nothing about it is verified. */
@@ -31,6 +32,7 @@ const KINDS: ReadonlySet<unknown> = new Set<EvidenceKind>(["sgx", "tdx", "snp", 
 const EVIDENCE_MAX_BYTES = 1024 * 1024;
 const ENDORSEMENTS_MAX = 16;
 
+/** The JSON form for the wire; `decodeEvidence` reads it. */
 export function encodeEvidence({ kind, bytes, endorsements }: Evidence): EvidenceJson {
   const evidence = base64(bytes);
   if (endorsements === undefined) return { kind, evidence };

@@ -16,6 +16,7 @@ export interface Collateral {
   readonly documents?: ReadonlyMap<string, Uint8Array>;
 }
 
+/** How new Intel's documents have to be, besides their own dates. A document that is too old is refused with `collateral-expired`. */
 export interface IntelFreshness {
   /** Days since a document was issued: a host that replays old but valid collateral hides newer findings (C-49). */
   readonly maxAgeDays?: number;

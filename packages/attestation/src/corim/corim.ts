@@ -15,6 +15,7 @@ export interface CorimReference {
   readonly rawValue: Uint8Array | undefined;
 }
 
+/** What the values are about, as far as the document says. */
 export interface CorimEnvironment {
   readonly classId: string | undefined;
   readonly vendor: string | undefined;
@@ -26,6 +27,7 @@ export interface CorimDigest {
   readonly value: Uint8Array;
 }
 
+/** Reference values of one document, in its order. Who vouches for them is not part of it. */
 export interface Corim {
   readonly id: string;
   readonly references: readonly CorimReference[];

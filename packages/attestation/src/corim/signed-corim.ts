@@ -14,6 +14,7 @@ export interface SignedCorim extends Corim {
   readonly signerName: string | undefined;
 }
 
+/** Keys whose reference values count, and the time at which they have to be valid. */
 export interface CorimTrust {
   /** Keys whose owners may say what is good. An empty list trusts nobody; keys that come with the CoRIM are never used. */
   readonly keys: readonly PublicKey[];

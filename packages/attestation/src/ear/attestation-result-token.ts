@@ -14,6 +14,7 @@ export interface EarSubmodule {
   readonly evidence: Readonly<Record<string, string | number | boolean | readonly string[]>>;
 }
 
+/** Tier of trustworthiness (EAR, AR4SI): only `affirming` says that all is as it should be. */
 export type EarStatus = "none" | "affirming" | "warning" | "contraindicated";
 
 export type TrustworthinessClaim =
@@ -26,6 +27,7 @@ export type TrustworthinessClaim =
   | "storage-opaque"
   | "sourced-data";
 
+/** An EAT attestation result (EAR): what a Verifier says to whom, until when. */
 export interface AttestationResultToken {
   readonly verifier: { readonly developer: string; readonly build: string };
   /** Who the result is for; nobody else may rely on it. */
@@ -66,6 +68,7 @@ export async function signAttestationResult(
     .sign(privateKey);
 }
 
+/** The Verifier whose results count, who is asking, and when. A result for another audience is refused. */
 export interface ResultTrust {
   readonly publicKey: CryptoKey | KeyObject;
   /** The one algorithm of that key: what the token's header says only has to agree. */

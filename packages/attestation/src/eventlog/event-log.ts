@@ -2,6 +2,7 @@ import { ByteCursor } from "../core/byte-cursor.ts";
 import { decodeAscii } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 
+/** Banks that firmware writes digests for. */
 export type DigestAlgorithm = "sha1" | "sha256" | "sha384" | "sha512" | "sm3-256";
 
 /** One measurement: `register` is a PCR of a TPM, or a measurement register of a TDX guest (n stands for RTMR n-1). */

@@ -6,6 +6,7 @@ import { type Certificate, parseCertificate, publicKeyOf } from "../x509/certifi
 import { assertWithinDates, verifyCertificationPath } from "../x509/certification-path.ts";
 import { type NitroDocument, parseNitroDocument } from "./nitro-document.ts";
 
+/** Whom to trust, and what the document has to be made for. */
 export interface NitroTrust {
   /** Usually the AWS Nitro Enclaves root alone. */
   readonly anchors: readonly Certificate[];

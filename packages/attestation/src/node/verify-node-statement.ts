@@ -8,6 +8,7 @@ import { readPublicKey } from "../x509/public-key.ts";
 import { nodeKeyHash } from "./key-hash.ts";
 import { type NodeStatement, nodeKeyId, parseNodeStatement, statementScheme } from "./node-statement.ts";
 
+/** Which agents are trusted, and how old their word may be. */
 export interface NodeTrust {
   readonly now: Date;
   /** DER SubjectPublicKeyInfo of every enrolled agent key. An empty list trusts nobody. */

@@ -20,6 +20,7 @@ export interface IntelDocuments {
   readonly qeIdentity: QeIdentity;
 }
 
+/** What a platform is worth by other documents than those of its evidence. */
 export interface PlatformJudgement {
   readonly tcb: TcbClaim;
   /** What is missing to be no longer out of date, by the nearest level that is current; empty when nothing is. */

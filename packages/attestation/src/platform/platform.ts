@@ -3,6 +3,7 @@ import type { SnpProduct, SnpTcb } from "../snp/snp-report.ts";
 /** What decides the patch level of a platform that was seen. No secret; goes through JSON unchanged. */
 export type Platform = IntelPlatform | SnpPlatform;
 
+/** A machine with SGX or TDX, as a verified quote and its PCK certificate name it. */
 export interface IntelPlatform {
   readonly kind: "sgx" | "tdx";
   /** As policies name it: `INTEL_QE_ID:…`, `TDX_QE_ID:…`. */
@@ -36,6 +37,7 @@ export interface Shortfall {
   readonly needed: number;
 }
 
+/** A machine with SEV-SNP, as a verified report and its endorsement key name it. */
 export interface SnpPlatform {
   readonly kind: "snp";
   /** As policies name it: `SNP_CHIP_ID:…`, or `SNP_VLEK` where the provider hides the chip. */

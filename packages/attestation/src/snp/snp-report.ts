@@ -2,6 +2,7 @@ import { ByteCursor } from "../core/byte-cursor.ts";
 import { concat } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 
+/** Product lines by their root; Siena and Bergamo are certified under `Genoa`. */
 export type SnpProduct = "Milan" | "Genoa" | "Turin";
 
 /** Security versions of the platform's parts; `fmc` exists from Turin on. */
@@ -13,6 +14,7 @@ export interface SnpTcb {
   readonly microcode: number;
 }
 
+/** What a guest was started under: POLICY of the report (SEV-SNP ABI, table 10). The firmware starts it on no machine that does not fit. */
 export interface SnpPolicy {
   readonly abiMinor: number;
   readonly abiMajor: number;

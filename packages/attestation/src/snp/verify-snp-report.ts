@@ -9,6 +9,7 @@ import { type RevocationList, verifyRevocationList } from "../x509/revocation-li
 import { readSnpEndorsementKey, type SnpEndorsementKey } from "./endorsement-key.ts";
 import { parseSnpReport, type SnpReport, type SnpTcb, snpProduct, snpSigningKey, splitSnpTcb } from "./snp-report.ts";
 
+/** A report with the certificates that lead from its key to AMD's root. */
 export interface SnpReportInput {
   /** 1184 bytes. */
   readonly report: Uint8Array;

@@ -4,8 +4,10 @@ import { LogError } from "./log-error.ts";
 /** Root of the tree without entries: the SHA-256 of nothing (RFC 9162 §2.1.1). */
 export const EMPTY_ROOT: Uint8Array = hash("sha256");
 
+/** Hash of an entry (RFC 9162 §2.1.1). */
 export const leafHash = (entry: Uint8Array): Uint8Array => hash("sha256", Uint8Array.of(0), entry);
 
+/** Hash of two neighbours (RFC 9162 §2.1.1). */
 export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => hash("sha256", Uint8Array.of(1), left, right);
 
 /**
@@ -17,6 +19,7 @@ export interface TreeEdge {
   readonly hashes: readonly Uint8Array[];
 }
 
+/** The edge of a log without entries: where `appendLeaf` begins. */
 export const EMPTY_EDGE: TreeEdge = { size: 0, hashes: [] };
 
 /** A subtree that an appended entry completed: it never changes again and may be stored under level and index. */
@@ -42,6 +45,7 @@ export function appendLeaf(edge: TreeEdge, leaf: Uint8Array): { readonly edge: T
   return { edge: { size: edge.size + 1, hashes: [...hashes, hash] }, completed };
 }
 
+/** Root hash of the whole tree that ends in this edge. */
 export const rootOf = (edge: TreeEdge): Uint8Array =>
   edge.hashes.length === 0 ? EMPTY_ROOT : edge.hashes.reduceRight((right, left) => nodeHash(left, right));
 

@@ -14,6 +14,7 @@ export interface EndorsementTrust {
   readonly now: Date;
 }
 
+/** A key that a TPM's maker certified, or that the Relying Party knows: ready for `makeCredential`. */
 export interface VerifiedEndorsementKey {
   readonly key: TpmPublic;
   /** What policies list as `TPM_EK:`. */

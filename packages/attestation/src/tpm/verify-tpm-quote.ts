@@ -9,6 +9,7 @@ import { type PcrSelection, parseTpmQuote, parseTpmSignature, type TpmHash, type
 /** Values of PCRs by bank and index, as somebody reports them. */
 export type PcrBanks = ReadonlyMap<TpmHash, ReadonlyMap<number, Uint8Array>>;
 
+/** A quote, and the key that is known to be a TPM's: where it is known from is the caller's part. */
 export interface TpmQuoteInput {
   /** TPMS_ATTEST as the TPM signed it. */
   readonly message: Uint8Array;
@@ -21,6 +22,7 @@ export interface TpmQuoteInput {
   readonly nonce?: Uint8Array;
 }
 
+/** A quote that its key signed, over exactly these PCR values. */
 export interface VerifiedTpmQuote {
   readonly quote: TpmQuote;
   readonly signatureHash: TpmHash;

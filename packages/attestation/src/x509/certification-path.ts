@@ -18,6 +18,7 @@ import {
 } from "./revocation-list.ts";
 import { isNamed, type SubjectName } from "./subject-name.ts";
 
+/** What a path has to satisfy, besides being one. */
 export interface PathOptions {
   /** Roots that the Relying Party trusts. An empty list trusts nobody. */
   readonly anchors: readonly Certificate[];

@@ -143,6 +143,7 @@ export function ed25519PublicKey(point: Uint8Array): PublicKey {
   return { kind: "ed25519", spki: sequence(sequence(objectIdentifier(ED25519)), bitString(point)) };
 }
 
+/** Whether both are the same key, parameters included. */
 export const isSameKey = (a: PublicKey, b: PublicKey): boolean => isSameBytes(a.spki, b.spki);
 
 /** For messages: `P-256`, `RSA of 1024 bits`. */
