@@ -29,5 +29,18 @@ export function differs(
   };
 }
 
+/** A version that has to reach a least one. `update` says how it gets higher. */
+export function tooLow(path: readonly string[], field: string, claim: unknown, least: number, update: string): PolicyRefusal {
+  const [found, expected] = [typeof claim === "number" ? String(claim) : "not in the evidence", `at least ${least}`];
+  return {
+    path,
+    field,
+    expected,
+    found,
+    remedy: `${update}, or lower the minimum.`,
+    message: `${field} is ${found}, expected ${expected}`,
+  };
+}
+
 /** Messages, for where only text fits. */
 export const messagesOf = (refusals: readonly PolicyRefusal[]): readonly string[] => refusals.map(({ message }) => message);
