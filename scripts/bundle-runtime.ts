@@ -24,6 +24,7 @@ const { outputFiles, metafile } = await build({
   logLevel: "warning",
 });
 const unfinished = `${output}.${process.pid}`;
-const imports = Object.values(metafile.outputs).flatMap((file) => file.imports.map(({ path }) => path));
+// `node:net` loads the last one when it looks up a name.
+const imports = [...Object.values(metafile.outputs).flatMap((file) => file.imports.map(({ path }) => path)), "node:dns"];
 writeFileSync(unfinished, compileScript(outputFiles[0]?.text ?? "", [...new Set(imports)]));
 renameSync(unfinished, output);
