@@ -14,6 +14,7 @@ export { type AvailabilityConfig, type ListenAddress, parseAvailabilityConfig, p
 export { type OwnerConfig, parseOwnerConfig } from "./config/owner-config.ts";
 export { type DevelopmentPlatform, openDevelopmentPlatform } from "./development/development-platform.ts";
 export { SoftwarePlatform } from "./development/software-platform.ts";
+export { startCas } from "./load-cas.ts";
 export {
   type CasProcessOptions,
   CasProcessStatus,
@@ -26,5 +27,5 @@ export {
 export { signShare } from "./recovery/signed-share.ts";
 export { evidenceResult } from "./service/evidence-result.ts";
 export type { ServiceRules } from "./service/service-rules.ts";
-export { type CasOptions, type RunningCas, startCas } from "./start-cas.ts";
+export type { CasOptions, RunningCas } from "./start-cas.ts";
 export { CAS_SOFTWARE, CAS_VERSION, type Software } from "./version.ts";
