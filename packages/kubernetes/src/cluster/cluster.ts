@@ -127,8 +127,9 @@ export class Cluster {
   }
 
   /** Changes since `resourceVersion`, until the server ends the watch or `signal` does. */
-  async *watch(collection: Collection, resourceVersion: string, signal: AbortSignal): AsyncGenerator<WatchEvent> {
+  async *watch(collection: Collection, resourceVersion: string, signal: AbortSignal, labelSelector?: string): AsyncGenerator<WatchEvent> {
     const query = new URLSearchParams({ watch: "1", resourceVersion, allowWatchBookmarks: "true", timeoutSeconds: "240" });
+    if (labelSelector !== undefined) query.set("labelSelector", labelSelector);
     const answer = await this.#open({ method: "GET", path: `${collectionPath(collection)}?${query}`, signal });
     if (answer.statusCode !== 200) throw refusal(answer.statusCode ?? 0, await readAll(answer), "watch");
     try {

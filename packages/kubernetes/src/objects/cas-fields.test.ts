@@ -78,10 +78,13 @@ const EFFECTS: Readonly<Record<string, readonly [wish: object, gives: RegExp]>> 
   ],
   "startupProbe.enabled": [
     { startupProbe: { enabled: true, periodSeconds: 2 } },
-    /"startupProbe":\{[^}]*\},"failureThreshold":36,"periodSeconds":2/,
+    /"startupProbe":\{[^}]*\},"failureThreshold":6,"periodSeconds":1/,
   ],
-  "startupProbe.failureThreshold": [{ startupProbe: { failureThreshold: 8 } }, /"startupProbe":\{[^}]*\},"failureThreshold":96/],
-  "startupProbe.periodSeconds": [{ startupProbe: { periodSeconds: 4 } }, /"startupProbe":\{[^}]*\}[^}]*"periodSeconds":4/],
+  "startupProbe.failureThreshold": [{ startupProbe: { failureThreshold: 8 } }, /"startupProbe":\{[^}]*\},"failureThreshold":480/],
+  "startupProbe.periodSeconds": [
+    { startupProbe: { periodSeconds: 4 } },
+    /"startupProbe":\{[^}]*\},"failureThreshold":12,"periodSeconds":1/,
+  ],
   "startupProbe.timeoutSeconds": [{ startupProbe: { timeoutSeconds: 6 } }, /"startupProbe":\{[^}]*\}[^}]*"timeoutSeconds":6/],
   "startupProbe.initialDelaySeconds": [
     { startupProbe: { initialDelaySeconds: 5 } },

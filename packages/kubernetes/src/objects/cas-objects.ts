@@ -124,14 +124,10 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string,
     // What the CAS said last is the reason why it ended; the operator shows it.
     terminationMessagePolicy: "FallbackToLogsOnError",
     resources: spec.resources ?? { requests: { cpu: "50m", memory: "96Mi" } },
-    // Wrong ports or a full disk show within seconds; the specified 60 s would hide a start that failed.
-    startupProbe: probe({
-      ...spec.startupProbe,
-      periodSeconds: Math.min(spec.startupProbe.periodSeconds, 5),
-      failureThreshold: spec.startupProbe.failureThreshold * 12,
-    }),
+    // The time that the resource gives the start in all, in short tries: a CAS serves as soon as it can, and a start that failed shows within seconds.
+    startupProbe: probe(inShortTries(spec.startupProbe, spec.attestedCLIProbes ? ATTESTED_TRY_SECONDS : TRY_SECONDS)),
     livenessProbe: probe(spec.livenessProbe),
-    readinessProbe: { tcpSocket: { port: "client" }, periodSeconds: 5 },
+    readinessProbe: { tcpSocket: { port: "client" }, periodSeconds: 2, failureThreshold: 7 },
   };
   const claims = [data, snapshots].flatMap((wanted) => (wanted?.claim === undefined ? [] : [wanted.claim]));
   return {
@@ -168,6 +164,15 @@ function statefulSet(cas: CasResource, metadata: Metadata, releaseImage: string,
       ...(claims.length > 0 ? { volumeClaimTemplates: claims } : {}),
     },
   };
+}
+
+/** A question over HTTP costs nothing; an attested one starts a program. */
+const TRY_SECONDS = 1;
+const ATTESTED_TRY_SECONDS = 5;
+
+function inShortTries(wanted: CasResource["spec"]["startupProbe"], trySeconds: number): CasResource["spec"]["startupProbe"] {
+  const periodSeconds = Math.min(wanted.periodSeconds, trySeconds);
+  return { ...wanted, periodSeconds, failureThreshold: Math.ceil((wanted.periodSeconds * wanted.failureThreshold) / periodSeconds) };
 }
 
 /** Replaces the database by a snapshot before the CAS starts, where the resource says so. */

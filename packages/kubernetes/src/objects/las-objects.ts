@@ -39,7 +39,7 @@ export function planLas(las: LasResource, release: { readonly image: string }): 
       { name: "VOUCHSAFE_POD_UID", valueFrom: { fieldRef: { fieldPath: "metadata.uid" } } },
     ],
     ports: [{ name: "las", containerPort: spec.port, hostPort: spec.port, protocol: "TCP" }],
-    readinessProbe: { tcpSocket: { port: spec.port }, periodSeconds: 5 },
+    readinessProbe: { tcpSocket: { port: spec.port }, periodSeconds: 2, failureThreshold: 7 },
     securityContext: {
       runAsUser: 0,
       allowPrivilegeEscalation: false,

@@ -65,7 +65,7 @@ export function planOperator(settings: PlatformSettings): readonly PlatformObjec
     ],
     ports: [{ name: "health", containerPort: OPERATOR_HEALTH_PORT, protocol: "TCP" }],
     livenessProbe: { httpGet: { path: "/live", port: "health" }, periodSeconds: 20, failureThreshold: 3 },
-    readinessProbe: { httpGet: { path: "/ready", port: "health" }, periodSeconds: 5 },
+    readinessProbe: { httpGet: { path: "/ready", port: "health" }, periodSeconds: 2, failureThreshold: 7 },
     securityContext: RESTRICTED_CONTAINER,
     resources: { requests: { cpu: "20m", memory: "96Mi" } },
     volumeMounts: [{ name: "tmp", mountPath: "/tmp" }],

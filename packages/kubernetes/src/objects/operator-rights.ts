@@ -44,7 +44,7 @@ export const OPERATOR_RIGHTS: readonly Right[] = [
   right("batch", ["jobs"], APPLY, "a CAS that shows the platform of a node, to be registered as a backup"),
   right("", ["namespaces"], ["get"], "whether Pod Security there lets a CAS use the platform key of its node"),
   right("networking.k8s.io", ["networkpolicies"], APPLY, "who may reach a CAS"),
-  right("", ["pods"], ["get", "list"], "state of the pods of CAS and agents, and which pods take devices"),
+  right("", ["pods"], LOOK, "state of the pods of CAS and agents, and which pods take devices"),
   right("", ["nodes"], ["list", "patch"], "labels of nodes whose agent is ready; an admission policy closes everything else"),
   right("", ["nodes/status"], ["patch"], "devices that nodes offer; an admission policy closes everything else"),
   right("", ["events"], ["create"], "why something is not as it should be"),

@@ -13,6 +13,7 @@ import {
   type State,
 } from "../custom-resources/resources.ts";
 import { planCas } from "../objects/cas-objects.ts";
+import { CHANGED_ANNOTATION } from "../objects/changed-annotation.ts";
 import { planLas } from "../objects/las-objects.ts";
 import type { CasPlace } from "../objects/node-platform.ts";
 import type { PlatformObject } from "../objects/platform-object.ts";
@@ -27,6 +28,7 @@ import { judgeLas } from "./judge-las.ts";
 import { lookAtAgents } from "./look-at-agents.ts";
 import { labelNodes } from "./node-labels.ts";
 import { judgePod, Pod } from "./pod-health.ts";
+import { PLATFORM_PODS, readPodNews } from "./pod-news.ts";
 import { uploadPolicy } from "./reconcile-policy.ts";
 import { type Obstacle, reinstallWorkload } from "./reinstall-workload.ts";
 import { offerDevices, withdrawDevices } from "./sgx-plugin.ts";
@@ -42,6 +44,8 @@ export interface OperatorSettings {
   readonly connect: (host: string, port: number) => CasClient;
   readonly judge: JudgeCasResource;
   readonly now: () => Date;
+  /** Time until the next look where nothing happens, by what was seen last; tests have it longer. */
+  readonly nextLookMs?: Readonly<Record<State, number>>;
 }
 
 /** How often a resource is looked at, by what was seen last: a healthy one rarely, any other soon. */
@@ -80,6 +84,8 @@ export class Operator {
   readonly #agents = new AgentDirectory();
   /** Keys by kind, with the version of the wish that was last put into the queue: a change of status alone is our own and no news. */
   readonly #wishes = new Map<string, string>();
+  /** What was last seen of each pod of the platform, by its uid. */
+  readonly #pods = new Map<string, string>();
 
   constructor(cluster: Cluster, settings: OperatorSettings, log: Log) {
     this.#cluster = cluster;
@@ -96,6 +102,8 @@ export class Operator {
     const watches = KINDS.map((collection) =>
       watchResources(this.#cluster, collection, (change) => this.#note(collection.kind, change), this.#log, signal),
     );
+    const pods = { apiVersion: "v1", kind: "Pod" };
+    watches.push(watchResources(this.#cluster, pods, (change) => this.#notePod(change), this.#log, signal, PLATFORM_PODS));
     for (const key of FIRST_LOOKS) this.#queue.add(key);
     await Promise.all(watches);
     await this.#queue.stop();
@@ -104,11 +112,21 @@ export class Operator {
   #note(kind: string, { object, isRemoved, isListed }: ResourceChange): void {
     const key = keyOf(kind, object);
     const { uid, generation, annotations } = HeaderOfItem.parse(object).metadata;
-    const wish = `${uid} ${generation} ${annotations[RECOVERY_ANNOTATION] ?? ""}`;
+    const wish = `${uid} ${generation} ${annotations[RECOVERY_ANNOTATION] ?? ""} ${annotations[CHANGED_ANNOTATION] ?? ""}`;
     if (isRemoved) this.#wishes.delete(key);
     else if (!isListed && this.#wishes.get(key) === wish) return;
     else this.#wishes.set(key, wish);
     this.#queue.add(key);
+  }
+
+  /** A pod that became ready, ended or went: its resource is looked at now, and not when its turn comes. */
+  #notePod({ object, isRemoved }: ResourceChange): void {
+    const { uid, kind, namespace, name, state } = readPodNews(object);
+    if (isRemoved) this.#pods.delete(uid);
+    else if (this.#pods.get(uid) === state) return;
+    else this.#pods.set(uid, state);
+    const key = `${kind} ${namespace} ${name}`;
+    if (this.#wishes.has(key)) this.#queue.add(key);
   }
 
   async #reconcile(key: string): Promise<NextLook> {
@@ -255,7 +273,7 @@ export class Operator {
         { type: state === "UNHEALTHY" ? "Warning" : "Normal", reason: isGood ? "Healthy" : (culprit?.reason ?? "Pending"), message },
       );
     }
-    return NEXT_LOOK_MS[state] * (0.9 + Math.random() / 5);
+    return (this.#settings.nextLookMs ?? NEXT_LOOK_MS)[state] * (0.9 + Math.random() / 5);
   }
 }
 

@@ -15,7 +15,7 @@ export interface ResourceChange {
 }
 
 /**
- * Calls `onChange` for every object of a collection and again whenever it changes, until `signal` aborts. Whatever is missed while the API server
+ * Calls `onChange` for every object of a collection, or those that `labelSelector` chooses, and again whenever it changes, until `signal` aborts. Whatever is missed while the API server
  * is away is seen when it is back, a removal too: each round begins with the whole list.
  */
 export async function watchResources(
@@ -24,17 +24,18 @@ export async function watchResources(
   onChange: (change: ResourceChange) => void,
   log: Log,
   signal: AbortSignal,
+  labelSelector?: string,
 ): Promise<void> {
   let known = new Map<string, object>();
   while (!signal.aborted) {
     try {
-      const { items, resourceVersion } = await cluster.listAt(collection);
+      const { items, resourceVersion } = await cluster.listAt(collection, labelSelector);
       const present = new Map(items.map((item) => [Uid.parse(item).metadata.uid, item]));
       for (const [uid, object] of known) if (!present.has(uid)) onChange({ object, isRemoved: true, isListed: true });
       for (const object of items) onChange({ object, isRemoved: false, isListed: true });
       known = present;
       if (resourceVersion === "") throw new Error(`the cluster does not know ${collection.kind}`);
-      for await (const event of cluster.watch(collection, resourceVersion, signal)) {
+      for await (const event of cluster.watch(collection, resourceVersion, signal, labelSelector)) {
         if (event.type === "ERROR") break; // the version is too old: list again
         if (event.type === "BOOKMARK") continue;
         const object = { ...(event.object as object), apiVersion: collection.apiVersion, kind: collection.kind }; // an object by the API's contract

@@ -3,6 +3,7 @@ import { type Cluster, ClusterError } from "../cluster/cluster.ts";
 import { CasResource } from "../custom-resources/resources.ts";
 import { KubernetesError } from "../kubernetes-error.ts";
 import { CAS_POD_PORTS } from "../objects/cas-configuration.ts";
+import { CHANGED_ANNOTATION } from "../objects/changed-annotation.ts";
 import { type CasProbe, probeCas } from "../operator/cas-probe.ts";
 import { openCasTunnel } from "./cas-tunnel.ts";
 
@@ -52,6 +53,15 @@ export async function assertNamespace(cluster: Cluster, namespace: string): Prom
 export async function findCas(cluster: Cluster, cas: CasName): Promise<CasResource | undefined> {
   const found = await cluster.find(casHeader(cas));
   return found === undefined ? undefined : CasResource.parse(found);
+}
+
+/** After a change in the CAS itself, which the cluster cannot see: the operator looks at once. Who may not write the resource waits for its next look. */
+export async function noteChange(cluster: Cluster, cas: CasName): Promise<void> {
+  try {
+    await cluster.merge(casHeader(cas), { metadata: { annotations: { [CHANGED_ANNOTATION]: new Date().toISOString() } } });
+  } catch (error) {
+    if (!(error instanceof ClusterError) || error.status !== 403) throw error;
+  }
 }
 
 /**

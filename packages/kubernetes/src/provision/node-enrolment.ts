@@ -5,7 +5,7 @@ import { LasResource } from "../custom-resources/resources.ts";
 import { AGENT_ACCOUNT } from "../objects/agent-rights.ts";
 import { PLATFORM_NAMESPACE } from "../objects/platform-object.ts";
 import { readClusterIssuer } from "./cluster-issuer.ts";
-import { type CasName, type ClientCredentials, casHeader, withCasClient } from "./inspect-cas.ts";
+import { type CasName, type ClientCredentials, casHeader, noteChange, withCasClient } from "./inspect-cas.ts";
 
 const OPERATOR_TIMEOUT_MS = 30_000;
 const LOOK_INTERVAL_MS = 1_000;
@@ -45,6 +45,7 @@ export async function enrolNodes(cluster: Cluster, options: EnrolmentOptions): P
     } else {
       log("warning: this cluster does not let you read its token keys: run this again when there are new nodes");
     }
+    await noteChange(cluster, cas);
     if (issuer !== undefined && options.allowsNodeEnrolment && (await isToldByOperator(cluster, options))) return;
     for (const [node, key] of agents) {
       await client.enrolNodeKey(Uint8Array.fromBase64(key));

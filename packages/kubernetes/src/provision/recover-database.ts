@@ -10,7 +10,16 @@ import type { PlatformObject } from "../objects/platform-object.ts";
 import { isRecoveryId, RECOVERY_ANNOTATION, RECOVERY_CONTAINER, recoveryDirectory } from "../objects/recovery-container.ts";
 import { judgePod, Pod } from "../operator/pod-health.ts";
 import { podHeader } from "./cas-pod.ts";
-import { type Attested, attestCas, type CasName, type ClientCredentials, casHeader, findCas, withCasClient } from "./inspect-cas.ts";
+import {
+  type Attested,
+  attestCas,
+  type CasName,
+  type ClientCredentials,
+  casHeader,
+  findCas,
+  noteChange,
+  withCasClient,
+} from "./inspect-cas.ts";
 import type { CasWait } from "./provision-cas.ts";
 import { PLATFORM_KEY_FILE, type Snapshot } from "./snapshot-files.ts";
 
@@ -176,6 +185,7 @@ async function acceptRollback(cluster: Cluster, options: RecoveryOptions, attest
   try {
     const answer = await withCasClient(cluster, cas, { pin: attested.keyHash, credentials: owner }, (client) => client.acceptRollback());
     log(`the roll-back is accepted: changes after the snapshot are lost (${answer.trim()})`);
+    await noteChange(cluster, cas);
   } catch (error) {
     if (!(error instanceof CasProblemError)) throw error;
     throw new KubernetesError("E-CAS-OWNER", `the CAS did not accept the roll-back: ${error.message}`, { cause: error });
