@@ -1,5 +1,5 @@
 /** Bundles the programs of the platform's images: `node scripts/bundle-platform.ts [DIRECTORY]`, by default `.cache/platform`, one file each. */
-import { mkdirSync, renameSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { withoutUnusedModules } from "./without-unused-modules.ts";
@@ -13,27 +13,26 @@ const programs = {
   cas: "packages/cas/src/main.ts",
   sconecli: "packages/cli/src/main.ts",
 };
+const unfinished = `${directory}/unfinished-${process.pid}`;
 mkdirSync(directory, { recursive: true });
-for (const [name, source] of Object.entries(programs)) {
-  const output = `${directory}/${name}.js`;
-  const unfinished = `${output}.${process.pid}`;
-  await build({
-    entryPoints: [`${root}${source}`],
-    outfile: unfinished,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node26",
-    minify: true,
-    legalComments: "none",
-    plugins: [withoutUnusedModules],
-    // Optional accelerators that the libraries load where they are there.
-    external: ["pg-native", "bufferutil", "utf-8-validate"],
-    // Libraries in the older module form call require, and ask where their file is.
-    banner: {
-      js: 'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url); const __filename = import.meta.filename; const __dirname = import.meta.dirname;',
-    },
-    logLevel: "warning",
-  });
-  renameSync(unfinished, output);
-}
+// Together: what they share, most of it, is read once.
+await build({
+  entryPoints: Object.fromEntries(Object.entries(programs).map(([name, source]) => [name, `${root}${source}`])),
+  outdir: unfinished,
+  bundle: true,
+  platform: "node",
+  format: "esm",
+  target: "node26",
+  minify: true,
+  legalComments: "none",
+  plugins: [withoutUnusedModules],
+  // Optional accelerators that the libraries load where they are there.
+  external: ["pg-native", "bufferutil", "utf-8-validate"],
+  // Libraries in the older module form call require, and ask where their file is.
+  banner: {
+    js: 'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url); const __filename = import.meta.filename; const __dirname = import.meta.dirname;',
+  },
+  logLevel: "warning",
+});
+for (const name of Object.keys(programs)) renameSync(`${unfinished}/${name}.js`, `${directory}/${name}.js`);
+rmSync(unfinished, { recursive: true });
