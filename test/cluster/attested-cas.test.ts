@@ -108,7 +108,8 @@ spec:
     await patch({ attestation: { mrenclave: [OTHER_CODE] } });
     await becomes("the operator refuses it", "UNHEALTHY", "Failed");
     const events = ["get", "events", "--field-selector", "involvedObject.name=proof", "-o", "jsonpath={.items[*].message}"];
-    assert.match(await kubectl(...events), new RegExp(`measurement does not match: ${code}`));
+    const says = new RegExp(`measurement does not match: ${code}`);
+    await eventually("an Event says why", async () => (says.test(await kubectl(...events)) ? true : undefined)); // written after the status
     await patch({ attestation: { mrenclave: [code] } });
     await becomes("it recovers by itself", "HEALTHY", "Yes");
   });
@@ -119,7 +120,8 @@ spec:
       await patch({ attestedCLIProbes: true, livenessProbe: { periodSeconds: 10, failureThreshold: 2, timeoutSeconds: 60 } });
       await provision(); // pins its key, and waits for a look at the new pod
       assert.equal(await read(".spec.attestation.casKeyHash"), key);
-      assert.match(await kubectl("get", "pod", "proof-0", "-o", "jsonpath={.spec.containers[0].livenessProbe.exec.command}"), /"probe"/);
+      const probe = ["get", "pod", "proof-0", "-o", "jsonpath={.spec.containers[0].livenessProbe.exec.command}"];
+      await eventually("the pod is probed so", async () => (/"probe"/.test(await kubectl(...probe)) ? true : undefined));
       await patch({ attestation: { mrenclave: [OTHER_CODE] } });
       await eventually(
         "a probe refuses it",

@@ -1,3 +1,4 @@
+import { gunzipSync } from "node:zlib";
 import type { TestCluster } from "./cluster.ts";
 
 /** How a text looks in other clothes: raw, hex, base64 at each alignment. */
@@ -17,17 +18,30 @@ export function findIn(places: ReadonlyMap<string, string>, text: string): reado
   return [...places].filter(([, content]) => wanted.some((form) => content.includes(form))).map(([name]) => name);
 }
 
+interface SecretList {
+  readonly items: readonly {
+    readonly metadata: { readonly namespace: string; readonly name: string };
+    readonly data?: Readonly<Record<string, string>>;
+  }[];
+}
+
+/** The value of a secret, and what it holds where it is a release: that is encoded once more, and packed. */
+function unpack(value: Buffer): string {
+  const text = value.toString("latin1");
+  const packed = Buffer.from(text, "base64");
+  return packed[0] === 0x1f && packed[1] === 0x8b ? `${text}\n${gunzipSync(packed).toString("latin1")}` : text;
+}
+
 /** Everything that the cluster's API shows of the namespace and of the platform: all objects of all kinds, releases, logs of all containers. */
-export async function readEverything({ run, shell, namespace }: TestCluster): Promise<ReadonlyMap<string, string>> {
+export async function readEverything({ run, namespace }: TestCluster): Promise<ReadonlyMap<string, string>> {
   const places = new Map<string, string>();
   const kinds = (await run("kubectl", "api-resources", "--verbs=list", "-o", "name")).trim().split("\n");
   for (const kind of kinds) places.set(kind, await run("kubectl", "get", kind, "--all-namespaces", "-o", "json").catch(() => "")); // kinds that cannot be listed
-  // Secrets and releases hold their content encoded, the release's packed as well.
-  places.set(
-    "secrets, decoded",
-    await shell(`kubectl get secrets -A -o json | jq -r '.items[].data // {} | .[] | @base64d' | while IFS= read -r line; do
-      printf '%s\\n' "$line"; printf '%s' "$line" | base64 -d 2>/dev/null | gunzip 2>/dev/null | tr -d '\\0' || true; done`),
-  );
+  const secrets: SecretList = JSON.parse(await run("kubectl", "get", "secrets", "--all-namespaces", "-o", "json"));
+  for (const { metadata, data } of secrets.items) {
+    for (const [key, value] of Object.entries(data ?? {}))
+      places.set(`secret ${metadata.namespace}/${metadata.name} ${key}`, unpack(Buffer.from(value, "base64")));
+  }
   for (const what of ["values", "manifest", "notes"])
     places.set(`helm get ${what}`, await run("helm", "get", what, "clinic", "-n", namespace));
   for (const space of [namespace, "scone-system"]) {

@@ -16,6 +16,8 @@ const REGISTRY = process.env["VOUCHSAFE_CLUSTER_REGISTRY"] ?? "127.0.0.1:5000";
 const USER = process.env["VOUCHSAFE_CLUSTER_REGISTRY_USER"] ?? "developer";
 const PASSWORD = process.env["VOUCHSAFE_CLUSTER_REGISTRY_PASSWORD"] ?? "development-only";
 const VERSION = "0.1.0";
+/** Set for the files of the whole suite after the first has prepared the platform. */
+export const PREPARED = "VOUCHSAFE_CLUSTER_PREPARED";
 const OUTPUT_MAX_BYTES = 32 * 1024 * 1024;
 const RUN_TIMEOUT_MS = 15 * 60_000;
 
@@ -125,23 +127,35 @@ export async function openCluster(t: TestContext): Promise<TestCluster> {
 
 /**
  * Prepares the cluster as a platform team does, once: publishes the platform's images and installs the cluster side. Then a CAS in
- * `scone-system` is provisioned, whose owner is a client that lives as long as the cluster; other clients use it without owning it.
+ * `scone-system` is provisioned, whose owner is a client that lives as long as the cluster; other clients use it without owning it. Within a run of the
+ * whole suite that was done before, and it is only waited for: the test before may have restarted parts of it.
  */
 export async function preparePlatform({ run, shell, nodeSettings }: TestCluster): Promise<void> {
-  await run("vouchsafe", "publish", process.env["VOUCHSAFE_CLUSTER_PLATFORM"] ?? `${REGISTRY}/platform`);
-  await run("sconectl", "init", ...nodeSettings);
+  const isPrepared = process.env[PREPARED] !== undefined;
+  if (!isPrepared) {
+    await run("vouchsafe", "publish", process.env["VOUCHSAFE_CLUSTER_PLATFORM"] ?? `${REGISTRY}/platform`);
+    await run("sconectl", "init", ...nodeSettings);
+  }
   // After an update of the platform its agents start again.
   await eventually("the platform is healthy", async () => (/ HEALTHY /.test(await run("kubectl", "get", "las")) ? true : undefined));
+  if (isPrepared) {
+    await run("kubectl", "-n", "scone-system", "wait", "cas/cas", "--for=jsonpath={.status.state}=HEALTHY", "--timeout=180s");
+    return;
+  }
   await shell(
     `kubectl provision cas cas -n scone-system --is-provisioned >/dev/null || kubectl provision cas cas -n scone-system`,
     isOwnCluster() ? {} : { SCONECTL_CAS_CONFIG: join(CLUSTER_STATE, "owner") },
   );
 }
 
-/** Looks every second until `look` gives something. */
+const FIRST_PAUSE_MS = 200;
+const LONGEST_PAUSE_MS = 1_000;
+
+/** Looks until `look` gives something: soon at first, then every second. */
 export async function eventually<T>(what: string, look: () => Promise<T | undefined>, timeoutMs = 120_000): Promise<T> {
   const end = Date.now() + timeoutMs;
-  for (let last: unknown; ; ) {
+  let last: unknown;
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 1.5)) {
     try {
       const found = await look();
       if (found !== undefined) return found;
@@ -149,6 +163,6 @@ export async function eventually<T>(what: string, look: () => Promise<T | undefi
       last = error;
     }
     if (Date.now() > end) throw new Error(`${what} did not happen within ${timeoutMs / 1000} s`, { cause: last });
-    await sleep(1_000);
+    await sleep(pauseMs);
   }
 }

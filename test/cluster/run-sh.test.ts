@@ -176,7 +176,7 @@ test("./run.sh installs the example on a cluster, updates it, goes back, and lea
     succeeded(await runScript(one, [...images, "-n", namespace, "-r", "ward"]));
     const image = await kubectl(namespace, "get", "deployment", "ward-flask", "-o", "jsonpath={.spec.template.spec.containers[0].image}");
     assert.notEqual(image, old);
-    await run("helm", "-n", namespace, "rollback", "ward", "--wait", "--timeout", "150s");
+    await run("helm", "-n", namespace, "rollback", "ward", "--wait", "--timeout", "300s");
     assert.equal(
       (await kubectl(namespace, "get", "deployment", "ward-flask", "-o", "jsonpath={.spec.template.spec.containers[0].image}")).trim(),
       old,

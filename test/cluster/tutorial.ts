@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { cp, mkdir, rm } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -10,11 +11,24 @@ export interface Outcome {
   readonly output: string;
 }
 
+/** Who does not wait for a script's end. */
+export interface Watcher {
+  /** An abort ends the script. */
+  readonly signal: AbortSignal;
+  readonly onOutput: (text: string) => void;
+}
+
+/** What a script wrote that ended well. */
+export const succeeded = ({ status, output }: Outcome): string => {
+  assert.equal(status, 0, output);
+  return output;
+};
+
 /** A tutorial's folder as a user has it after a clone, with a home of its own. */
 export interface Tutorial {
   readonly directory: string;
-  /** Runs `./run.sh` with arguments and exported variables; `undefined` takes a variable away. An abort ends it. */
-  readonly runScript: (args: readonly string[], variables?: NodeJS.ProcessEnv, signal?: AbortSignal) => Promise<Outcome>;
+  /** Runs `./run.sh` with arguments and exported variables; `undefined` takes a variable away. */
+  readonly runScript: (args: readonly string[], variables?: NodeJS.ProcessEnv, watcher?: Watcher) => Promise<Outcome>;
   /** Forgets what earlier runs left. */
   readonly forget: (...names: readonly ("release.sh" | "target")[]) => Promise<void>;
 }
@@ -40,13 +54,17 @@ export async function openTutorial(
   };
   return {
     directory,
-    runScript: (args, variables = {}, signal) =>
+    runScript: (args, variables = {}, watcher) =>
       new Promise((resolve, reject) => {
         const child = spawn(join(directory, "run.sh"), args, { cwd: directory, env: { ...base, ...variables }, detached: true });
         // With all that it started: it may be waiting for one of them.
-        signal?.addEventListener("abort", () => child.pid !== undefined && process.kill(-child.pid));
+        watcher?.signal.addEventListener("abort", () => child.pid !== undefined && process.kill(-child.pid));
         const chunks: Buffer[] = [];
-        for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+        for (const stream of [child.stdout, child.stderr])
+          stream.on("data", (chunk: Buffer) => {
+            chunks.push(chunk);
+            watcher?.onOutput(chunk.toString());
+          });
         child.once("error", reject);
         child.once("close", (status) => resolve({ status, output: Buffer.concat(chunks).toString() }));
       }),

@@ -117,7 +117,8 @@ TOML
 ip link show vouchsafe-pods >/dev/null 2>&1 || ip link add vouchsafe-pods address 02:00:0a:f4:00:01 type bridge
 # What a pod sends to a service that has no pod ready is refused, as kube-proxy means it to be: kube-router accepts such packets before kube-proxy's rule
 # sees them, and they would leave the machine. Whatever answers there would be taken for the service.
-ip rule show | grep -q "to $services iif vouchsafe-pods unreachable" || ip rule add iif vouchsafe-pods to $services priority 100 unreachable
+# (Read to its end: a pipe that `grep -q` leaves early counts as a failure.)
+ip rule show | grep "to $services iif vouchsafe-pods unreachable" >/dev/null || ip rule add iif vouchsafe-pods to $services priority 100 unreachable
 launch containerd containerd --config "$state/containerd.toml"
 ctr() { command ctr --address "$state/containerd/containerd.sock" --namespace k8s.io "$@"; }
 await containerd ctr version
@@ -146,7 +147,7 @@ C
   ctr images import "$work/pause.tar" >/dev/null
   rm -rf "$work"
 }
-ctr images list -q | grep -qx vouchsafe.local/pause:1 || pause_image
+ctr images list -q | grep -x vouchsafe.local/pause:1 >/dev/null || pause_image
 
 # --- control plane ------------------------------------------------------------------------------------------------------------
 launch etcd etcd --data-dir "$state/etcd" --unsafe-no-fsync --log-level error \
@@ -162,7 +163,7 @@ launch kube-apiserver "$bin/kube-apiserver" --etcd-servers=http://127.0.0.1:2379
 export KUBECONFIG=$state/admin.conf
 await "the API server" kubectl get --raw /readyz
 launch kube-controller-manager "$bin/kube-controller-manager" --kubeconfig="$state/kube-controller-manager.conf" --bind-address=127.0.0.1 \
-  --leader-elect=false --use-service-account-credentials --root-ca-file="$pki/ca.crt" --service-account-private-key-file="$pki/accounts.key"
+  --leader-elect=false --pvclaimbinder-sync-period=1s --use-service-account-credentials --root-ca-file="$pki/ca.crt" --service-account-private-key-file="$pki/accounts.key"
 launch kube-scheduler "$bin/kube-scheduler" --kubeconfig="$state/kube-scheduler.conf" --bind-address=127.0.0.1 --leader-elect=false
 
 # --- node ---------------------------------------------------------------------------------------------------------------------
@@ -182,6 +183,8 @@ resolvConf: $state/resolv.conf
 staticPodPath: ""
 podLogsDir: $state/pods
 failSwapOn: false
+# How often pods learn that a ConfigMap of theirs changed: a minute or two elsewhere.
+syncFrequency: 10s
 # Works where the machine itself is a container with the old control groups; harmless elsewhere.
 failCgroupV1: false
 cgroupDriver: cgroupfs
