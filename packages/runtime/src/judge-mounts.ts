@@ -86,7 +86,7 @@ function refusal(mounts: readonly Mount[]): RuntimeError {
   const [places, them] = [mounts.map(describe).join(", "), mounts.length === 1 ? "it" : "them"];
   return new RuntimeError(
     "R-VIEW",
-    `the container has a volume at ${places}, of which the image knows nothing: the program could be given anything there, and what it wrote would lie in clear on the node`,
+    `the container has a volume at ${places}, which the program must not see: it could be given anything there, and what it wrote would lie in clear on the node`,
     {
       remedy: `Take ${them} out of the pod (extraVolumeMounts of the chart). An emptyDir where the image has nothing becomes memory of the program; a path whose content needs no protection can stand in build.host_paths of the service manifest.`,
     },

@@ -124,7 +124,7 @@ ls -d /vouchsafe /run/secret; cat /run/secret/x; exit 0`;
   const left = [open, ...Object.values(disk), "/dev/shm", "/tmp", "/var/tmp"].filter((path) => existsSync(join(path, "c4n4ry-file")));
   assert.deepEqual(left, []);
   const refused = await start({}, [kept], `mount --bind ${disk.kept} ${kept}`);
-  assert.match(refused.output, new RegExp(`^R-VIEW the container has a volume at ${kept} \\(\\w+\\), of which the image knows nothing`));
+  assert.match(refused.output, new RegExp(`^R-VIEW the container has a volume at ${kept} \\(\\w+\\), which the program must not see`));
   assert.equal(refused.code, 1);
   return undefined;
 });

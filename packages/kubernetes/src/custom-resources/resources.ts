@@ -155,6 +155,8 @@ export const LasResource = z.object({
       evidence: z.array(z.string()).default(["node"]),
       containerRuntime: z.string().default("/run/containerd/containerd.sock"),
       kubeletRoot: z.string().default("/var/lib/kubelet"),
+      dcapKey: z.string().optional(),
+      autoUpdate: z.boolean().default(false),
     })
     .prefault({}),
   status: z
@@ -170,7 +172,9 @@ export type LasResource = z.infer<typeof LasResource>;
 
 export const SgxPluginResource = z.object({
   metadata: Metadata,
-  spec: z.object({ nodeSelector: placement.nodeSelector, devicesPerNode: z.number().default(100) }).prefault({}),
+  spec: z
+    .object({ nodeSelector: placement.nodeSelector, devicesPerNode: z.number().default(100), autoUpdate: z.boolean().default(false) })
+    .prefault({}),
   status: z.object({ state: z.enum(STATES).optional(), conditions: z.array(Condition).default([]) }).prefault({}),
 });
 export type SgxPluginResource = z.infer<typeof SgxPluginResource>;

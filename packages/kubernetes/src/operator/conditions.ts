@@ -20,6 +20,13 @@ export const condition = (type: string, holds: boolean, reason: string, message:
   message: message.slice(0, 4096),
 });
 
+/** Whether every field of a resource has its effect. `without`: those that have none, each with what to do instead. */
+export function fieldsHonoured(fields: readonly (string | undefined)[]): ConditionChange {
+  const without = fields.filter((field) => field !== undefined);
+  if (without.length === 0) return condition("FieldsHonoured", true, "AllHonoured", "every field of the resource has its effect");
+  return condition("FieldsHonoured", false, "WithoutEffect", `without effect: ${without.join("; ")}`);
+}
+
 /** Reason of a CAS that gives no evidence where none is demanded: worth knowing, and no defect. */
 export const NO_EVIDENCE = "NoEvidence";
 /** What is to be told first when several do not hold. */

@@ -1,18 +1,16 @@
 import { X509Certificate } from "node:crypto";
 import { nodeKeyHash } from "@vouchsafe/attestation";
 import type { CasResource } from "../custom-resources/resources.ts";
-import { type ConditionChange, condition } from "./conditions.ts";
+import { type ConditionChange, condition, fieldsHonoured } from "./conditions.ts";
 
 /** Fields of section 10.1 that are accepted and have no effect, by name: the CAS serves all the same. */
 export function judgeFields({ spec }: CasResource): ConditionChange {
-  const without = [
-    spec.autoUpdate ? "autoUpdate (its owner upgrades a CAS: kubectl provision --upgrade)" : "",
+  return fieldsHonoured([
+    spec.autoUpdate ? "autoUpdate (its owner upgrades a CAS: kubectl provision --upgrade)" : undefined,
     spec["backup-controller"].session === undefined
-      ? ""
+      ? undefined
       : "backup-controller.session (the owner allows the cluster to register backups: kubectl provision)",
-  ].filter((field) => field !== "");
-  if (without.length === 0) return condition("FieldsHonoured", true, "AllHonoured", "every field of the resource has its effect");
-  return condition("FieldsHonoured", false, "WithoutEffect", `without effect: ${without.join("; ")}`);
+  ]);
 }
 
 /** A CAS that does not belong to the holder of `spec.ownerCertificate`; undefined where it does, or anybody may own it. */

@@ -1,6 +1,6 @@
 import type { LasResource, State } from "../custom-resources/resources.ts";
 import type { AgentIdentity } from "../las/agent-server.ts";
-import { condition, mergeConditions } from "./conditions.ts";
+import { condition, fieldsHonoured, mergeConditions } from "./conditions.ts";
 import type { PodHealth } from "./pod-health.ts";
 
 /** What was seen of one node's agent. */
@@ -56,7 +56,15 @@ export function judgeLas(
     nodes: { ...Object.fromEntries(gone.map((node) => [node, null])), ...Object.fromEntries(entries) },
     conditions: mergeConditions(
       las.status.conditions,
-      [condition("Ready", isComplete, isComplete ? "AllNodes" : "NodesMissing", message)],
+      [
+        condition("Ready", isComplete, isComplete ? "AllNodes" : "NodesMissing", message),
+        fieldsHonoured([
+          las.spec.autoUpdate ? "autoUpdate (sconectl init updates the agents)" : undefined,
+          las.spec.dcapKey === undefined
+            ? undefined
+            : "dcapKey (agents fetch nothing; the CAS does, with dcap.subscription_key of its owner: take the key out of the resource)",
+        ]),
+      ],
       now,
     ),
     observedGeneration: las.metadata.generation,

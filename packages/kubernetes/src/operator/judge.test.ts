@@ -282,6 +282,21 @@ for (const { what, agents, desired, state, ...rest } of lasCases) {
   });
 }
 
+for (const { field, spec } of [
+  { field: "autoUpdate", spec: { autoUpdate: true } },
+  { field: "dcapKey", spec: { dcapKey: "00112233445566778899aabbccddeeff" } },
+]) {
+  test(`CL 10.2: ${field} of a LAS has no effect, which the status says by name, without its value`, () => {
+    const resource = LasResource.parse({ metadata: { name: "las", uid: "u" }, spec });
+    const { status } = judgeLas(resource, 1, [agent()], now);
+    assert.equal(status.state, "HEALTHY");
+    const text = JSON.stringify(status);
+    assert.match(text, new RegExp(`"FieldsHonoured","status":"False","reason":"WithoutEffect","message":"without effect: ${field} `));
+    assert.doesNotMatch(text, /001122/);
+    assert.match(JSON.stringify(judgeLas(las(), 1, [agent()], now).status), /"FieldsHonoured","status":"True"/);
+  });
+}
+
 const waiting = (reason: string) =>
   Pod.parse({ metadata: { name: "p", namespace: "n", uid: "u" }, status: { containerStatuses: [{ state: { waiting: { reason } } }] } });
 test("a pod that only a person can help is told apart from one that starts", () => {

@@ -30,7 +30,7 @@ test("CL-64, CL-65: what the operator wrote on nodes goes with the resource that
   const node = async () => Node.parse(await cluster.find(header));
   const plugin = { apiVersion: "base.scone.cloud/v1beta1", kind: "SGXPlugin", metadata: { name: "sgxplugin" } };
   await eventually(() =>
-    cluster.apply({ ...plugin, spec: {} }).then(
+    cluster.apply({ ...plugin, spec: { autoUpdate: true } }).then(
       () => true,
       () => false,
     ),
@@ -58,6 +58,7 @@ test("CL-64, CL-65: what the operator wrote on nodes goes with the resource that
   });
   await eventually(async () => (await node()).status.capacity[DEVICE_RESOURCES[0]] === "100");
   await eventually(async () => Object.keys((await node()).metadata.labels).join() === "other");
+  await eventually(async () => /"without effect: autoUpdate /.test(JSON.stringify(await cluster.find(plugin))));
   await cluster.remove(plugin);
   await eventually(async () => {
     const { capacity } = (await node()).status;

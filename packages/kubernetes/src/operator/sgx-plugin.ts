@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { SgxPluginResource } from "../custom-resources/resources.ts";
 import { DEVICE_RESOURCES } from "../objects/platform-object.ts";
-import { condition, mergeConditions } from "./conditions.ts";
+import { condition, fieldsHonoured, mergeConditions } from "./conditions.ts";
 
 const Node = z.object({
   metadata: z.object({ name: z.string(), labels: z.record(z.string(), z.string()).default({}) }),
@@ -66,7 +66,12 @@ export async function offerDevices(cluster: Cluster, plugin: SgxPluginResource, 
     sgxReplicaAlert: 0,
     conditions: mergeConditions(
       plugin.status.conditions,
-      [condition("Serving", isServing, isServing ? "Serving" : "NoNodes", message)],
+      [
+        condition("Serving", isServing, isServing ? "Serving" : "NoNodes", message),
+        fieldsHonoured([
+          plugin.spec.autoUpdate ? "autoUpdate (there is no program of its own; sconectl init updates the operator)" : undefined,
+        ]),
+      ],
       now,
     ),
     observedGeneration: plugin.metadata.generation,
