@@ -167,7 +167,8 @@ test("hazard I5: a caller that breaks off while others are measured is not measu
     await gate.promise;
     return machine.container;
   };
-  const { server, port } = await startAgentBeside(t, machine, [], { ...machine.measuring, inspect: inspectLater });
+  const decisions: AgentDecision[] = [];
+  const { server, port } = await startAgentBeside(t, machine, decisions, { ...machine.measuring, inspect: inspectLater });
   const answers = Array.from({ length: 16 }, () => exchange(port, REQUEST, false));
   await full.promise;
   const gone = Promise.withResolvers<void>();
@@ -181,6 +182,11 @@ test("hazard I5: a caller that breaks off while others are measured is not measu
   gate.resolve();
   for (const answer of [...answers, last]) assert.equal(replyIn(await answer).type, "evidence");
   assert.equal(measured, 17);
+  assert.deepEqual(
+    decisions.map(({ kind }) => kind),
+    Array(17).fill("vouched"),
+    "nothing is decided about who is gone",
+  );
 });
 
 test("C-91: a process outside a container gets no evidence, and the reason", async (t) => {

@@ -64,9 +64,13 @@ export function findContainerId(pid: number, proc = "/proc"): string | undefined
   return ids.size === 1 ? only : undefined;
 }
 
+/** An IPv4 address that stands in an IPv6 address, by itself. */
+const withoutMapping = (address: string): string =>
+  address.startsWith("::ffff:") && isIPv4(address.slice(7)) ? address.slice(7) : address;
+
 /** False only where the kernel's list of a namespace's own addresses can be read and lacks this one. Loopback is everybody's as a whole network. */
 function mayHaveAddress(address: string, pids: readonly number[], proc: string): boolean {
-  const plain = address.startsWith("::ffff:") && isIPv4(address.slice(7)) ? address.slice(7) : address;
+  const plain = withoutMapping(address);
   const read = (file: string) => firstDefined(pids, (pid) => quietly(() => readFileSync(`${proc}/${pid}/net/${file}`, "latin1")));
   if (isIPv4(plain))
     return (
@@ -111,7 +115,7 @@ function endpointSpellings(connection: Connection): readonly string[] {
 
 /** [IPv4 form or "", IPv6 form]. The kernel prints 32-bit words in the machine's byte order. */
 function addressSpellings(address: string): readonly [string, string] {
-  const plain = address.startsWith("::ffff:") && isIPv4(address.slice(7)) ? address.slice(7) : address;
+  const plain = withoutMapping(address);
   if (isIPv4(plain)) {
     const word = hexWord(plain.split(".").map(Number));
     return [word, `0000000000000000${hexWord([0, 0, 0xff, 0xff])}${word}`];
