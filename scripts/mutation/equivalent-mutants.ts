@@ -34,6 +34,9 @@ const inPolicy = (file: string, change: Change, text: string, why: string): Equi
 const inImage = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
   ...{ file: `packages/image/src/${file}`, change, text, why },
 });
+const inRuntime = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
+  ...{ file: `packages/runtime/src/${file}`, change, text, why },
+});
 const inAgent = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
   ...{ file: `packages/kubernetes/src/las/${file}`, change, text, why },
 });
@@ -71,6 +74,12 @@ export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   ),
   inImage("signing.ts", "operand removed", "cause instanceof Error", "reading a file fails with such an error: for the compiler"),
   inImage("signing.ts", "operand removed", '"code" in cause', "reading a file fails with such an error: for the compiler"),
+  inRuntime(
+    "evidence/node-agent-source.ts",
+    "check removed",
+    "!(error instanceof ProtocolError)",
+    "asking an agent fails with nothing else",
+  ),
   inPolicy("access-evaluation.ts", "inverted", "entry satisfies never", NOTHING_LEFT),
   inPolicy("resolve-sections.ts", "operand removed", "read !== undefined", ASKED_TWICE),
   inPolicy("resolve-sections.ts", "operand removed", "reporter.errorCount === 0", ASKED_TWICE),

@@ -22,6 +22,11 @@ const failures = [
   { what: "a CAS that is busy", error: refused("unavailable"), repeats: true },
   { what: "evidence that the policy does not accept", error: refused("policy_unmet"), repeats: false },
   { what: "a service that was started as often as it may be", error: refused("activation_limit"), repeats: false },
+  {
+    what: "a failure of another program with such a code",
+    error: Object.assign(new Error("x"), { code: "CAS_UNREACHABLE" }),
+    repeats: false,
+  },
   { what: "a mistake in code", error: new TypeError("undefined"), repeats: false },
 ];
 for (const { what, error, repeats } of failures) {
@@ -31,11 +36,12 @@ for (const { what, error, repeats } of failures) {
 }
 
 /** A CAS that ends every connection, and how often it was asked. Time stands still until the third. */
-async function endingCas(t: TestContext) {
+async function endingCas(t: TestContext, onAsked: () => void = () => undefined) {
   t.mock.timers.enable({ apis: ["Date"], now: Date.now() });
   let asked = 0;
   const server = createServer((socket: Socket) => {
     asked += 1;
+    onAsked();
     if (asked === 3) t.mock.timers.tick(3_600_000);
     socket.on("error", () => socket.destroy());
     socket.destroy();
@@ -53,10 +59,33 @@ test("MF-125: what may pass is asked again until the time is over, and said once
   const cas = await endingCas(t);
   const lines: string[] = [];
   t.mock.method(process.stderr, "write", (line: string) => lines.push(line) > 0);
+  const start = performance.now();
   await assert.rejects(attestPatiently(cas.settings({ VOUCHSAFE_WAIT_SECONDS: "60" }), options), ProtocolError);
   assert.equal(cas.asked(), 3);
+  assert(performance.now() - start > 500, "a quarter of a second, then half of one");
   assert.equal(lines.length, 1);
-  assert.match(lines[0] ?? "", /^vouchsafe: waiting: /);
+  assert.match(lines[0] ?? "", /^vouchsafe: waiting: (?!ProtocolError)/);
+});
+
+test("MF-125: what is final ends the start at once, however much time is left", async (t) => {
+  const cas = await endingCas(t);
+  const settings = cas.settings({ VOUCHSAFE_WAIT_SECONDS: "60" });
+  const broken = {
+    ...settings,
+    get cas(): never {
+      throw new TypeError("a bug");
+    },
+  };
+  await assert.rejects(attestPatiently(broken, options), TypeError);
+});
+
+test("MF-125: why a start waits is said before it is tried again", async (t) => {
+  const said: number[] = [];
+  const lines: string[] = [];
+  t.mock.method(process.stderr, "write", (line: string) => lines.push(line) > 0);
+  const cas = await endingCas(t, () => said.push(lines.length));
+  await assert.rejects(attestPatiently(cas.settings({ VOUCHSAFE_WAIT_SECONDS: "60" }), options), ProtocolError);
+  assert.deepEqual(said, [0, 1, 1]);
 });
 
 test("MF-125: without time to wait a failure ends the start at once", async (t) => {

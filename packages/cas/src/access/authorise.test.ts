@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { parseSession } from "@vouchsafe/policy";
 import { CasProblemError } from "@vouchsafe/protocol";
 import { ApiError } from "../cas-error.ts";
+import { DEFAULT_ROOT } from "../sessions/root-session.ts";
 import type { SessionVersion } from "../sessions/session-records.ts";
 import { problem, testPolicy } from "../testing/policies.ts";
 import { createTestClient, startTestCas } from "../testing/test-cas.ts";
@@ -30,6 +31,9 @@ test("SL-171: who may create below a session may list it, and nothing else follo
   const may = (operation: Parameters<typeof isPermitted>[2], who = stranger) => isPermitted(NOWHERE, open, operation, as(who));
   assert.deepEqual(await Promise.all([may("create_sessions"), may("list_sessions")]), [true, true]);
   assert.deepEqual(await Promise.all([may("read"), may("update")]), [false, false]);
+  assert.equal(await may("list_sessions", createTestClient()), false);
+  const root = { ...open, hash: DEFAULT_ROOT.hash };
+  assert.equal(await isPermitted(NOWHERE, root, "list_sessions", as(stranger)), false, "an unclaimed root shows nobody its names");
   assert.deepEqual(await Promise.all([may("read", owner), may("list_sessions", owner), may("create_sessions", owner)]), [
     true,
     true,
