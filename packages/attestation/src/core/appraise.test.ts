@@ -157,7 +157,7 @@ test("a refusal of a platform that is out of date says how far behind it is, by 
   const remedy = (tcb: Partial<Claims["tcb"]>) => failing({ tcb: { status: "OutOfDate", advisories: [], ...tcb } })[0]?.remedy;
   assert.equal(
     remedy({ shortfalls, date }),
-    "Update the platform (SGX component 1 from 5 to 9, PCE from 13 to 15; its TCB level is of 2024-03-01), or tolerate OutOfDate.",
+    "Update the platform (SGX component 1 from 5 to 9, PCE from 13 to 15; the present level is of 2024-03-01), or tolerate OutOfDate.",
   );
   assert.equal(describeLag({ status: "OutOfDate", advisories: [], shortfalls }), "SGX component 1 from 5 to 9, PCE from 13 to 15");
   assert.equal(describeLag({ status: "OutOfDate", advisories: [], date }), undefined);

@@ -26,11 +26,11 @@ export interface TcbClaim {
   readonly shortfalls?: readonly Shortfall[];
 }
 
-/** How far behind a platform is, for a sentence: `PCE from 11 to 13; its TCB level is of 2024-03-01`. Undefined where nobody says. */
+/** How far behind a platform is, for a sentence: `PCE from 11 to 13; the present level is of 2024-03-01`. Undefined where nobody says. */
 export function describeLag({ shortfalls = [], date }: TcbClaim): string | undefined {
   if (shortfalls.length === 0) return undefined;
   const parts = shortfalls.map(({ component, found, needed }) => `${component} from ${found} to ${needed}`).join(", ");
-  return date === undefined ? parts : `${parts}; its TCB level is of ${date.toISOString().slice(0, 10)}`;
+  return date === undefined ? parts : `${parts}; the present level is of ${date.toISOString().slice(0, 10)}`;
 }
 
 /** Who signed an SGX enclave, and as what. */

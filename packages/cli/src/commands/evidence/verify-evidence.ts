@@ -51,7 +51,7 @@ function warn({ kind, debug, tcb }: Claims, shell: Shell): void {
   if (tcb.status !== "UpToDate")
     shell.note(`warning: the platform's TCB status is ${tcb.status}${tcb.advisories.length > 0 ? `: ${tcb.advisories.join(", ")}` : ""}`);
   const lag = describeLag(tcb);
-  if (lag !== undefined) shell.note(`  an update would bring ${lag}`);
+  if (lag !== undefined) shell.note(`  to be brought up: ${lag}`);
 }
 
 export function describeClaims(claims: Claims) {
