@@ -89,8 +89,9 @@ test("refusals on a real Kubernetes: the pod says why, in its log and in an even
       { op: "add", path: `${CONTAINER}/volumeMounts/-`, value: { name: "over", mountPath: "/usr/share" } },
     ];
     await refused("hidden-files", patch, {
-      log: /agent refuses: a volume mounted at \/usr\/share hides files of the image/,
-      event: /EvidenceRefused: a volume mounted at \/usr\/share hides files/,
+      // The launcher sees it before it asks for evidence; the agent would refuse it too.
+      log: /error: the container has a volume at \/usr\/share /,
+      event: /StartRefused: error: the container has a volume at \/usr\/share /,
     });
   });
 
