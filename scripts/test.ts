@@ -5,20 +5,27 @@
  */
 import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
+import { join } from "node:path";
 import { runTestFiles } from "./run-test-files.ts";
 
 const ACCEPTANCE = "test/{*,acceptance/**/*}.test.ts";
+const QUICK = "policy|protocol|runtime|secrets";
 const LIMITS = { concurrency: 2, timeoutMs: 900_000 };
 
 const rooms = process.argv.slice(2);
-if (rooms.length === 1 && rooms[0] === "cluster") {
-  const { status } = spawnSync(process.execPath, ["test/cluster/run-suite.ts"], { stdio: "inherit" });
+if (rooms.includes("cluster")) {
+  if (rooms.length > 1) {
+    console.error("error: the room cluster runs alone");
+    process.exit(2);
+  }
+  const suite = join(import.meta.dirname, "..", "test", "cluster", "run-suite.ts");
+  const { status } = spawnSync(process.execPath, [suite], { stdio: "inherit" });
   process.exit(status ?? 1);
 }
-// The longest come first, so that none of them is left at the end with one core idle.
+// The acceptance tests take minutes each: after the rooms that fill the cache they need, and before quick ones, which leave no core idle at the end.
 const patterns =
   rooms.length === 0
-    ? [ACCEPTANCE, "packages/*/{src,test}/**/*.test.ts"]
+    ? [`packages/!(${QUICK})/{src,test}/**/*.test.ts`, ACCEPTANCE, `packages/@(${QUICK})/{src,test}/**/*.test.ts`]
     : rooms.map((room) => (room === "acceptance" ? ACCEPTANCE : `packages/${room}/{src,test}/**/*.test.ts`));
 const files = patterns.flatMap((pattern) => globSync(pattern).sort());
 if (files.length === 0) {
