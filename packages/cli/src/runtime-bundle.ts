@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { CliError } from "./cli-error.ts";
@@ -25,15 +25,19 @@ export async function obtainRuntimeBundle(environment: Readonly<Record<string, s
   return bundle;
 }
 
-const BUNDLED_ROOMS = ["runtime", "protocol", "linux", "fileshield", "attestation", "policy"];
+/** Whether something that the bundle was made from is newer than it, or gone. `scripts/bundle-runtime.ts` keeps the list beside it. */
+export function isOutdated(bundle: string, root = ROOT): boolean {
+  const inputs = readInputs(`${bundle}.inputs.json`);
+  const made = statSync(bundle, { throwIfNoEntry: false })?.mtimeMs;
+  if (inputs === undefined || made === undefined) return true;
+  return inputs.some((input) => (statSync(join(root, input), { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY) > made);
+}
 
-/** Whether a source of the runtime is newer than the bundle. */
-function isOutdated(bundle: string): boolean {
-  if (!existsSync(bundle)) return true;
-  const made = statSync(bundle).mtimeMs;
-  return BUNDLED_ROOMS.some((room) =>
-    readdirSync(join(ROOT, "packages", room, "src"), { recursive: true, withFileTypes: true }).some(
-      (entry) => entry.isFile() && !entry.name.endsWith(".test.ts") && statSync(join(entry.parentPath, entry.name)).mtimeMs > made,
-    ),
-  );
+function readInputs(file: string): readonly string[] | undefined {
+  try {
+    const inputs: unknown = JSON.parse(readFileSync(file, "utf8"));
+    return Array.isArray(inputs) ? inputs.filter((input) => typeof input === "string") : undefined;
+  } catch {
+    return undefined; // a bundle of before, or a list that was not finished: made anew
+  }
 }
