@@ -39,13 +39,26 @@ test("hazard K6: former roots of the log come from its entries, at most 64 of th
   assert.deepEqual(await tree.rootsAt(sizes, readFrom(ENTRIES)), expected);
   assert.deepEqual(reads, [64, 64, 64, 64], "each run of 64 once, the last ones not at all");
   for (const size of sizes) assert.deepEqual(await tree.rootsAt([size], readFrom(ENTRIES)), [expected[size]]);
-  await assert.rejects(tree.rootsAt([301], readFrom(ENTRIES)), RangeError);
+  for (const size of [301, 1000]) await assert.rejects(tree.rootsAt([size], readFrom(ENTRIES)), RangeError);
 
   for (const [at, from] of [0, 70, 130, 255].entries()) {
     const changed = ENTRIES.with(from, "another");
     assert.equal(await tree.rootsAt([64 * at + 1], readFrom(changed)), undefined, `entry ${from} is another`);
   }
   assert.equal(await tree.rootsAt([1], readFrom(ENTRIES.slice(0, 63))), undefined, "one is missing");
+});
+
+test("a log of twenty thousand entries has the roots that it had", async () => {
+  const entries = Array.from({ length: 20_000 }, (_, at) => `entry ${at}`);
+  const tree = new AuditTree();
+  tree.append(entries);
+  const expected = rootsOf(entries);
+  const sizes = [1, 16_383, 16_384, 16_385, 19_999, 20_000];
+  const read = async (from: number, limit: number) => entries.slice(from, from + limit);
+  assert.deepEqual(
+    await tree.rootsAt(sizes, read),
+    sizes.map((size) => expected[size]),
+  );
 });
 
 test("hazard C13: entries that change in the database while the CAS runs never get into a checkpoint", async (t) => {

@@ -60,15 +60,14 @@ export class AuditTree {
     const roots: Uint8Array[] = [];
     let states: readonly TreeEdge[] = [];
     for (const size of sizes) {
+      if (size > this.size) throw new RangeError(`the log had no ${size} entries yet`);
       const start = size - (size % TILE_ENTRIES);
       if (states[0]?.size !== start) {
         const found = await this.#statesFrom(start, read);
         if (found === undefined) return undefined;
         states = found;
       }
-      const state = states[size - start];
-      if (state === undefined) throw new RangeError(`the log had no ${size} entries yet`);
-      roots.push(rootOf(state));
+      roots.push(rootOf(states[size - start] ?? EMPTY_EDGE));
     }
     return roots;
   }
@@ -99,11 +98,10 @@ export class AuditTree {
     return { size, hashes };
   }
 
+  /** Of a complete subtree. */
   #node(level: number, index: number): Uint8Array {
-    const stored = this.#levels[level];
     const at = index * HASH_BYTES;
-    if (stored === undefined || at + HASH_BYTES > stored.used) throw new RangeError(`the log has no node ${level}/${index} yet`);
-    return Uint8Array.from(stored.bytes.subarray(at, at + HASH_BYTES));
+    return Uint8Array.from(this.#levels[level]?.bytes.subarray(at, at + HASH_BYTES) ?? []);
   }
 
   #store(level: number, hash: Uint8Array): void {
