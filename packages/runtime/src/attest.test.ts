@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { ProtocolError, type RefusalCode, RefusedError } from "@vouchsafe/protocol";
-import { attestPatiently, mayPass } from "./attest.ts";
+import { attestPatiently, describeAttestation, mayPass } from "./attest.ts";
 import { RuntimeError } from "./runtime-error.ts";
 import { readSettings } from "./settings.ts";
 
@@ -92,4 +93,17 @@ test("MF-125: without time to wait a failure ends the start at once", async (t) 
   const cas = await endingCas(t);
   await assert.rejects(attestPatiently(cas.settings({ VOUCHSAFE_WAIT_SECONDS: "0" }), options), ProtocolError);
   assert.equal(cas.asked(), 1);
+});
+
+test("C-46: an instance that comes back shows its key and says so; a new one does neither", () => {
+  const settings = readSettings({ SCONE_CONFIG_ID: "shop/api", SCONE_CAS_ADDR: "cas.example:18765" });
+  const { publicKey: _, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const first = describeAttestation(settings, options);
+  assert.equal("reconnect" in first || "instanceKey" in first, false);
+  assert.deepEqual(describeAttestation(settings, { ...options, reconnectWith: privateKey }), {
+    ...first,
+    instanceKey: privateKey,
+    reconnect: true,
+  });
+  assert.deepEqual([first.host, first.port, first.serviceId, first.runtimeVersion], ["cas.example", 18765, "shop/api", "1"]);
 });

@@ -32,12 +32,12 @@ export interface AttestOptions {
   readonly reconnectWith?: KeyObject;
 }
 
-/** Attests once. Throws what `attestService` throws. */
-export function attestOnce(
+/** What the CAS is asked. An instance that comes back shows the key that it had, and says so: its start is not counted again (C-46). */
+export function describeAttestation(
   settings: RuntimeSettings,
   { evidence, runtimeVersion, reconnectWith }: AttestOptions,
-): Promise<AttestedService> {
-  return attestService({
+): Parameters<typeof attestService>[0] {
+  return {
     ...settings.cas,
     casKeyHash: settings.casKeyHash,
     serviceId: settings.serviceId,
@@ -45,8 +45,12 @@ export function attestOnce(
     accessToken: settings.accessToken,
     runtimeVersion,
     ...(reconnectWith === undefined ? {} : { instanceKey: reconnectWith, reconnect: true }),
-  });
+  };
 }
+
+/** Attests once. Throws what `attestService` throws. */
+export const attestOnce = (settings: RuntimeSettings, options: AttestOptions): Promise<AttestedService> =>
+  attestService(describeAttestation(settings, options));
 
 /** Attests, and repeats for a limited time what may succeed later. A refusal of the evidence ends it at once. */
 export async function attestPatiently(settings: RuntimeSettings, options: AttestOptions): Promise<AttestedService> {
