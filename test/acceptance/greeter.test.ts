@@ -104,7 +104,11 @@ describe("a Java service: examples/greeter", () => {
     const root = `/proc/${program}/root/tmp`;
     assert.deepEqual(readdirSync(root), []);
     // This is how jcmd and debuggers ask a virtual machine to open a socket for them.
-    writeFileSync(`${root}/.attach_pid${/^NSpid:.*\s(\d+)$/m.exec(textOf("status"))?.[1]}`, "");
+    const asked = `/tmp/.attach_pid${/^NSpid:.*\s(\d+)$/m.exec(textOf("status"))?.[1]}`;
+    // This memory belongs to the program's user namespace, which knows none of this machine's users.
+    const user = /^\s*(\d+)/.exec(readFileSync(`/proc/${program}/uid_map`, "utf8"))?.[1] ?? "";
+    const touched = await run("nsenter", "-t", String(program), "-m", "-U", "-S", user, "-G", user, "touch", asked);
+    assert.equal(touched.output, "");
     process.kill(program, "SIGQUIT");
     for (let attempt = 0; !/Full thread dump/.test(await logs()); attempt++) {
       assert(attempt < 600, "the virtual machine takes the signal as one to open its socket");

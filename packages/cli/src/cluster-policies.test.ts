@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Cluster, CUSTOM_RESOURCE_DEFINITIONS } from "@vouchsafe/kubernetes";
-import { missingForApiServer, startApiServer } from "../../kubernetes/src/testing/api-server.ts";
+import { Cluster } from "@vouchsafe/kubernetes";
+import { defineResources, missingForApiServer, startApiServer } from "../../kubernetes/src/testing/api-server.ts";
 import { imageOf, meshText, planOf, serviceText } from "../../mesh/src/testing/mesh-fixture.ts";
 import { activePoliciesOfCluster } from "./cluster-policies.ts";
 
@@ -22,7 +22,7 @@ test("MF-100: where the CAS cannot be asked, the newest policy resource that was
   const server = await startApiServer();
   t.after(() => server.stop());
   const cluster = new Cluster(server.config);
-  for (const definition of CUSTOM_RESOURCE_DEFINITIONS) await cluster.apply({ ...definition });
+  await defineResources(cluster);
   const directory = await mkdtemp(join(tmpdir(), "cluster-policies-"));
   t.after(() => rm(directory, { recursive: true }));
   const kubeconfig = join(directory, "kubeconfig");

@@ -3,9 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
-import { Cluster, CUSTOM_RESOURCE_DEFINITIONS } from "@vouchsafe/kubernetes";
-import { startApiServer } from "../../../kubernetes/src/testing/api-server.ts";
+import { Cluster } from "@vouchsafe/kubernetes";
+import { defineResources, startApiServer } from "../../../kubernetes/src/testing/api-server.ts";
 import { commandLine } from "./command-line.ts";
 
 /** A cluster that has the resource `cas`, and a CAS beside it that `--cas-address` reaches. */
@@ -13,12 +12,9 @@ export async function clusterWithCas(t: TestContext) {
   const server = await startApiServer();
   t.after(() => server.stop());
   const cluster = new Cluster(server.config);
-  for (const definition of CUSTOM_RESOURCE_DEFINITIONS) await cluster.apply({ ...definition });
+  await defineResources(cluster);
   const header = { apiVersion: "services.scone.cloud/v1beta1", kind: "CAS", metadata: { name: "cas", namespace: "default" } };
-  for (let attempt = 0; (await cluster.apply({ ...header, spec: {} }).catch(() => undefined)) === undefined; attempt++) {
-    assert(attempt < 600, "the definition is served");
-    await sleep(100);
-  }
+  await cluster.apply({ ...header, spec: {} });
   const directory = mkdtempSync(join(tmpdir(), "vouchsafe-provision-"));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const kubeconfig = join(directory, "kubeconfig");

@@ -9,8 +9,7 @@ import { type MeshPlan, toYaml } from "@vouchsafe/mesh";
 import { parseAllDocuments } from "yaml";
 import { imageOf, meshText, planOf, serviceText } from "../../../mesh/src/testing/mesh-fixture.ts";
 import { Cluster } from "../cluster/cluster.ts";
-import { CUSTOM_RESOURCE_DEFINITIONS } from "../custom-resources/definitions.ts";
-import { missingForApiServer, startApiServer } from "../testing/api-server.ts";
+import { defineResources, missingForApiServer, startApiServer } from "../testing/api-server.ts";
 import { helm, writeChart } from "../testing/helm.ts";
 import { type PolicyResource, planApplicationChart } from "./application-chart.ts";
 
@@ -116,7 +115,7 @@ test("hazard H4: the charts of ten odd meshes are linted strictly, and the API s
   const server = await startApiServer();
   t.after(() => server.stop());
   const cluster = new Cluster(server.config);
-  for (const definition of CUSTOM_RESOURCE_DEFINITIONS) await cluster.apply({ ...definition });
+  await defineResources(cluster);
   const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
   await cluster.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: "odd", labels } });
   const directory = await mkdtemp(join(tmpdir(), "odd-meshes-"));

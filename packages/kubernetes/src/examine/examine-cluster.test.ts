@@ -3,11 +3,10 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import { Cluster } from "../cluster/cluster.ts";
-import { CUSTOM_RESOURCE_DEFINITIONS } from "../custom-resources/definitions.ts";
 import { LasResource } from "../custom-resources/resources.ts";
 import { type PlatformSettings, planPlatform } from "../objects/operator-objects.ts";
 import { OPERATOR_NAME } from "../objects/operator-rights.ts";
-import { missingForApiServer, startApiServer } from "../testing/api-server.ts";
+import { defineResources, missingForApiServer, startApiServer } from "../testing/api-server.ts";
 import { judgeClocks } from "./clocks.ts";
 import { examineCluster } from "./examine-cluster.ts";
 import type { Finding } from "./finding.ts";
@@ -84,8 +83,7 @@ test("doctor --cluster: each failure that is injected is found, told and given a
   });
 
   // What operator and kubelet would write, by hand: neither runs here.
-  for (const definition of CUSTOM_RESOURCE_DEFINITIONS) await cluster.apply({ ...definition });
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await defineResources(cluster);
   for (const object of planPlatform(settings)) await cluster.apply(object);
   const deployment = { apiVersion: "apps/v1", kind: "Deployment", metadata: { name: OPERATOR_NAME, namespace: SYSTEM } };
   const lease = {

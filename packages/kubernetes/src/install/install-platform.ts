@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type Cluster, ClusterError } from "../cluster/cluster.ts";
 import { type PlatformSettings, planPlatform } from "../objects/operator-objects.ts";
 import type { PlatformObject } from "../objects/platform-object.ts";
+import { installDefinitions } from "./install-definitions.ts";
 import { daemonSetProblem, deploymentProblem } from "./rollout.ts";
 import { type Patience, untilTrue } from "./until-true.ts";
 
@@ -10,9 +11,6 @@ export interface InstallOptions extends Patience {
   readonly isWaiting: boolean;
 }
 
-const Established = z.object({
-  status: z.object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]) }).prefault({}),
-});
 const WithState = z.object({
   metadata: z.object({ generation: z.number() }),
   status: z
@@ -46,8 +44,7 @@ const PodStates = z.object({
 export async function installPlatform(cluster: Cluster, settings: PlatformSettings, options: InstallOptions): Promise<void> {
   const objects = planPlatform(settings);
   const definitions = objects.filter(({ kind }) => kind === "CustomResourceDefinition");
-  for (const object of definitions) await cluster.apply(object);
-  for (const object of definitions) await untilEstablished(cluster, object, options);
+  await installDefinitions(cluster, definitions, options);
   for (const object of objects.filter(({ kind }) => kind !== "CustomResourceDefinition")) {
     await cluster.apply(object);
     options.log(`applied ${object.kind} ${object.metadata.name}`);
@@ -62,14 +59,6 @@ export async function installPlatform(cluster: Cluster, settings: PlatformSettin
   }
   for (const object of objects.filter(({ kind }) => kind === "LAS")) await untilAgentsRun(cluster, object, settings, patient);
   for (const object of objects.filter(({ kind }) => kind === "LAS" || kind === "SGXPlugin")) await untilHealthy(cluster, object, patient);
-}
-
-async function untilEstablished(cluster: Cluster, definition: PlatformObject, options: InstallOptions): Promise<void> {
-  await untilTrue(`the definition ${definition.metadata.name} did not become ready`, options, async () => {
-    const found = Established.parse(await cluster.find(definition));
-    const isEstablished = found.status.conditions.some(({ type, status }) => type === "Established" && status === "True");
-    return isEstablished ? undefined : "it is not served yet";
-  });
 }
 
 async function untilAgentsRun(cluster: Cluster, las: PlatformObject, settings: PlatformSettings, options: InstallOptions): Promise<void> {

@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster } from "../cluster/cluster.ts";
-import { CUSTOM_RESOURCE_DEFINITIONS } from "../custom-resources/definitions.ts";
 import { CasResource, LasResource } from "../custom-resources/resources.ts";
-import { missingForApiServer, startApiServer } from "../testing/api-server.ts";
+import { defineResources, missingForApiServer, startApiServer } from "../testing/api-server.ts";
 import { asAccount, boundPod } from "../testing/as-account.ts";
 import { AGENT_ACCOUNT, planAgentRights } from "./agent-rights.ts";
 import { planBackupJob } from "./backup-objects.ts";
@@ -33,7 +32,7 @@ test("least privilege: the real API server lets operator and agents do their wor
   t.after(() => server.stop());
   const admin = new Cluster(server.config);
   await admin.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } });
-  for (const definition of CUSTOM_RESOURCE_DEFINITIONS) await admin.apply({ ...definition });
+  await defineResources(admin);
   for (const object of [...planAgentRights(NAMESPACE), ...planOperatorRights(NAMESPACE)]) await admin.apply(object);
   for (const name of ["n1", "n2"]) await admin.apply(node(name));
   for (const [name, at] of [

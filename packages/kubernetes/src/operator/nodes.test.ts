@@ -4,10 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CasClient } from "@vouchsafe/protocol";
 import { z } from "zod";
 import { Cluster } from "../cluster/cluster.ts";
-import { CUSTOM_RESOURCE_DEFINITIONS } from "../custom-resources/definitions.ts";
 import { NODE_LABELS } from "../objects/las-objects.ts";
 import { DEVICE_RESOURCES } from "../objects/platform-object.ts";
-import { missingForApiServer, startApiServer } from "../testing/api-server.ts";
+import { defineResources, missingForApiServer, startApiServer } from "../testing/api-server.ts";
 import { judgeWithoutCollateral } from "../testing/judge-without-collateral.ts";
 import { Operator } from "./operator.ts";
 
@@ -22,7 +21,7 @@ test("CL-64, CL-65: what the operator wrote on nodes goes with the resource that
   const server = await startApiServer();
   t.after(() => server.stop());
   const cluster = new Cluster(server.config);
-  for (const definition of CUSTOM_RESOURCE_DEFINITIONS) await cluster.apply({ ...definition });
+  await defineResources(cluster);
   const header = { apiVersion: "v1", kind: "Node", metadata: { name: "n1" } };
   // Left by an operator that is gone, as the LAS is.
   await cluster.apply({ ...header, metadata: { name: "n1", labels: { ...NODE_LABELS, other: "stays" } } });

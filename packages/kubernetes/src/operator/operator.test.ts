@@ -10,8 +10,7 @@ import { encodeSignedSession, parseSession, parseSignedSession, sessionHash, sig
 import { CasClient } from "@vouchsafe/protocol";
 import { z } from "zod";
 import { Cluster } from "../cluster/cluster.ts";
-import { CUSTOM_RESOURCE_DEFINITIONS } from "../custom-resources/definitions.ts";
-import { freePort, missingForApiServer, startApiServer } from "../testing/api-server.ts";
+import { defineResources, freePort, missingForApiServer, startApiServer } from "../testing/api-server.ts";
 import { judgeWithoutCollateral } from "../testing/judge-without-collateral.ts";
 import { Operator } from "./operator.ts";
 
@@ -36,7 +35,7 @@ async function openOperator(t: TestContext) {
   const server = await startApiServer();
   t.after(() => server.stop());
   const cluster = new Cluster(server.config);
-  for (const definition of CUSTOM_RESOURCE_DEFINITIONS) await cluster.apply({ ...definition });
+  await defineResources(cluster);
   const directory = await mkdtemp(join(tmpdir(), "operator-"));
   t.after(() => rm(directory, { recursive: true, force: true }));
   const port = await freePort();

@@ -7,6 +7,9 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { KubeConfig } from "@kubernetes/client-node";
+import type { Cluster } from "../cluster/cluster.ts";
+import { CUSTOM_RESOURCE_DEFINITIONS } from "../custom-resources/definitions.ts";
+import { installDefinitions } from "../install/install-definitions.ts";
 
 /** Where `test/cluster/build.sh` puts the programs of the test cluster. */
 export const CLUSTER_PROGRAMS = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "vouchsafe-cluster", "bin");
@@ -112,3 +115,11 @@ export async function freePort(): Promise<number> {
   if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
   return address.port;
 }
+
+/** Gives an API server the definitions of the platform's resources. */
+export const defineResources = (cluster: Cluster): Promise<void> =>
+  installDefinitions(
+    cluster,
+    CUSTOM_RESOURCE_DEFINITIONS.map((definition) => ({ ...definition })),
+    { timeoutMs: 60_000, signal: new AbortController().signal, log: () => undefined },
+  );

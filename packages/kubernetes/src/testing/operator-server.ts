@@ -1,7 +1,6 @@
 import type { TestContext } from "node:test";
 import { Cluster } from "../cluster/cluster.ts";
-import { CUSTOM_RESOURCE_DEFINITIONS } from "../custom-resources/definitions.ts";
-import { startApiServer } from "./api-server.ts";
+import { defineResources, startApiServer } from "./api-server.ts";
 
 export interface OperatorServer {
   /** As the administrator. */
@@ -22,6 +21,6 @@ export async function startOperatorServer(t: TestContext): Promise<OperatorServe
     await Promise.all(working).finally(() => server.stop());
   });
   const cluster = new Cluster(server.config);
-  for (const definition of CUSTOM_RESOURCE_DEFINITIONS) await cluster.apply({ ...definition });
+  await defineResources(cluster);
   return { cluster, stop: stop.signal, working };
 }

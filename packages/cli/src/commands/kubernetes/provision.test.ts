@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { Cluster, CUSTOM_RESOURCE_DEFINITIONS } from "@vouchsafe/kubernetes";
-import { missingForApiServer, startApiServer } from "../../../../kubernetes/src/testing/api-server.ts";
+import { Cluster } from "@vouchsafe/kubernetes";
+import { defineResources, missingForApiServer, startApiServer } from "../../../../kubernetes/src/testing/api-server.ts";
 import type { Shell } from "../../shell.ts";
 import { provision } from "./provision.ts";
 
@@ -72,7 +72,7 @@ test("CL-44, CL-45, CL-50, AC-10, lines 28 and 29: a missing namespace and a mis
   if (missing !== undefined) return t.diagnostic(`not run: ${missing}`);
   const server = await startApiServer();
   t.after(() => server.stop());
-  for (const definition of CUSTOM_RESOURCE_DEFINITIONS) await new Cluster(server.config).apply({ ...definition });
+  await defineResources(new Cluster(server.config));
   const { shell: base, out, notes } = testShell(t);
   const kubeconfig = join(base.directory, "kubeconfig");
   writeFileSync(kubeconfig, server.kubeconfig);
