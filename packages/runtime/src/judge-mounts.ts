@@ -9,7 +9,7 @@ import { RuntimeError } from "./runtime-error.ts";
  */
 
 /** Where programs write by custom: memory of the program's own, whatever is mounted there. */
-export const SCRATCH: readonly string[] = ["/tmp", "/var/tmp", "/run", "/dev/shm"];
+export const SCRATCH: readonly string[] = ["/tmp", "/var/tmp", "/run", "/var/run", "/dev/shm"];
 /** Given by the kernel; nothing can be injected below them. */
 export const KERNEL: readonly string[] = ["/proc", "/sys", "/dev"];
 /** File systems that keep nothing on a disk. */
@@ -22,7 +22,8 @@ const KERNEL_TYPES = [
 /** Written by container runtime and kubelet for each container; the program's user cannot change them, and its last word is public. */
 const FILES_OF_THE_CONTAINER = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log"];
 /** Hidden without a word: every container has them. */
-const PLATFORM = ["/run/vouchsafe", "/run/secrets/kubernetes.io/serviceaccount", "/run/.containerenv"];
+const ACCOUNT = "/run/secrets/kubernetes.io/serviceaccount"; // below /var where the image has no link there
+const PLATFORM = ["/run/vouchsafe", ACCOUNT, `/var${ACCOUNT}`, "/run/.containerenv"];
 /** How the kubelet names the directory of an `emptyDir`. */
 const EMPTY_DIRECTORY = /\/volumes\/kubernetes\.io~empty-dir\//;
 

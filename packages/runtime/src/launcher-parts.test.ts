@@ -127,8 +127,16 @@ test("hazard I7: the program sees what every container has, and not the launcher
   const { shown, memory, warnings } = judged(usual);
   const expected = ["/proc", "/proc/kcore", "/sys", "/sys/fs/cgroup", "/dev", "/dev/pts", "/dev/mqueue", "/etc/resolv.conf"];
   assert.deepEqual([...shown], expected);
-  assert.deepEqual(memory, ["/dev/shm", "/run", "/run/vouchsafe", "/tmp", "/var/tmp"]);
+  assert.deepEqual(memory, ["/dev/shm", "/run", "/run/vouchsafe", "/tmp", "/var/run", "/var/tmp"]);
   assert.deepEqual(warnings, []);
+});
+
+test("hazard I7: tokens of the pod are kept from the program, also where the image has a directory in place of the link /var/run", () => {
+  const options = new Set(["ro"]);
+  const tokens = ["kubernetes.io", "eks.amazonaws.com"].map((who) => mount(`/var/run/secrets/${who}/serviceaccount`, "tmpfs", { options }));
+  const isDirectory = (path: string) => path === "/var/run" || path === "/tmp";
+  const { shown, memory, warnings } = judgeMounts(tokens, [], { isDirectory, mayHideImage: () => true });
+  assert.deepEqual([[...shown], memory, warnings], [[], ["/tmp", "/var/run"], []]);
 });
 
 test("hazard I7: a volume where programs keep temporary files, and an emptyDir anywhere, become memory of the program, and it is said", () => {
@@ -141,7 +149,7 @@ test("hazard I7: a volume where programs keep temporary files, and an emptyDir a
   ];
   const { shown, memory, warnings } = judged(volumes);
   assert.deepEqual([...shown], []);
-  assert.deepEqual(memory, ["/dev/shm", "/external", "/in-memory", "/run", "/tmp", "/tmp/deep/er", "/var/tmp"]);
+  assert.deepEqual(memory, ["/dev/shm", "/external", "/in-memory", "/run", "/tmp", "/tmp/deep/er", "/var/run", "/var/tmp"]);
   assert.deepEqual(
     warnings.map((line) => /^the volume mounted at (\S+ \(\w+\)) is not shown/.exec(line)?.[1]),
     ["/tmp (ext4)", "/var/tmp (xfs)", "/external (ext4)", "/in-memory (tmpfs)", "/tmp/deep/er (ext4)"],
