@@ -67,6 +67,10 @@ test("the operator looks at a CAS when its pod changes, and when its owner chang
   );
   working.push(operator.run(stop));
   await cluster.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: "team" } });
+  const spec = { containers: [{ name: "cas", image: "cas" }] };
+  // Somebody's, with our labels and no resource: it must not keep the operator from the news of others.
+  const { "app.kubernetes.io/instance": _, ...nobodys } = componentLabels("cas", "");
+  await cluster.create({ apiVersion: "v1", kind: "Pod", metadata: { name: "strange", namespace: "team", labels: nobodys }, spec });
   const cas = { apiVersion: "services.scone.cloud/v1beta1", kind: "CAS", metadata: { name: "vault", namespace: "team" }, spec: {} };
   await cluster.apply(cas);
   const look = async () => Seen.parse(await cluster.find(cas)).status;
@@ -80,7 +84,7 @@ test("the operator looks at a CAS when its pod changes, and when its owner chang
   await becomes("no pod yet", ({ state, readyReplicas }) => state === "PENDING" && readyReplicas === 0);
 
   const { metadata, ...header } = podOf("cas", "vault");
-  const pod = { ...header, metadata: { ...metadata, uid: undefined }, spec: { containers: [{ name: "cas", image: "cas" }] } };
+  const pod = { ...header, metadata: { ...metadata, uid: undefined }, spec };
   await cluster.create(JSON.parse(JSON.stringify(pod)));
   const { uid } = Seen.parse(await cluster.find(pod)).metadata;
   await becomes("the pod is seen", ({ observedPod }) => observedPod === uid);

@@ -10,8 +10,12 @@ const Labels = z.object({
   }),
 });
 
-/** Chooses the pods whose state is that of a resource. */
-export const PLATFORM_PODS = `app.kubernetes.io/part-of=${PART_OF},app.kubernetes.io/name in (${Object.keys(RESOURCES).join(",")})`;
+/** Chooses the pods whose state is that of a resource. Anybody may label a pod so: one that names no resource is not among them. */
+export const PLATFORM_PODS = [
+  `app.kubernetes.io/part-of=${PART_OF}`,
+  `app.kubernetes.io/name in (${Object.keys(RESOURCES).join(",")})`,
+  "app.kubernetes.io/instance",
+].join(",");
 
 export interface PodNews {
   readonly uid: string;

@@ -15,8 +15,8 @@ export interface ResourceChange {
 }
 
 /**
- * Calls `onChange` for every object of a collection, or those that `labelSelector` chooses, and again whenever it changes, until `signal` aborts. Whatever is missed while the API server
- * is away is seen when it is back, a removal too: each round begins with the whole list.
+ * Calls `onChange` for every object of a collection, or those that `labelSelector` chooses, and again whenever it changes, until `signal` aborts.
+ * Whatever is missed while the API server is away is seen when it is back, a removal too: each round begins with the whole list.
  */
 export async function watchResources(
   cluster: Cluster,
