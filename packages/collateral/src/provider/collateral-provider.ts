@@ -9,7 +9,10 @@ import { type EvaluationFloors, floorKey } from "./evaluation-floors.ts";
 import { refreshTime, retryDelayMs } from "./refresh-times.ts";
 
 export interface ProviderOptions {
-  /** Asked in this order until one gives an acceptable document. Empty: only what the store has, or what is offered. */
+  /**
+   * Asked in this order until one gives an acceptable document. Empty: only what the store has, or what is offered. Read anew for each question, so
+   * that it may be a getter; call `forgetFailures` when it gives others.
+   */
   readonly sources: readonly CollateralSource[];
   readonly anchors: TrustAnchors;
   readonly floors: EvaluationFloors;
