@@ -17,29 +17,22 @@ const KINDS_AGREE = "isSignedBy asks only about schemes of the key's own kind";
 const SAME_KIND = "constraints of other kinds were left out before: the operand is there for the compiler";
 const ONE_LENGTH = "where one coordinate alone has another length, no provider imports the point";
 const KEPT_SMALL = "forgets what is empty: only memory shows it";
-const inAttestation = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
-  ...{ file: `packages/attestation/src/${file}`, change, text, why },
-});
-
-const inProtocol = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
-  ...{ file: `packages/protocol/src/${file}`, change, text, why },
-});
-const inCas = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
-  ...{ file: `packages/cas/src/${file}`, change, text, why },
-});
-
-const inPolicy = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
-  ...{ file: `packages/policy/src/${file}`, change, text, why },
-});
-const inImage = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
-  ...{ file: `packages/image/src/${file}`, change, text, why },
-});
-const inRuntime = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
-  ...{ file: `packages/runtime/src/${file}`, change, text, why },
-});
-const inAgent = (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
-  ...{ file: `packages/kubernetes/src/las/${file}`, change, text, why },
-});
+/** Arguments about the files below a folder. */
+const within =
+  (folder: string) =>
+  (file: string, change: Change, text: string, why: string): EquivalentMutant => ({
+    file: `packages/${folder}/${file}`,
+    change,
+    text,
+    why,
+  });
+const inAttestation = within("attestation/src");
+const inProtocol = within("protocol/src");
+const inCas = within("cas/src");
+const inPolicy = within("policy/src");
+const inImage = within("image/src");
+const inRuntime = within("runtime/src");
+const inAgent = within("kubernetes/src/las");
 const SOONER = "hears sooner that a caller is gone: only how much is done in vain differs";
 const VERSIONS_STAY = "the version that an instance was given stays, with its service: for the compiler";
 const NOTHING_LEFT = "no entry is left when this line is reached";
@@ -48,7 +41,7 @@ const ASKED_TWICE = "a reader of a section gives nothing where it reports an err
 export const EQUIVALENT_MUTANTS: readonly EquivalentMutant[] = [
   inProtocol("cas-chain.ts", "operand removed", "software === undefined", "a chain of three has a second: for the compiler"),
   inProtocol("cas-chain.ts", "operand removed", "root === undefined", "a chain of three has a third: for the compiler"),
-  inCas("service/appraise.ts", "operand removed", "leastVersion !== undefined", "no number is above none: for the compiler"),
+  inCas("service/appraise-hardware.ts", "operand removed", "leastVersion !== undefined", "no number is above none: for the compiler"),
   inCas("service/record-delivery.ts", "check removed", "!hasLimits(service)", "without limits nothing is counted either way"),
   inCas("service/report-tag.ts", "check removed", "version === undefined || service === undefined", VERSIONS_STAY),
   inCas("service/report-tag.ts", "operand removed", "version === undefined", VERSIONS_STAY),

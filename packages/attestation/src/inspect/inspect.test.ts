@@ -12,8 +12,9 @@ import { eventLogBytes } from "../testing/mint-event-log.ts";
 import { mintIntel } from "../testing/mint-intel.ts";
 import { mintNitro } from "../testing/mint-nitro.ts";
 import { mintSnp } from "../testing/mint-snp.ts";
+import { certificateCarrying, INTEL_QUOTE, TAGGED_EVIDENCE } from "../testing/mint-x509.ts";
 import { octetString, sequence, tlv } from "../x509/der-writer.ts";
-import { certificatePem, issueCertificate } from "../x509/issue-certificate.ts";
+import { certificatePem } from "../x509/issue-certificate.ts";
 import { inspectEvidence } from "./describe.ts";
 import { recogniseEvidence } from "./recognise.ts";
 
@@ -50,19 +51,12 @@ for (const [name, file] of Object.entries(spellings)) {
   });
 }
 
-const key = generateKeyPairSync("ec", { namedCurve: "P-256" });
-const certificateWith = (oid: string, value: Uint8Array): Uint8Array =>
-  issueCertificate({
-    ...{ subject: "enclave", issuer: "enclave", publicKey: key.publicKey, issuerKey: key.privateKey, serial: 1n, isCa: false },
-    ...{ notBefore: new Date(0), notAfter: new Date(1e12), extensions: [{ oid, critical: false, value }] },
-  });
-const [INTEL, TCG] = ["1.2.840.113741.1337.6", "2.23.133.5.4.9"];
 const tagged = encode(new Tagged(60000, [Uint8Array.from(report), new Uint8Array(3)]));
 const certificates = {
-  "as Gramine writes it": certificateWith(INTEL, report),
-  "wrapped once more": certificateWith(INTEL, octetString(report)),
-  "as tagged evidence": certificateWith(TCG, tagged),
-  "in PEM": Buffer.from(certificatePem(certificateWith(TCG, tagged))),
+  "as Gramine writes it": certificateCarrying(INTEL_QUOTE, report),
+  "wrapped once more": certificateCarrying(INTEL_QUOTE, octetString(report)),
+  "as tagged evidence": certificateCarrying(TAGGED_EVIDENCE, tagged),
+  "in PEM": Buffer.from(certificatePem(certificateCarrying(TAGGED_EVIDENCE, tagged))),
 };
 for (const [name, file] of Object.entries(certificates)) {
   test(`evidence is found in a certificate ${name}`, () => {
@@ -71,25 +65,27 @@ for (const [name, file] of Object.entries(certificates)) {
 }
 
 test("evidence is found in one certificate of a chain in PEM, with words around it", () => {
-  const [carrying, other] = [certificateWith(TCG, tagged), certificateWith("1.2.3.4", report)].map((der) => certificatePem(der));
+  const [carrying, other] = [certificateCarrying(TAGGED_EVIDENCE, tagged), certificateCarrying("1.2.3.4", report)].map((der) =>
+    certificatePem(der),
+  );
   for (const chain of [`${carrying}${other}`, `Certificate:\n    Data: …\n${other}subject=CN = x\n${carrying}`])
-    assert.equal(recogniseEvidence(Buffer.from(chain)).format, recogniseEvidence(certificateWith(TCG, tagged)).format);
+    assert.equal(recogniseEvidence(Buffer.from(chain)).format, recogniseEvidence(certificateCarrying(TAGGED_EVIDENCE, tagged)).format);
   assert.throws(() => recogniseEvidence(Buffer.from(`${other}${other}`)), { message: /2 certificates, none of which carries a quote/ });
 });
 
 test("a Nitro document is found in a DNS name of a certificate", () => {
   const document = mintNitro();
   const named = (label: string) =>
-    certificateWith("2.5.29.17", sequence(tlv(0x82, encodeUtf8("a.example")), tlv(0x82, encodeUtf8(`${label}.example`))));
+    certificateCarrying("2.5.29.17", sequence(tlv(0x82, encodeUtf8("a.example")), tlv(0x82, encodeUtf8(`${label}.example`))));
   assert.deepEqual(recogniseEvidence(named(document.toHex())), { format: "nitro", bytes: Uint8Array.from(document) });
   assert.throws(() => recogniseEvidence(named("8444a1013822")), { message: /a certificate that carries no quote/ });
 });
 
 test("a certificate without evidence, or with tagged evidence that is none, is refused", () => {
   for (const value of [encode([1]), encode(new Tagged(60000, 5)), encode(new Tagged(60000, [])), Uint8Array.of(...tagged, 0)]) {
-    assert.throws(() => inspectEvidence(certificateWith(TCG, value)), EvidenceError);
+    assert.throws(() => inspectEvidence(certificateCarrying(TAGGED_EVIDENCE, value)), EvidenceError);
   }
-  assert.throws(() => inspectEvidence(certificateWith("1.2.3.4", report)), EvidenceError);
+  assert.throws(() => inspectEvidence(certificateCarrying("1.2.3.4", report)), EvidenceError);
 });
 
 test("the certificates inside a quote are shown by name and validity, with the platform that they certify", () => {

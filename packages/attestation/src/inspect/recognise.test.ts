@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 import { encode, Tagged } from "cborg";
 import { encodeUtf8 } from "../core/bytes.ts";
 import { EvidenceError } from "../core/errors.ts";
 import { encodeEvidence } from "../core/evidence.ts";
 import { SNP_REPORT_BYTES } from "../snp/snp-report.ts";
+import { certificateCarrying, INTEL_QUOTE, TAGGED_EVIDENCE } from "../testing/mint-x509.ts";
 import { octetString, sequence, tlv } from "../x509/der-writer.ts";
-import { certificatePem, issueCertificate } from "../x509/issue-certificate.ts";
+import { certificatePem } from "../x509/issue-certificate.ts";
 import { recogniseEvidence } from "./recognise.ts";
 
 /** Zeros, with bytes at their places. */
@@ -91,17 +91,10 @@ test("JSON is Evidence as it goes over the wire, with what came along, or the lo
   assert.throws(() => recogniseEvidence(encodeUtf8("{")), { message: "evidence: begins like JSON, but is not" });
 });
 
-const key = generateKeyPairSync("ec", { namedCurve: "P-256" });
-const certificateWith = (oid: string, value: Uint8Array): Uint8Array =>
-  issueCertificate({
-    ...{ subject: "enclave", issuer: "enclave", publicKey: key.publicKey, issuerKey: key.privateKey, serial: 1n, isCa: false },
-    ...{ notBefore: new Date(0), notAfter: new Date(1e12), extensions: [{ oid, critical: false, value }] },
-  });
-const [INTEL, TCG] = ["1.2.840.113741.1337.6", "2.23.133.5.4.9"];
-const tagged = (value: unknown) => certificateWith(TCG, encode(new Tagged(60_000, value)));
+const tagged = (value: unknown) => certificateCarrying(TAGGED_EVIDENCE, encode(new Tagged(60_000, value)));
 
 test("what a certificate carries has to be a format that is known; of several certificates the first that has one counts", () => {
-  const [none, sgx, tdx] = [new Uint8Array(64), quote(4, 0), quote(4, 0x81)].map((bytes) => certificateWith(INTEL, bytes));
+  const [none, sgx, tdx] = [new Uint8Array(64), quote(4, 0), quote(4, 0x81)].map((bytes) => certificateCarrying(INTEL_QUOTE, bytes));
   assert(none !== undefined && sgx !== undefined && tdx !== undefined);
   assert.throws(() => recogniseEvidence(none), { message: /are no format that is known here/ });
   const chain = (...ders: readonly Uint8Array[]) => Buffer.from(ders.map(certificatePem).join(""));
@@ -112,8 +105,14 @@ test("what a certificate carries has to be a format that is known; of several ce
 test("tagged evidence is a list that begins with a quote, and nothing behind it", () => {
   assert.equal(recogniseEvidence(tagged([quote(4, 0)])).format, "sgx");
   const refused = [
-    ...[tagged([]), tagged([5]), tagged("x"), certificateWith(TCG, encode([quote(4, 0)])), certificateWith(TCG, encode(null))],
-    certificateWith(TCG, Buffer.concat([encode(new Tagged(60_000, [quote(4, 0)])), Uint8Array.of(0)])),
+    ...[
+      tagged([]),
+      tagged([5]),
+      tagged("x"),
+      certificateCarrying(TAGGED_EVIDENCE, encode([quote(4, 0)])),
+      certificateCarrying(TAGGED_EVIDENCE, encode(null)),
+    ],
+    certificateCarrying(TAGGED_EVIDENCE, Buffer.concat([encode(new Tagged(60_000, [quote(4, 0)])), Uint8Array.of(0)])),
   ];
   for (const certificate of refused) {
     assert.throws(() => recogniseEvidence(certificate), { message: /the tagged evidence is not a list that begins with a quote/ });
@@ -123,14 +122,14 @@ test("tagged evidence is a list that begins with a quote, and nothing behind it"
 test("a quote in a certificate is bare or wrapped once more, whatever its version, and nothing stands behind it", () => {
   for (const version of [3, 4, 5]) {
     for (const value of [quote(version, 0x81), octetString(quote(version, 0x81))])
-      assert.deepEqual(recogniseEvidence(certificateWith(INTEL, value)), { format: "tdx", bytes: quote(version, 0x81) });
+      assert.deepEqual(recogniseEvidence(certificateCarrying(INTEL_QUOTE, value)), { format: "tdx", bytes: quote(version, 0x81) });
   }
   const wrapped = octetString(quote(4, 0));
-  assert.throws(() => recogniseEvidence(certificateWith(INTEL, Buffer.concat([wrapped, Uint8Array.of(0)]))), EvidenceError);
+  assert.throws(() => recogniseEvidence(certificateCarrying(INTEL_QUOTE, Buffer.concat([wrapped, Uint8Array.of(0)]))), EvidenceError);
 });
 
 test("a DNS name with half a byte at its end is no Nitro document", () => {
-  const named = (label: string) => certificateWith("2.5.29.17", sequence(tlv(0x82, encodeUtf8(`${label}.example`))));
+  const named = (label: string) => certificateCarrying("2.5.29.17", sequence(tlv(0x82, encodeUtf8(`${label}.example`))));
   const label = `8444a1013822${"00".repeat(58)}`;
   assert.equal(recogniseEvidence(named(label)).format, "nitro");
   assert.throws(() => recogniseEvidence(named(`${label}0`)), { message: /a certificate that carries no quote/ });

@@ -15,7 +15,7 @@ import {
   utf8String,
 } from "../x509/der-writer.ts";
 import { type DistinguishedName, readDistinguishedName } from "../x509/distinguished-name.ts";
-import type { CertificateExtension } from "../x509/issue-certificate.ts";
+import { type CertificateExtension, issueCertificate } from "../x509/issue-certificate.ts";
 
 /** DER of each part of a certificate. Left out: one that can be read. Empty: the part is missing. */
 export interface CertificateParts {
@@ -85,3 +85,22 @@ export const attribute = (oid: string, value: Uint8Array): Uint8Array => sequenc
 
 export const readName = (der: Uint8Array): DistinguishedName =>
   readDistinguishedName(new DerReader(der, "test", (detail) => new RangeError(detail)), "name");
+
+/** Extensions in which attested TLS certificates carry evidence: Intel's for quotes, that of the TCG's DICE for tagged evidence. */
+export const [INTEL_QUOTE, TAGGED_EVIDENCE] = ["1.2.840.113741.1337.6", "2.23.133.5.4.9"];
+
+const enclaveKey = generateKeyPairSync("ec", { namedCurve: "P-256" });
+
+/** A self-signed certificate with one extension, as a program makes for its TLS. */
+export const certificateCarrying = (oid: string, value: Uint8Array): Uint8Array =>
+  issueCertificate({
+    ...{
+      subject: "enclave",
+      issuer: "enclave",
+      publicKey: enclaveKey.publicKey,
+      issuerKey: enclaveKey.privateKey,
+      serial: 1n,
+      isCa: false,
+    },
+    ...{ notBefore: new Date(0), notAfter: new Date(1e12), extensions: [{ oid, critical: false, value }] },
+  });
